@@ -1,0 +1,82 @@
+/**
+ * The schema of `secateur/report.json`.
+ * @module
+ */
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+const seconds = z.number().nonnegative();
+
+export const layerReportSchema = z.strictObject({
+  name: z.string(),
+  block: count,
+  shape: z.tuple([count, count]).describe('[out, in]'),
+  method: z.string().describe('"dense" when a rule kept the layer'),
+  target: z.number().describe('the sparsity asked for'),
+  sparsity: z.number().describe('zeros / numel, counted in the written file'),
+  pattern: z.string().describe('"unstructured", "N:M" or "dense"'),
+  zeros: count,
+  numel: count,
+  output_error: z
+    .number()
+    .nullable()
+    .describe('‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations; null without calibration'),
+  predicted_loss: z.number().nullable().describe('the loss the solver accumulated, ½·tr(ΔHΔᵀ) for the damped H'),
+  damping: z.number().nullable().describe('fraction of the mean Hessian diagonal that was added'),
+  seconds,
+  notes: z.array(z.string()),
+});
+
+const perplexitySchema = z.strictObject({
+  perplexity: z.number(),
+  standard_error: z.number().describe('of the perplexity, from the spread between windows (delta method)'),
+  cross_entropy: z.number().describe('mean over the predicted tokens, nats'),
+});
+
+export const evaluationReportSchema = z.strictObject({
+  data: z.string(),
+  context: count,
+  windows: count,
+  tokens: count.describe('predicted tokens: windows × (context − 1)'),
+  dense: perplexitySchema.nullable(),
+  pruned: perplexitySchema.nullable(),
+});
+
+export const reportSchema = z.strictObject({
+  version: z.literal(1),
+  run: z.strictObject({
+    config: z.record(z.string(), z.unknown()).describe('the run file with every default written out'),
+    fingerprint: z.string().describe('SHA-256 of everything that decides the weights'),
+    source: z.strictObject({ path: z.string(), hash: z.string().describe('SHA-256 over headers and sizes of the shards') }),
+    versions: z.strictObject({ secateur: z.string(), node: z.string(), onnxruntime: z.string() }),
+    machine: z.strictObject({
+      platform: z.string(),
+      cpu: z.string(),
+      cores: count,
+      memory_bytes: count,
+      workers: count,
+    }),
+    started: z.iso.datetime(),
+    seconds: seconds.describe('wall time of the whole command'),
+    prune_seconds: seconds.describe('wall time of pruning alone: without evaluation'),
+    peak_rss_bytes: count,
+  }),
+  layers: z.array(layerReportSchema),
+  totals: z.strictObject({
+    prunable: count.describe('weights in the prunable linears'),
+    zeros: count,
+    sparsity: z.number(),
+    parameters: count,
+    macs_per_token: z.strictObject({ dense: count, effective: count }),
+    bytes: count.describe('of tensor data in the written checkpoint'),
+  }),
+  phases: z.array(z.strictObject({ stage: z.string(), phase: z.string(), seconds })),
+  evaluation: evaluationReportSchema.nullable().describe('on held-out text'),
+  calibration_evaluation: evaluationReportSchema.nullable().describe('on the windows the method saw'),
+  notes: z.array(z.string()),
+});
+
+export type LayerReport = z.infer<typeof layerReportSchema>;
+export type Perplexity = z.infer<typeof perplexitySchema>;
+export type EvaluationReport = z.infer<typeof evaluationReportSchema>;
+export type Report = z.infer<typeof reportSchema>;
