@@ -7,10 +7,9 @@
  * over 2⁵³−1.
  * @module
  */
-import { open } from 'node:fs/promises';
 import { RequestError } from '../errors.js';
 import { type Dtype, isDtype, tensorBytes } from './dtype.js';
-import { fileError } from './file-error.js';
+import { openPreadSource } from './pread-source.js';
 import { JsonError, JsonNumber, type JsonObject, type JsonValue, parseStrictJson } from './strict-json.js';
 
 /** The reference reader's own limit. */
@@ -91,27 +90,16 @@ export function parseSafetensorsHeader(bytes: Uint8Array, fileSize: number, path
  * Reads and parses the header of a file, and nothing of its data.
  * @throws RequestError when the file is missing, not readable or malformed; RunError on I/O errors
  */
-export async function readSafetensorsHeader(path: string): Promise<SafetensorsFile> {
+export function readSafetensorsHeader(path: string): SafetensorsFile {
+  const source = openPreadSource(path);
   try {
-    const handle = await open(path, 'r');
-    try {
-      const { size } = await handle.stat();
-      const prefix = new Uint8Array(HEADER_LENGTH_BYTES);
-      const { bytesRead } = await handle.read(prefix, 0, HEADER_LENGTH_BYTES, 0);
-      const headerBytes = new Uint8Array(
-        HEADER_LENGTH_BYTES + headerLength(prefix.subarray(0, bytesRead), size, path),
-      );
-      for (let done = 0; done < headerBytes.byteLength; ) {
-        const { bytesRead } = await handle.read(headerBytes, done, headerBytes.byteLength - done, done);
-        if (bytesRead === 0) throw malformed(path, 'the file became shorter while its header was read');
-        done += bytesRead;
-      }
-      return { ...parseSafetensorsHeader(headerBytes, size, path), size, headerBytes };
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw fileError(error, 'read', path);
+    const prefix = new Uint8Array(Math.min(HEADER_LENGTH_BYTES, source.size));
+    source.readInto(0, prefix);
+    const headerBytes = new Uint8Array(HEADER_LENGTH_BYTES + headerLength(prefix, source.size, path));
+    source.readInto(0, headerBytes);
+    return { ...parseSafetensorsHeader(headerBytes, source.size, path), size: source.size, headerBytes };
+  } finally {
+    source.close();
   }
 }
 

@@ -1,0 +1,54 @@
+/**
+ * `model.safetensors.index.json`: which shard holds which tensor.
+ * @module
+ */
+import { RequestError } from '../errors.js';
+import { plainNameProblem } from './contained-file.js';
+import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from './strict-json.js';
+
+export const SINGLE_FILE_NAME = 'model.safetensors';
+export const INDEX_FILE_NAME = 'model.safetensors.index.json';
+
+/** No index comes near: the largest published ones have some hundred thousand tensors in 20 MB. */
+export const MAX_INDEX_BYTES = 100_000_000;
+/** No checkpoint comes near: the largest published ones have some hundreds. */
+export const MAX_SHARDS = 10_000;
+
+const MAX_INDEX_DEPTH = 127;
+
+/** Tensor name → file name of its shard, in the index's order. */
+export type WeightMap = ReadonlyMap<string, string>;
+
+/**
+ * Parses an index. Only `weight_map` counts; its file names are plain names ending in `.safetensors`.
+ * @param path only for messages
+ * @throws RequestError naming the file, and the tensor where there is one
+ */
+export function parseShardIndex(text: string, path: string): WeightMap {
+  let root: JsonValue;
+  try {
+    root = parseStrictJson(text, { maxDepth: MAX_INDEX_DEPTH });
+  } catch (error) {
+    if (error instanceof JsonError) throw new RequestError(`${path} is not valid JSON: ${error.message}`);
+    throw error;
+  }
+  const entries = root instanceof Map ? (root as JsonObject).get('weight_map') : undefined;
+  if (!(entries instanceof Map)) throw new RequestError(`${path} has no "weight_map" object`);
+  if (entries.size === 0) throw new RequestError(`${path} names no tensors`);
+
+  const weightMap = new Map<string, string>();
+  const shards = new Set<string>();
+  for (const [tensor, file] of entries as JsonObject) {
+    const where = `${path}: the file name of tensor ${JSON.stringify(tensor)}`;
+    if (typeof file !== 'string') throw new RequestError(`${where} is not a string`);
+    const problem = plainNameProblem(file);
+    if (problem !== undefined)
+      throw new RequestError(`${where}, ${JSON.stringify(file)}, is refused: ${problem}`);
+    if (!file.endsWith('.safetensors'))
+      throw new RequestError(`${where}, ${JSON.stringify(file)}, does not end in .safetensors`);
+    weightMap.set(tensor, file);
+    shards.add(file);
+    if (shards.size > MAX_SHARDS) throw new RequestError(`${path} names more than ${MAX_SHARDS} files`);
+  }
+  return weightMap;
+}
