@@ -1,0 +1,39 @@
+/**
+ * Stored floating-point weights ↔ f32, chunk by chunk through the kernels. Used inside workers.
+ * @module
+ */
+import type { FloatDtype } from '../model/check-tensors.js';
+import type { Kernels } from '../runtime/kernels.js';
+
+/** Elements that pass through the kernels' memory at a time: small enough to stay in a core's cache. */
+export const CHUNK_ELEMENTS = 65_536;
+
+export function bytesPerElement(dtype: FloatDtype): 2 | 4 {
+  return dtype === 'F32' ? 4 : 2;
+}
+
+/** Decodes n elements between two places of the kernels' memory. Returns the first index that isn't finite, or −1. */
+export function decode(kernels: Kernels, dtype: FloatDtype, source: number, target: number, n: number): number {
+  switch (dtype) {
+    case 'BF16':
+      return kernels.bf16ToF32(source, target, n);
+    case 'F16':
+      return kernels.f16ToF32(source, target, n);
+    case 'F32':
+      kernels.f32(target, n).set(kernels.f32(source, n));
+      return kernels.firstNonFinite(target, n);
+  }
+}
+
+/** The opposite of `decode`, rounding to nearest even. Returns the first index that isn't finite, or −1. */
+export function encode(kernels: Kernels, dtype: FloatDtype, source: number, target: number, n: number): number {
+  switch (dtype) {
+    case 'BF16':
+      return kernels.f32ToBf16(source, target, n);
+    case 'F16':
+      return kernels.f32ToF16(source, target, n);
+    case 'F32':
+      kernels.f32(target, n).set(kernels.f32(source, n));
+      return kernels.firstNonFinite(target, n);
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Worker task: one window's logits against a slice of the vocabulary, reduced per token.
+ * @module
+ */
+import * as ort from 'onnxruntime-node';
+import { HIDDEN_INPUT } from '../graph/block-graphs.js';
+import { HEAD_INPUT, MAXIMUM_OUTPUT, SUM_OUTPUT, TARGET_INPUT, TARGET_OUTPUT } from '../graph/logits-graph.js';
+import type { GraphRef } from '../runtime/compiled-graph.js';
+import { runGraph } from '../runtime/run-graph.js';
+import { scratch } from '../runtime/scratch.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import { readExactly } from '../runtime/worker-files.js';
+
+export interface LogitsArguments {
+  /** Consecutive token ranges of the window, each with the graph for its size. */
+  readonly parts: readonly { readonly tokens: number; readonly graph: GraphRef }[];
+  readonly head: TensorRef;
+  readonly path: string;
+  readonly offset: number;
+  readonly hiddenSize: number;
+  /** Per token, the column of its target within the slice; 0 where the target lies outside. */
+  readonly targets: Int32Array;
+}
+
+/** Per token of the window, over the slice. */
+export interface SliceLogits {
+  readonly maximum: Float32Array;
+  /** Σ exp(logit − maximum) */
+  readonly sum: Float32Array;
+  readonly target: Float32Array;
+}
+
+export async function sliceLogits(args: LogitsArguments): Promise<SliceLogits> {
+  const { parts, head, path, offset, hiddenSize, targets } = args;
+  const total = targets.length;
+  const result = {
+    maximum: new Float32Array(total),
+    sum: new Float32Array(total),
+    target: new Float32Array(total),
+  };
+  let first = 0;
+  for (const { tokens, graph } of parts) {
+    const hidden = scratch('hidden', tokens * hiddenSize);
+    readExactly(path, offset + first * hiddenSize * 4, new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength));
+    const range = (data: Float32Array) => new ort.Tensor('float32', data.subarray(first, first + tokens), [tokens]);
+    const columns = BigInt64Array.from(targets.subarray(first, first + tokens), BigInt);
+    await runGraph(
+      graph,
+      {
+        [HIDDEN_INPUT]: new ort.Tensor('float32', hidden, [tokens, hiddenSize]),
+        [HEAD_INPUT]: head,
+        [TARGET_INPUT]: new ort.Tensor('int64', columns, [tokens, 1]),
+      },
+      {
+        [MAXIMUM_OUTPUT]: range(result.maximum),
+        [SUM_OUTPUT]: range(result.sum),
+        [TARGET_OUTPUT]: range(result.target),
+      },
+    );
+    first += tokens;
+  }
+  return result;
+}

@@ -1,0 +1,146 @@
+/**
+ * Builds a graph of operators on values with static shapes. Operators are functions in `operators/`;
+ * the graph that comes out is data, encoded to ONNX by `encodeOnnx`.
+ * @module
+ */
+import { elementCount, type ElementType, FREE, type Value } from './value.js';
+
+export type Attribute =
+  | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'float'; readonly value: number }
+  | { readonly kind: 'ints'; readonly value: readonly number[] };
+
+export interface GraphNode {
+  readonly operator: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+export interface Constant {
+  readonly value: Value;
+  readonly data: Float32Array | BigInt64Array;
+}
+
+/** An input with a fixed content. */
+export interface Table {
+  readonly value: Value;
+  readonly data: Float32Array;
+}
+
+/** A finished graph: nodes in topological order, nothing in it that no output needs. */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly nodes: readonly GraphNode[];
+  readonly constants: readonly Constant[];
+  /** Those of the inputs whose content is fixed. */
+  readonly tables: readonly Table[];
+}
+
+export class GraphBuilder {
+  readonly #name: string;
+  readonly #inputs: Value[] = [];
+  readonly #outputs: Value[] = [];
+  readonly #nodes: GraphNode[] = [];
+  readonly #constants: Constant[] = [];
+  readonly #tables = new Map<string, Table>();
+  readonly #names = new Set<string>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Declares an input that every run must feed. */
+  input(name: string, shape: readonly number[], type: ElementType = 'float32'): Value {
+    const value = this.#value(name, shape, type);
+    this.#inputs.push(value);
+    return value;
+  }
+
+  /** A small constant stored in the graph itself (axes, tables, masks). Weights are inputs, never constants. */
+  constant(hint: string, shape: readonly number[], data: Float32Array | BigInt64Array): Value {
+    if (data.length !== elementCount(shape)) {
+      throw new Error(`constant ${hint}: ${data.length} elements for shape [${shape.join(', ')}]`);
+    }
+    const type = data instanceof Float32Array ? 'float32' : 'int64';
+    const value = this.#value(this.#fresh(hint), shape, type);
+    this.#constants.push({ value, data });
+    return value;
+  }
+
+  /** One-dimensional int64 constant, the way ONNX passes axes, shapes and bounds. */
+  int64s(hint: string, values: readonly number[]): Value {
+    return this.constant(hint, [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** Adds an operator with one output of the given shape. */
+  node(
+    operator: string,
+    inputs: readonly Value[],
+    shape: readonly number[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    type: ElementType = 'float32',
+  ): Value {
+    const output = this.#value(this.#fresh(operator), shape, type);
+    this.#nodes.push({ operator, inputs, outputs: [output], attributes });
+    return output;
+  }
+
+  /**
+   * An input whose content is known when the graph is built (position tables, masks). It is fed from memory
+   * that all workers share, so that long tables aren't copied into every session.
+   */
+  table(name: string, shape: readonly number[], data: () => Float32Array): Value {
+    const existing = this.#tables.get(name);
+    if (existing) return existing.value;
+    const value = this.input(name, shape);
+    this.#tables.set(name, { value, data: data() });
+    return value;
+  }
+
+  /** Names a value as an output of the graph. */
+  output(name: string, value: Value): void {
+    const output = this.#value(name, value.shape, value.type);
+    this.#nodes.push({ operator: 'Identity', inputs: [value], outputs: [output], attributes: {} });
+    this.#outputs.push(output);
+  }
+
+  build(): Graph {
+    if (this.#outputs.length === 0) throw new Error(`graph ${this.#name} has no output`);
+    const needed = new Set<Value>(this.#outputs);
+    const nodes = this.#nodes.toReversed();
+    const live: GraphNode[] = [];
+    for (const node of nodes) {
+      if (!node.outputs.some((output) => needed.has(output))) continue;
+      live.push(node);
+      for (const input of node.inputs) needed.add(input);
+    }
+    return {
+      name: this.#name,
+      inputs: this.#inputs.filter((input) => needed.has(input)),
+      outputs: this.#outputs,
+      nodes: live.reverse(),
+      constants: this.#constants.filter(({ value }) => needed.has(value)),
+      tables: [...this.#tables.values()].filter(({ value }) => needed.has(value)),
+    };
+  }
+
+  #value(name: string, shape: readonly number[], type: ElementType): Value {
+    if (this.#names.has(name)) throw new Error(`graph ${this.#name}: the name ${name} is taken`);
+    for (const size of shape) {
+      if (!Number.isSafeInteger(size) || size < FREE) {
+        throw new Error(`graph ${this.#name}: ${name} has the impossible shape [${shape.join(', ')}]`);
+      }
+    }
+    this.#names.add(name);
+    return { name, shape, type };
+  }
+
+  #fresh(hint: string): string {
+    let n = this.#names.size;
+    while (this.#names.has(`${hint}_${n}`)) n++;
+    return `${hint}_${n}`;
+  }
+}

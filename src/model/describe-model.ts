@@ -1,0 +1,37 @@
+/**
+ * `config.json` → description of the model.
+ * @module
+ */
+import { z } from 'zod';
+import { RequestError } from '../errors.js';
+import type { ModelDescription } from './description.js';
+import type { Family } from './family.js';
+import { llama } from './families/llama.js';
+
+const families: readonly Family[] = [llama];
+
+const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
+
+/**
+ * @param config the parsed `config.json`
+ * @param where its path, for messages
+ * @throws RequestError for a family that isn't supported or a config that doesn't describe one
+ */
+export function describeModel(config: unknown, where: string): ModelDescription {
+  const header = headerSchema.safeParse(config);
+  if (!header.success) throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
+  const { model_type: modelType, quantization_config: quantization } = header.data;
+  const family = families.find((candidate) => candidate.modelType === modelType);
+  if (!family) {
+    const supported = families.map((candidate) => candidate.modelType).join(', ');
+    throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
+  }
+  if (quantization !== undefined && quantization !== null) {
+    throw new RequestError(`${where}: the checkpoint is quantized (quantization_config); prune the original weights`);
+  }
+  const parsed = family.configSchema.safeParse(config);
+  if (!parsed.success) {
+    throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
+  }
+  return family.describe(config);
+}

@@ -1,0 +1,46 @@
+/**
+ * A graph ready to run in any worker.
+ * @module
+ */
+import { encodeOnnx } from '../graph/encode-onnx.js';
+import type { Graph } from '../graph/graph-builder.js';
+import { allocateNative, float32View, freeNative, type NativeRegion } from './native-memory.js';
+import type { TensorRef } from './tensor-ref.js';
+
+/** Plain data for a worker: the model's bytes (shared) and where its tables lie. */
+export interface GraphRef {
+  readonly id: number;
+  readonly model: Uint8Array<SharedArrayBuffer>;
+  readonly tables: Readonly<Record<string, TensorRef>>;
+}
+
+let nextId = 0;
+
+/** Encodes graphs once and owns the memory of their tables. */
+export class GraphStore {
+  readonly #compiled = new Map<string, GraphRef>();
+  readonly #regions: NativeRegion[] = [];
+
+  /** The compiled form of `build()`, made on the first use of `key`. */
+  get(key: string, build: () => Graph): GraphRef {
+    const known = this.#compiled.get(key);
+    if (known) return known;
+    const graph = build();
+    const tables: Record<string, TensorRef> = {};
+    for (const { value, data } of graph.tables) {
+      const region = allocateNative(data.byteLength);
+      this.#regions.push(region);
+      float32View(region.address, data.length).set(data);
+      tables[value.name] = { address: region.address, shape: value.shape };
+    }
+    const compiled = { id: nextId++, model: encodeOnnx(graph), tables };
+    this.#compiled.set(key, compiled);
+    return compiled;
+  }
+
+  /** Frees the tables; no worker may be running one of the graphs. */
+  dispose(): void {
+    for (const region of this.#regions.splice(0)) freeNative(region);
+    this.#compiled.clear();
+  }
+}

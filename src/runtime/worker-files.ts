@@ -1,0 +1,49 @@
+/**
+ * Files that a worker thread keeps open between tasks.
+ * @module
+ */
+import { openSync, readSync, writeSync } from 'node:fs';
+import { RunError } from '../errors.js';
+import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
+
+const sources = new Map<string, ByteSource>();
+const descriptors = new Map<string, number>();
+
+/** A source checkpoint's shard, opened read-only on first use. */
+export function sourceFile(path: string): ByteSource {
+  let source = sources.get(path);
+  if (!source) {
+    source = openByteSource(path);
+    sources.set(path, source);
+  }
+  return source;
+}
+
+function descriptor(path: string): number {
+  let fd = descriptors.get(path);
+  if (fd === undefined) {
+    fd = openSync(path, 'r+');
+    descriptors.set(path, fd);
+  }
+  return fd;
+}
+
+/** Fills `target` from a file of ours. @throws RunError when the file ends too soon */
+export function readExactly(path: string, offset: number, target: Uint8Array): void {
+  for (let done = 0; done < target.byteLength; ) {
+    const count = readSync(descriptor(path), target, done, target.byteLength - done, offset + done);
+    if (count === 0) throw new RunError(`${path} ends before byte ${offset + target.byteLength}`);
+    done += count;
+  }
+}
+
+/** Writes all of `data` at `offset`. @throws RunError naming the file when the disk is full or fails */
+export function writeExactly(path: string, offset: number, data: Uint8Array): void {
+  try {
+    for (let done = 0; done < data.byteLength; ) {
+      done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);
+    }
+  } catch (error) {
+    throw new RunError(`writing ${path} failed: ${(error as Error).message}`);
+  }
+}
