@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { RequestError } from '../errors.js';
 import { containedFile } from './contained-file.js';
@@ -62,8 +62,8 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   requireFolder(root);
   const config = readConfig(root);
   const notes: string[] = [];
-  const single = existsSync(join(root, SINGLE_FILE_NAME));
-  const sharded = existsSync(join(root, INDEX_FILE_NAME));
+  const single = hasEntry(root, SINGLE_FILE_NAME);
+  const sharded = hasEntry(root, INDEX_FILE_NAME);
   if (!single && !sharded)
     throw new RequestError(`${root} has neither ${SINGLE_FILE_NAME} nor ${INDEX_FILE_NAME}`);
   if (single && sharded)
@@ -129,6 +129,11 @@ function requireFolder(folder: string): void {
   }
   if (!isFolder)
     throw new RequestError(`${folder} is not a folder; a checkpoint is the folder that holds config.json`);
+}
+
+/** Whether the folder has an entry of that name, a link to nothing included: that is reported when it is read. */
+function hasEntry(folder: string, name: string): boolean {
+  return lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Reads a whole small file of the folder, its size checked first. */

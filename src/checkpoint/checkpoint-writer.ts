@@ -1,0 +1,246 @@
+/**
+ * Writes a new checkpoint tensor by tensor, in any order and from several threads.
+ *
+ * The writer creates each shard at its full size under a temporary name and says where every tensor's bytes belong;
+ * whoever has them writes them there (positioned writes through a descriptor of its own) and reports the tensor
+ * complete. A shard gets its final name when its last tensor is complete and the file is synced.
+ * @module
+ */
+import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { RequestError } from '../errors.js';
+import { copyFileAtomically, publishFile, syncFile, writeFileAtomically } from './atomic-file.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Dtype } from './dtype.js';
+import { fileError } from './file-error.js';
+import { createShardFile, matchesPlan, requireSpace } from './shard-file.js';
+import { INDEX_FILE_NAME } from './shard-index.js';
+import type { PlannedShard, PlannedTensor, ShardPlan } from './shard-plan.js';
+
+/** Where a tensor's bytes belong right now. */
+export interface TensorLocation {
+  /** Absolute; the shard's temporary file until the shard is complete, its final one afterwards. */
+  readonly path: string;
+  /** Absolute position in the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+}
+
+export interface CheckpointWriter {
+  /** @throws RangeError when the plan has no such tensor */
+  locate(name: string): TensorLocation;
+  /**
+   * Says that every byte of the tensor has been written. When it is the last of its shard, the shard is synced and
+   * renamed before the promise resolves. Saying it again changes nothing.
+   * @throws RequestError or RunError naming the shard when it can't be synced or renamed
+   */
+  complete(name: string): Promise<void>;
+  /**
+   * Flushes what has been written so far to the disk. Call it before recording elsewhere, for a later resume, that
+   * tensors are complete: without it a power cut could keep that record and lose their bytes.
+   */
+  sync(): Promise<void>;
+  /** Whether the tensor was reported complete, or lies in a shard that has its final name. */
+  isComplete(name: string): boolean;
+  /**
+   * Copies the source's other files and then writes the index (none for a single shard): a checkpoint is whole as
+   * soon as its index, or single shard and config, are there.
+   * @throws Error when a shard is not complete; RequestError or RunError when a file can't be written
+   */
+  finish(options: { readonly copyFrom: Pick<Checkpoint, 'folder' | 'otherFiles'> }): Promise<void>;
+  /** Waits for renames under way; no other call is allowed afterwards. Unfinished shards stay, to be resumed. */
+  close(): Promise<void>;
+}
+
+export interface CheckpointWriterOptions {
+  /** Created when missing. */
+  readonly folder: string;
+  readonly plan: ShardPlan;
+  /** Go on with the files of an earlier run with the same plan; without it they are overwritten. */
+  readonly resume: boolean;
+}
+
+interface ShardState {
+  readonly planned: PlannedShard;
+  readonly temporaryPath: string;
+  readonly finalPath: string;
+  readonly complete: Set<string>;
+  /** Whether the file has its final name. */
+  published: boolean;
+  publishing: Promise<void> | undefined;
+}
+
+/** What a shard is called until it is complete. */
+const TEMPORARY_SUFFIX = '.partial';
+
+/**
+ * Creates or finds the shards' files. With `resume`, files are kept whose size and header are the plan's: under the
+ * final name they are complete, under the temporary name their tensors have to be reported complete again.
+ * @throws RequestError when the folder can't be written, has too little space, or holds weights of another
+ *   checkpoint; nothing that was created remains then
+ */
+export async function createCheckpointWriter(options: CheckpointWriterOptions): Promise<CheckpointWriter> {
+  const folder = resolve(options.folder);
+  const { plan } = options;
+  const shards = plan.shards.map((planned): ShardState => {
+    const finalPath = join(folder, planned.fileName);
+    return {
+      planned,
+      finalPath,
+      temporaryPath: finalPath + TEMPORARY_SUFFIX,
+      complete: new Set(),
+      published: false,
+      publishing: undefined,
+    };
+  });
+  prepareFiles(folder, shards, options.resume);
+
+  let closed = false;
+  const find = (name: string): [PlannedTensor, ShardState] => {
+    if (closed) throw new Error(`the writer of ${folder} is closed`);
+    const tensor = plan.tensors.get(name);
+    const shard = tensor === undefined ? undefined : shards[tensor.shard];
+    if (tensor === undefined || shard === undefined)
+      throw new RangeError(`the plan of ${folder} has no tensor ${JSON.stringify(name)}`);
+    return [tensor, shard];
+  };
+
+  return {
+    locate(name) {
+      const [{ offset, bytes, dtype, shape }, shard] = find(name);
+      return { path: shard.published ? shard.finalPath : shard.temporaryPath, offset, bytes, dtype, shape };
+    },
+    async complete(name) {
+      const [, shard] = find(name);
+      shard.complete.add(name);
+      if (shard.published || shard.complete.size < shard.planned.tensors.length) return;
+      shard.publishing ??= publishShard(shard);
+      await shard.publishing;
+    },
+    async sync() {
+      if (closed) throw new Error(`the writer of ${folder} is closed`);
+      for (const { published, publishing, complete, temporaryPath } of shards)
+        if (publishing !== undefined) await publishing;
+        else if (!published && complete.size > 0) await syncFile(temporaryPath);
+    },
+    isComplete(name) {
+      const [, shard] = find(name);
+      return shard.published || shard.complete.has(name);
+    },
+    async finish({ copyFrom }) {
+      if (closed) throw new Error(`the writer of ${folder} is closed`);
+      for (const { published, planned, complete } of shards) {
+        if (published) continue;
+        const missing = planned.tensors.find(({ name }) => !complete.has(name));
+        throw new Error(`${planned.fileName} is not complete: ${missing?.name ?? 'its rename'} is missing`);
+      }
+      await copyFiles(copyFrom, folder);
+      if (shards.length > 1) await writeFileAtomically(join(folder, INDEX_FILE_NAME), encodeIndex(plan));
+    },
+    async close() {
+      closed = true;
+      await Promise.allSettled(shards.map(({ publishing }) => publishing));
+    },
+  };
+}
+
+async function publishShard(shard: ShardState): Promise<void> {
+  await syncFile(shard.temporaryPath);
+  await publishFile(shard.temporaryPath, shard.finalPath);
+  shard.published = true;
+}
+
+/** Leaves the folder with one file a shard, or, on an error, without the files it made. */
+function prepareFiles(folder: string, shards: readonly ShardState[], resume: boolean): void {
+  const created: string[] = [];
+  let firstNewFolder: string | undefined;
+  try {
+    try {
+      firstNewFolder = mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw fileError(error, 'create the folder', folder);
+    }
+    refuseOtherWeights(folder, shards);
+    const missing = shards.filter((shard) => {
+      shard.published = resume && matchesPlan(shard.finalPath, shard.planned);
+      return !shard.published && !(resume && matchesPlan(shard.temporaryPath, shard.planned));
+    });
+    // First, so that their space counts as free.
+    for (const { temporaryPath } of missing) rmSync(temporaryPath, { force: true });
+    requireSpace(
+      folder,
+      missing.reduce((sum, { planned }) => sum + planned.size, 0),
+    );
+    for (const { temporaryPath, planned } of missing) {
+      created.push(temporaryPath);
+      createShardFile(temporaryPath, planned);
+    }
+  } catch (error) {
+    for (const path of created) rmSync(path, { force: true });
+    removeNewFolders(folder, firstNewFolder);
+    throw error;
+  }
+}
+
+/** A loader prefers `model.safetensors`, so weights left from another checkpoint could be loaded instead of ours. */
+function refuseOtherWeights(folder: string, shards: readonly ShardState[]): void {
+  const ours = new Set(
+    shards.flatMap(({ planned }) => [planned.fileName, planned.fileName + TEMPORARY_SUFFIX]),
+  );
+  if (shards.length > 1) ours.add(INDEX_FILE_NAME);
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    throw fileError(error, 'list', folder);
+  }
+  const other = names.find(
+    (name) => /\.safetensors(\.partial|\.index\.json)?$/.test(name) && !ours.has(name),
+  );
+  if (other !== undefined)
+    throw new RequestError(
+      `${join(folder, other)} belongs to another checkpoint than the one to be written; remove it or choose another output`,
+    );
+}
+
+/** Removes the folders that `mkdir` made, as far as they are empty. */
+function removeNewFolders(folder: string, first: string | undefined): void {
+  if (first === undefined) return;
+  try {
+    for (let at = folder; ; at = dirname(at)) {
+      rmdirSync(at);
+      if (at === first) return;
+    }
+  } catch {
+    // Somebody else put something there; it stays.
+  }
+}
+
+async function copyFiles(from: Pick<Checkpoint, 'folder' | 'otherFiles'>, folder: string): Promise<void> {
+  for (const name of from.otherFiles) {
+    const to = join(folder, name);
+    try {
+      await mkdir(dirname(to), { recursive: true });
+    } catch (error) {
+      throw fileError(error, 'create the folder', dirname(to));
+    }
+    await copyFileAtomically(join(from.folder, name), to);
+  }
+}
+
+/** As huggingface_hub writes it: `metadata.total_size` in bytes of data, names sorted. */
+function encodeIndex(plan: ShardPlan): string {
+  const entries = plan.shards
+    .flatMap(({ fileName, tensors }) => tensors.map(({ name }) => [name, fileName] as const))
+    .sort(([a], [b]) => compareCodePoints(a, b))
+    .map(([name, fileName]) => `    ${JSON.stringify(name)}: ${JSON.stringify(fileName)}`);
+  return `{\n  "metadata": {\n    "total_size": ${plan.totalBytes}\n  },\n  "weight_map": {\n${entries.join(',\n')}\n  }\n}\n`;
+}
+
+/** Python's order of strings; JavaScript's own compares UTF-16 units. */
+function compareCodePoints(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
