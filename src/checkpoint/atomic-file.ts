@@ -57,11 +57,11 @@ async function replaceFile(path: string, fill: (handle: FileHandle) => Promise<v
     } finally {
       await handle.close();
     }
+    await publishFile(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw fileError(error, 'write', path);
   }
-  await publishFile(temporary, path);
 }
 
 /**
