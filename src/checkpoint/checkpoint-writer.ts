@@ -6,14 +6,14 @@
  * complete. A shard gets its final name when its last tensor is complete and the file is synced.
  * @module
  */
-import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RequestError } from '../errors.js';
 import { copyFileAtomically, publishFile, syncFile, writeFileAtomically } from './atomic-file.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { Dtype } from './dtype.js';
 import { fileError } from './file-error.js';
+import { makeFolder } from './make-folder.js';
 import { createShardFile, matchesPlan, requireSpace } from './shard-file.js';
 import { INDEX_FILE_NAME } from './shard-index.js';
 import type { PlannedShard, PlannedTensor, ShardPlan } from './shard-plan.js';
@@ -158,11 +158,7 @@ function prepareFiles(folder: string, shards: readonly ShardState[], resume: boo
   const created: string[] = [];
   let firstNewFolder: string | undefined;
   try {
-    try {
-      firstNewFolder = mkdirSync(folder, { recursive: true });
-    } catch (error) {
-      throw fileError(error, 'create the folder', folder);
-    }
+    firstNewFolder = makeFolder(folder);
     refuseOtherWeights(folder, shards);
     const missing = shards.filter((shard) => {
       shard.published = resume && matchesPlan(shard.finalPath, shard.planned);
@@ -222,11 +218,7 @@ function removeNewFolders(folder: string, first: string | undefined): void {
 async function copyFiles(from: Pick<Checkpoint, 'folder' | 'otherFiles'>, folder: string): Promise<void> {
   for (const name of from.otherFiles) {
     const to = join(folder, name);
-    try {
-      await mkdir(dirname(to), { recursive: true });
-    } catch (error) {
-      throw fileError(error, 'create the folder', dirname(to));
-    }
+    makeFolder(dirname(to));
     await copyFileAtomically(join(from.folder, name), to);
   }
 }

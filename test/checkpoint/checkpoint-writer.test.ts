@@ -284,10 +284,10 @@ describe('createCheckpointWriter refuses', () => {
   it('a folder that can not be made', async () => {
     const file = join(newFolder(), 'file');
     writeFileSync(file, '');
-    for (const folder of [file, join(file, 'sub')]) {
+    for (const folder of [file, join(file, 'sub'), join(file, 'sub', 'deeper')]) {
       const attempt = createCheckpointWriter({ folder, plan: PLAN, resume: false });
       await expect(attempt).rejects.toThrow(RequestError);
-      await expect(attempt).rejects.toThrow(folder);
+      await expect(attempt).rejects.toThrow(file);
     }
   });
 
