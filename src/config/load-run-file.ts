@@ -1,0 +1,137 @@
+/**
+ * Reading a run file.
+ * @module
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { RequestError } from '../errors.js';
+import { describeIssue, found, type Problem, problemsOf } from './describe-issue.js';
+import { applyOverride, type Override, parseOverride } from './overrides.js';
+import { resolveModel } from './resolve-model.js';
+import type { RunConfig } from './run-schema.js';
+import { YamlSource } from './yaml-source.js';
+
+/** Largest run file that is read; a long one has a few kilobytes. */
+export const maximumRunFileBytes = 1_000_000;
+
+/** Problems that one error lists; a file with more has one cause behind most of them. */
+const maximumProblems = 50;
+
+function readRunFile(path: string): string {
+  let bytes: Buffer;
+  try {
+    const { size } = statSync(path);
+    if (size > maximumRunFileBytes) {
+      throw new RequestError(`${path}: ${size} bytes; a run file has ${maximumRunFileBytes} at most`);
+    }
+    bytes = readFileSync(path);
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason =
+      code === 'ENOENT'
+        ? 'no such file'
+        : code === 'EISDIR'
+          ? 'a folder, not a run file'
+          : `cannot be read (${message})`;
+    throw new RequestError(`${path}: ${reason}`, { cause });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new RequestError(`${path}: not UTF-8 text`);
+  }
+}
+
+function startsWith(path: readonly (string | number)[], prefix: readonly (string | number)[]): boolean {
+  return prefix.length <= path.length && prefix.every((part, i) => String(part) === String(path[i]));
+}
+
+/** The last `--set` that wrote the value at `path`, or that made the map in which something is missing or unknown. */
+function responsible(
+  path: Problem['path'],
+  depth: number,
+  overrides: readonly Override[],
+): Override | undefined {
+  const made = path.slice(0, depth + 1);
+  return overrides.findLast(
+    (each) => startsWith(path, each.path) || (depth < path.length && startsWith(each.path, made)),
+  );
+}
+
+/** The problem in words, and where it is to be listed: those of `--set` first, then by line and column. */
+function describeProblem(problem: Problem, source: YamlSource, overrides: readonly Override[]) {
+  const { path, at, either = [] } = problem;
+  const parent = path.slice(0, -1);
+  const where = (at === 'key' ? parent : path).join('.');
+  const text = where === '' ? problem.message : `${where}: ${problem.message}`;
+  const position = source.locate(path, at);
+  const chosen = either.find((key) => responsible([...parent, key], path.length, overrides));
+  const override = responsible(chosen === undefined ? path : [...parent, chosen], position.depth, overrides);
+  if (override === undefined) return { text: source.describe(position, text), ...position };
+  const others = either.filter((key) => key !== chosen).map((key) => `--set ${[...parent, key].join('.')}=`);
+  const remedy = chosen === undefined ? '' : `; ${others.join(' ')} takes the other out`;
+  return { text: `--set ${override.text}: ${text}${remedy}`, line: 0, column: overrides.indexOf(override) };
+}
+
+/** What {@link loadRunFile} gives. */
+export interface LoadedRunFile {
+  /** Every default written out; paths absolute, relative ones taken from the run file's folder. */
+  readonly config: RunConfig;
+  /** The run file's own absolute path. */
+  readonly path: string;
+}
+
+/**
+ * Reads and checks a run file.
+ * @param path of the YAML file
+ * @param schema made by `createRunSchema`
+ * @param options `set`: `key.path=value` arguments, applied in order before anything is checked
+ * @throws RequestError that lists every problem with file, line, column, what was found and what is allowed
+ */
+export function loadRunFile(
+  path: string,
+  schema: z.ZodType<RunConfig>,
+  options: { readonly set?: readonly string[] } = {},
+): LoadedRunFile {
+  const overrides = (options.set ?? []).map(parseOverride);
+  const source = new YamlSource(path, readRunFile(path));
+  const root = source.value();
+  if (root === null || root === undefined) throw new RequestError(`${path}: the file is empty`);
+  if (typeof root !== 'object' || Array.isArray(root)) {
+    throw new RequestError(
+      source.describe(source.locate([], 'value'), `expected a map, found ${found(root)}`),
+    );
+  }
+  for (const override of overrides) applyOverride(root as Record<string, unknown>, override);
+
+  const result = schema.safeParse(root, { error: describeIssue });
+  if (!result.success) {
+    const lines = problemsOf(result.error.issues)
+      .map((problem) => describeProblem(problem, source, overrides))
+      .sort((a, b) => a.line - b.line || a.column - b.column)
+      .map(({ text }) => text);
+    const head = lines.length > 1 ? [`${path}: ${lines.length} problems`] : [];
+    const more = lines.length > maximumProblems ? [`… and ${lines.length - maximumProblems} more`] : [];
+    throw new RequestError([...head, ...lines.slice(0, maximumProblems), ...more].join('\n'));
+  }
+  const absolute = resolve(path);
+  return { config: resolvePaths(result.data, dirname(absolute)), path: absolute };
+}
+
+function resolvePaths(config: RunConfig, folder: string): RunConfig {
+  const { calibration, evaluation } = config;
+  return {
+    ...config,
+    model: resolveModel(config.model, folder),
+    output: resolve(folder, config.output),
+    ...(calibration && {
+      calibration: {
+        ...calibration,
+        data: calibration.data.map((source) => ({ ...source, path: resolve(folder, source.path) })),
+      },
+    }),
+    ...(evaluation && { evaluation: { ...evaluation, data: resolve(folder, evaluation.data) } }),
+  };
+}

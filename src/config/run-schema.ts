@@ -1,0 +1,293 @@
+/**
+ * The schema of `run.yaml`, built from the methods and allocations that are registered.
+ * @module
+ */
+import { z } from 'zod';
+import { didYouMean, found } from './describe-issue.js';
+import { parseSize, sizeForms, sizePattern } from './parse-size.js';
+
+/** Most calibration tokens a run may ask for: 1 GiB of 32-bit ids, far above what any method profits from. */
+export const maximumCalibrationTokens = 2 ** 28;
+
+/** Longest group of an N:M pattern; hardware knows 4, papers go up to 64. */
+const maximumGroup = 1024;
+
+/** Most workers a run may ask for. */
+const maximumWorkers = 256;
+
+function sparsityError(issue: { readonly input?: unknown }): string {
+  const value = issue.input;
+  const percent = typeof value === 'string' ? /^(\d+(?:\.\d+)?) ?%$/.exec(value.trim())?.[1] : value;
+  const number = Number(percent);
+  let hint = '';
+  if (number > 1 && number < 100) hint = `: write ${Number((number / 100).toPrecision(12))} for ${number} %`;
+  else if (value === 1 || number === 100) hint = ': that would remove every weight';
+  else if (typeof value === 'string' && /^\d+:\d+$/.test(value))
+    hint = ': an N:M pattern goes under the key pattern';
+  return `expected a fraction from 0 up to but not including 1, found ${found(value)}${hint}`;
+}
+
+const sparsity = z
+  .number({ error: sparsityError })
+  .min(0, { error: sparsityError })
+  .lt(1, { error: sparsityError })
+  .describe('Fraction of the weights to set to zero: at least 0, below 1.');
+
+function patternError(issue: { readonly input?: unknown }): string {
+  const value = issue.input;
+  const parts = typeof value === 'string' ? /^(\d+) ?: ?(\d+)$/.exec(value.trim()) : null;
+  const [n, m] = [Number(parts?.[1]), Number(parts?.[2])];
+  let hint = '';
+  if (n > m && m >= 1) hint = `; did you mean "${m}:${n}"?`;
+  else if (parts && n === m) hint = ': that keeps everything';
+  else if (n === 0) hint = ': that keeps nothing';
+  else if (m > maximumGroup) hint = `: groups go up to ${maximumGroup}`;
+  else if (typeof value === 'number' && value >= 0 && value < 1)
+    hint = ': a fraction goes under the key sparsity';
+  return `expected N:M, keep N of every M, with 1 ≤ N < M (for example "2:4"), found ${found(value)}${hint}`;
+}
+
+const pattern = z
+  .string({ error: patternError })
+  .regex(/^[1-9]\d{0,3}:[1-9]\d{0,3}$/, { error: patternError })
+  .refine(
+    (text) => {
+      const [n = 0, m = 0] = text.split(':').map(Number);
+      return n < m && m <= maximumGroup;
+    },
+    { error: patternError },
+  )
+  .describe('N:M, keep N of every M consecutive inputs of a row: "2:4" keeps 2 of 4, "1:4" keeps 1.');
+
+/** A refinement: exactly one of `keys` is present. */
+function exactlyOneOf(keys: readonly string[]) {
+  return (
+    value: unknown,
+    context: { addIssue(issue: z.core.$ZodRawIssue<z.core.$ZodIssueCustom>): void },
+  ): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const present = keys.filter((key) => Object.hasOwn(value, key));
+    const list = keys.join(', ').replace(/, (?=[^,]*$)/, ' or ');
+    if (present.length === 0) {
+      const message = `missing ${list}; exactly one of them is needed`;
+      context.addIssue({ code: 'custom', input: value, path: [], message });
+    } else if (present.length > 1) {
+      const message = `${present.join(' and ')} are both given; exactly one of ${list} is allowed`;
+      context.addIssue({
+        code: 'custom',
+        input: value,
+        path: [present[1] as string],
+        message,
+        params: { either: present },
+      });
+    }
+  };
+}
+
+/** Lets a refinement look at an object whose other keys are wrong, so that one run tells everything. */
+const evenWhenWrong = { when: () => true };
+
+const text = z.string().min(1);
+
+const sizeError = ({ input }: { readonly input?: unknown }) => `expected ${sizeForms}, found ${found(input)}`;
+
+const size = z
+  .union(
+    [
+      z.int({ error: sizeError }).min(1, { error: sizeError }),
+      z.string().regex(sizePattern, { error: sizeError }),
+    ],
+    {
+      error: sizeError,
+    },
+  )
+  .transform((value, context) => {
+    const bytes = parseSize(value);
+    if (bytes !== undefined) return bytes;
+    context.issues.push({ code: 'custom', input: value, message: sizeError({ input: value }) });
+    return z.NEVER;
+  });
+
+const calibrationSource = z.strictObject({
+  path: text.describe('A .txt or .jsonl file.'),
+  weight: z.number().positive().default(1).describe('Share of the samples, relative to the other files.'),
+});
+
+const calibrationSchema = z
+  .strictObject({
+    data: z
+      .union([text.transform((path) => [{ path, weight: 1 }]), z.array(calibrationSource).min(1)], {
+        error: (issue) =>
+          `expected the path of a text file, or a list of {path, weight}, found ${found(issue.input)}`,
+      })
+      .describe(
+        'Text to measure activations on: a .txt file, a .jsonl file (field text, or messages through the chat template), or a list of files with weights.',
+      ),
+    samples: z.int().min(1).default(128).describe('How many windows of tokens.'),
+    sequence_length: z
+      .int()
+      .min(2)
+      .default(2048)
+      .describe("Tokens a window; capped at the model's own limit, and the cap is reported."),
+    windows: z
+      .enum(['contiguous', 'random', 'document'])
+      .default('contiguous')
+      .describe(
+        'contiguous: one after the other from the start; random: seeded start positions; document: the beginning of each document that is long enough.',
+      ),
+    seed: z.int().nonnegative().default(0).describe('Seed of the random start positions.'),
+  })
+  .superRefine((value, context) => {
+    if (value.samples * value.sequence_length <= maximumCalibrationTokens) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['samples'],
+      message: `samples × sequence_length is ${value.samples * value.sequence_length} tokens, the limit is ${maximumCalibrationTokens}`,
+    });
+  });
+
+const ruleSchema = z
+  .strictObject({
+    match: text.describe('Glob over tensor names without .weight; * stands for any run of characters.'),
+    keep: z.literal('dense').exactOptional().describe('Leave the matching linears as they are.'),
+    sparsity: sparsity.exactOptional(),
+    pattern: pattern.exactOptional(),
+  })
+  .superRefine(exactlyOneOf(['keep', 'sparsity', 'pattern']), evenWhenWrong)
+  .meta({ oneOf: [{ required: ['keep'] }, { required: ['sparsity'] }, { required: ['pattern'] }] });
+
+const evaluationSchema = z.strictObject({
+  data: text.describe('Held-out text, .txt or .jsonl, for perplexity before and after.'),
+  context: z.int().min(2).default(2048).describe('Tokens a window; the windows do not overlap.'),
+  windows: z.int().min(1).exactOptional().describe('How many windows from the start; all when left out.'),
+  calibration_windows: z
+    .int()
+    .nonnegative()
+    .default(32)
+    .describe('How many of the calibration windows are evaluated before and after as well; 0 for none.'),
+});
+
+const writeSchema = z.strictObject({
+  max_shard_size: size.prefault('5GB').describe('Largest shard of the written checkpoint, in decimal units.'),
+  dtype: z.literal('same').default('same').describe('Tensors keep the dtype that they have in the source.'),
+});
+
+const workersError = ({ input }: { readonly input?: unknown }) =>
+  `expected auto or an integer from 1 to ${maximumWorkers}, found ${found(input)}`;
+
+const resourcesSchema = z.strictObject({
+  workers: z
+    .union(
+      [
+        z.literal('auto'),
+        z.int().min(1, { error: workersError }).max(maximumWorkers, { error: workersError }),
+      ],
+      { error: workersError },
+    )
+    .default('auto')
+    .describe('Worker threads; auto takes one a core.'),
+  memory_limit: z
+    .union([z.literal('auto'), size], { error: (issue) => `expected auto, or ${sizeError(issue).slice(9)}` })
+    .prefault('auto')
+    .describe('Most memory the run may plan for; auto takes what the machine has free.'),
+});
+
+/** Text to calibrate on, and how windows are cut from it. Paths are absolute once loaded. */
+export type CalibrationConfig = z.output<typeof calibrationSchema>;
+
+/** What the linears whose names match are to become; exactly one of `keep`, `sparsity`, `pattern` is there. */
+export type PruneRule = z.output<typeof ruleSchema>;
+
+/** Text to measure perplexity on before and after. */
+export type EvaluationConfig = z.output<typeof evaluationSchema>;
+
+/** What to prune, how and how much; exactly one of `sparsity` and `pattern` is there. */
+export interface PruneConfig {
+  method: string;
+  sparsity?: number;
+  pattern?: string;
+  /** `name`, and the allocation's own options with their defaults. */
+  allocation: { name: string; [option: string]: unknown };
+  /** The method's own options with their defaults, as its schema puts them out. */
+  options: Record<string, unknown>;
+  /** The first that matches a name wins. */
+  rules: PruneRule[];
+}
+
+/** A run file with every default written out. Sizes are bytes. */
+export interface RunConfig {
+  /** A folder (absolute once loaded), or `org/name[@revision]`. */
+  model: string;
+  output: string;
+  calibration?: CalibrationConfig;
+  prune: PruneConfig;
+  evaluation?: EvaluationConfig;
+  write: z.output<typeof writeSchema>;
+  resources: z.output<typeof resourcesSchema>;
+}
+
+/** What a run schema is built from: the options that each method and each allocation takes. */
+export interface RunSchemaParts {
+  readonly methods: Readonly<Record<string, z.ZodObject>>;
+  readonly allocations: Readonly<Record<string, z.ZodObject>>;
+}
+
+function union<T extends z.ZodObject>(key: string, variants: readonly T[]) {
+  return z.discriminatedUnion(key, variants as unknown as [T, ...T[]]);
+}
+
+function createAllocationSchema(allocations: RunSchemaParts['allocations']) {
+  const names = Object.keys(allocations);
+  const full = union(
+    'name',
+    Object.entries(allocations).map(([name, options]) =>
+      options
+        .safeExtend({ name: z.literal(name) })
+        .strict()
+        .describe(options.description ?? `Allocation ${name}.`),
+    ),
+  );
+  const short = z.enum(names as [string, ...string[]]).transform((name) => ({ name }));
+  return z
+    .union([short.pipe(full as unknown as z.ZodType<unknown, { name: string }>), full], {
+      error: ({ input }) =>
+        `expected the name of an allocation (${names.join(', ')}), or a map with name and its options, found ${found(input)}${didYouMean(input, names)}`,
+    })
+    .prefault('uniform')
+    .describe('How the sparsity is shared among the layers: a name, or a map of name and its options.');
+}
+
+/**
+ * The schema of a run file. Keys stay snake_case as in the YAML; unknown keys are refused everywhere, also in the
+ * options of methods and allocations. Its output is a {@link RunConfig} whose paths are still as they were written.
+ */
+export function createRunSchema({ methods, allocations }: RunSchemaParts): z.ZodType<RunConfig> {
+  const allocation = createAllocationSchema(allocations);
+  const variants = Object.entries(methods).map(([name, options]) =>
+    z
+      .strictObject({
+        method: z.literal(name).describe(options.description ?? `Method ${name}.`),
+        sparsity: sparsity.exactOptional(),
+        pattern: pattern.exactOptional(),
+        allocation,
+        options: options.strict().prefault({}).describe(`Options of ${name}.`),
+        rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
+      })
+      .superRefine(exactlyOneOf(['sparsity', 'pattern']), evenWhenWrong)
+      .meta({ oneOf: [{ required: ['sparsity'] }, { required: ['pattern'] }] }),
+  );
+  const schema = z.strictObject({
+    model: text.describe(
+      'The checkpoint: a folder, or org/name[@revision] from the Hugging Face hub or its local cache.',
+    ),
+    output: text.describe('Folder for the pruned checkpoint and its report.'),
+    calibration: calibrationSchema
+      .exactOptional()
+      .describe('Text to learn from which weights matter; methods that only look at weights need none.'),
+    prune: union('method', variants).describe('What to prune, how and how much.'),
+    evaluation: evaluationSchema.exactOptional().describe('Perplexity before and after; none when left out.'),
+    write: writeSchema.prefault({}).describe('How the checkpoint is written.'),
+    resources: resourcesSchema.prefault({}).describe('What the run may use of the machine.'),
+  });
+  return schema as unknown as z.ZodType<RunConfig>;
+}
