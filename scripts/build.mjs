@@ -1,25 +1,23 @@
-// Compiles kernels/ to dist/kernels/*.wasm and src/ to dist/.
+// Compiles kernels/ to dist/kernels/kernels.wasm and src/ to dist/.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const run = (command, ...args) =>
-  execFileSync(process.execPath, [`${root}/node_modules/${command}`, ...args], { cwd: root, stdio: 'inherit' });
+const run = (script, ...args) =>
+  execFileSync(process.execPath, [`${root}node_modules/${script}`, ...args], { cwd: root, stdio: 'inherit' });
 
-rmSync(`${root}/dist`, { recursive: true, force: true });
-mkdirSync(`${root}/dist/kernels`, { recursive: true });
+const kernels = `${root}dist/kernels`;
+const temporary = `${kernels}/kernels.${process.pid}.wasm`;
+mkdirSync(kernels, { recursive: true });
 run(
   'assemblyscript/bin/asc.js',
   'kernels/index.ts',
-  '--outFile',
-  'dist/kernels/kernels.wasm',
-  '--runtime',
-  'stub',
-  '--enable',
-  'simd',
-  '--importMemory',
-  '-O3',
-  '--noAssert',
+  ...['--outFile', temporary, '--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert'],
+  ...['--importMemory', '--noExportMemory', '--zeroFilledMemory'],
 );
+renameSync(temporary, `${kernels}/kernels.wasm`);
+
 run('typescript/bin/tsc', '-p', 'tsconfig.json');
+const main = `${root}dist/cli/main.js`;
+if (existsSync(main)) chmodSync(main, 0o755);

@@ -19,7 +19,7 @@ export interface EmbedArguments {
 
 /** @throws RunError naming the token whose embedding isn't finite */
 export async function embedWindow({ embedding, tokens, path, offset }: EmbedArguments): Promise<void> {
-  const kernels = await freshKernels();
+  const kernels = freshKernels();
   const file = sourceFile(embedding.path);
   const hidden = embedding.shape[1] ?? 0;
   const rowBytes = hidden * bytesPerElement(embedding.dtype);

@@ -25,7 +25,7 @@ export interface LoadArguments {
 /** @throws RunError naming tensor and index of the first weight that isn't finite */
 export async function loadElements(args: LoadArguments): Promise<void> {
   const { name, path, offset, dtype, elements, firstIndex, target } = args;
-  const kernels = await freshKernels();
+  const kernels = freshKernels();
   const file = sourceFile(path);
   const size = bytesPerElement(dtype);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);

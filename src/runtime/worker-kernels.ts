@@ -4,12 +4,11 @@
  */
 import { type Kernels, loadKernels } from './kernels.js';
 
-let loading: Promise<Kernels> | undefined;
+let instance: Kernels | undefined;
 
 /** The kernels with an empty arena; what earlier tasks put into their memory is gone. */
-export async function freshKernels(): Promise<Kernels> {
-  loading ??= loadKernels();
-  const kernels = await loading;
-  kernels.arena.reset();
-  return kernels;
+export function freshKernels(): Kernels {
+  instance ??= loadKernels();
+  instance.arena.reset();
+  return instance;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { availableParallelism } from 'node:os';
+import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RunError, SecateurError } from '../errors.js';
 
@@ -50,28 +51,56 @@ export class WorkerPool {
     }
   }
 
-  /** Runs the task once for each of `list`, at most `size` at a time, and returns the results in the order of the list. */
+  /** Runs the task once for each of `list`, all at once, and returns the results in the order of the list. */
   async map<Arguments, Result>(
     module: string,
     task: (args: Arguments) => Result | Promise<Result>,
     list: readonly Arguments[],
     onDone: (index: number) => void = () => {},
   ): Promise<Awaited<Result>[]> {
-    const runs = list.map(async (args, index) => {
-      const result = await this.run(module, task, args);
-      onDone(index);
-      return result;
-    });
-    const settled = await Promise.allSettled(runs);
-    return settled.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      return outcome.value;
-    });
+    return await settle(
+      list.map(async (args, index) => {
+        const result: Awaited<Result> = await this.run(module, task, args);
+        onDone(index);
+        return result;
+      }),
+    );
+  }
+
+  /**
+   * Calls `visit` for each item so that every worker is busy and has a task waiting, and no more; for long lists
+   * that can be stopped. After a failure no further item is visited, and those under way are waited for.
+   */
+  async forEach<Item>(list: readonly Item[], visit: (item: Item) => Promise<void>): Promise<void> {
+    const limit = pLimit(this.size * 2);
+    let failed = false;
+    await settle(
+      list.map((item) =>
+        limit(async () => {
+          if (failed) return;
+          try {
+            await visit(item);
+          } catch (error) {
+            failed = true;
+            throw error;
+          }
+        }),
+      ),
+    );
   }
 
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+/** Waits for all, then throws the first failure: nothing may still write into memory that is about to be freed. */
+export async function settle<T>(promises: readonly Promise<T>[]): Promise<Awaited<T>[]> {
+  const outcomes = await Promise.allSettled(promises);
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
 }
 
 /** Errors lose their class on the way out of a worker; this gives ours back. */

@@ -1,0 +1,31 @@
+/**
+ * The entry of the WebAssembly module. Every kernel works on pointers into the imported memory; the typed
+ * side, with shapes and units, is `src/runtime/kernels.ts`.
+ * @module
+ */
+
+export { absScores } from './abs-scores';
+export { applyMask, applyMask16 } from './apply-mask';
+export { bf16ToF32 } from './bf16-to-f32';
+export { choleskyBlock } from './cholesky-block';
+export { countGroupViolations16, countGroupViolations32 } from './count-group-violations';
+export { countZeros16, countZeros32 } from './count-zeros';
+export { dot } from './dot';
+export { f16ToF32 } from './f16-to-f32';
+export { f32ToBf16 } from './f32-to-bf16';
+export { f32ToF16 } from './f32-to-f16';
+export { firstNonFinite } from './first-non-finite';
+export { histogramHigh, histogramLow } from './histogram';
+export { invertLower } from './invert-lower';
+export { obsBlock } from './obs-block';
+export { obsScores } from './obs-scores';
+export { scaledAbsScores } from './scaled-abs-scores';
+export { selectNofM } from './select-n-of-m';
+export { selectSmallest, selectSmallestRows } from './select-smallest';
+export { thresholdMask } from './threshold-mask';
+export { transpose } from './transpose';
+
+/** The first byte that no static data occupies; the host lays its scratch and arena out from here. */
+export function heapBase(): usize {
+  return __heap_base;
+}

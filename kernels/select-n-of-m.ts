@@ -1,0 +1,89 @@
+/** @module */
+import { isAmongSmallest } from './rank';
+import { selectSmallest } from './select-smallest';
+
+/** Above this, comparing all pairs of a group costs more than a radix selection. */
+const LARGEST_RANKED: usize = 64;
+
+/** Four groups side by side: `[m, 4]`. */
+const GROUPS = memory.data(64 * 16, 16);
+
+/** Four groups of four in registers. */
+function selectOfFour(scores: usize, prune: i32, mask: usize): void {
+  const r0 = v128.load(scores);
+  const r1 = v128.load(scores, 16);
+  const r2 = v128.load(scores, 32);
+  const r3 = v128.load(scores, 48);
+  const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
+  const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+  const high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+  const high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+  const a = v128.shuffle<i32>(low01, low23, 0, 1, 4, 5);
+  const b = v128.shuffle<i32>(low01, low23, 2, 3, 6, 7);
+  const c = v128.shuffle<i32>(high01, high23, 0, 1, 4, 5);
+  const d = v128.shuffle<i32>(high01, high23, 2, 3, 6, 7);
+  // True is -1. Of two equal scores the earlier one comes first.
+  const ab = i32x4.gt_s(a, b);
+  const ac = i32x4.gt_s(a, c);
+  const ad = i32x4.gt_s(a, d);
+  const bc = i32x4.gt_s(b, c);
+  const bd = i32x4.gt_s(b, d);
+  const cd = i32x4.gt_s(c, d);
+  const limit = i32x4.splat(prune);
+  const rankA = i32x4.neg(i32x4.add(i32x4.add(ab, ac), ad));
+  const rankB = i32x4.sub(i32x4.sub(i32x4.add(i32x4.splat(1), ab), bc), bd);
+  const rankC = i32x4.sub(i32x4.add(i32x4.add(i32x4.splat(2), ac), bc), cd);
+  const rankD = i32x4.add(i32x4.add(i32x4.add(i32x4.splat(3), ad), bd), cd);
+  let bytes = v128.and(i32x4.gt_s(limit, rankA), i32x4.splat(1));
+  bytes = v128.or(bytes, v128.and(i32x4.gt_s(limit, rankB), i32x4.splat(1 << 8)));
+  bytes = v128.or(bytes, v128.and(i32x4.gt_s(limit, rankC), i32x4.splat(1 << 16)));
+  bytes = v128.or(bytes, v128.and(i32x4.gt_s(limit, rankD), i32x4.splat(1 << 24)));
+  v128.store(mask, bytes);
+}
+
+/** `count` (1 to 4) groups of `m`; lanes without a group rank whatever was there, unread. */
+function selectRanked(scores: usize, count: usize, m: usize, prune: i32, mask: usize): void {
+  for (let g: usize = 0; g < count; g++) {
+    const lane = GROUPS + (g << 2);
+    for (let c: usize = 0; c < m; c++) store<i32>(lane + (c << 4), load<i32>(scores + ((g * m + c) << 2)));
+  }
+  for (let c: usize = 0; c < m; c++) {
+    const pruned = v128.and(isAmongSmallest(GROUPS, 16, m, c, prune), i32x4.splat(1));
+    store<u8>(mask + c, <u8>i32x4.extract_lane(pruned, 0));
+    if (count > 1) store<u8>(mask + m + c, <u8>i32x4.extract_lane(pruned, 1));
+    if (count > 2) store<u8>(mask + 2 * m + c, <u8>i32x4.extract_lane(pruned, 2));
+    if (count > 3) store<u8>(mask + 3 * m + c, <u8>i32x4.extract_lane(pruned, 3));
+  }
+}
+
+/**
+ * Keeps `n` of every `m` consecutive columns of `[rows, cols]` (`m` divides `cols`): `mask = 1` on the `m − n`
+ * smallest non-negative scores of each group, ties by lowest index; 0 elsewhere.
+ */
+export function selectNofM(scores: usize, rows: usize, cols: usize, n: u32, m: u32, mask: usize): void {
+  const prune = m - n;
+  const width = <usize>m;
+  let groups = rows * (cols / width);
+  if (width > LARGEST_RANKED) {
+    for (; groups > 0; groups--) {
+      selectSmallest(scores, width, prune, mask);
+      scores += width << 2;
+      mask += width;
+    }
+    return;
+  }
+  if (width == 4) {
+    for (; groups >= 4; groups -= 4) {
+      selectOfFour(scores, prune, mask);
+      scores += 64;
+      mask += 16;
+    }
+  }
+  while (groups > 0) {
+    const count = min<usize>(groups, 4);
+    selectRanked(scores, count, width, prune, mask);
+    scores += (count * width) << 2;
+    mask += count * width;
+    groups -= count;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Perplexity from the cross-entropies of windows.
+ * @module
+ */
+
+export interface PerplexityEstimate {
+  readonly perplexity: number;
+  /** Of the perplexity: exp(mean) · s/√n with s the standard deviation between windows (delta method); 0 for one window. */
+  readonly standard_error: number;
+  /** Nats, the mean over all predicted tokens. */
+  readonly cross_entropy: number;
+}
+
+/** @param losses mean cross-entropy of each window, all of the same length, at least one */
+export function perplexity(losses: Float64Array): PerplexityEstimate {
+  const n = losses.length;
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / n;
+  const variance = n > 1 ? losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / (n - 1) : 0;
+  const value = Math.exp(mean);
+  return { perplexity: value, standard_error: value * Math.sqrt(variance / n), cross_entropy: mean };
+}

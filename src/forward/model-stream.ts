@@ -1,0 +1,202 @@
+/**
+ * A model as a stream of blocks: one block's weights in memory at a time, hidden states in files.
+ * @module
+ */
+import type { BlockDescription, ModelDescription } from '../model/description.js';
+import { propagationGraph } from '../graph/block-graphs.js';
+import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import type { GraphStore } from '../runtime/compiled-graph.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import { embedWindow } from './embed-task.js';
+import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
+import { bytesPerElement } from './float-storage.js';
+import type { HiddenStates } from './hidden-states.js';
+import { sliceLogits } from './logits-task.js';
+import { propagateWindow } from './propagate-task.js';
+import type { StoredFloatTensor } from './stored-tensor.js';
+
+/** Where the tensor of a full name is stored. */
+export type Locate = (name: string) => StoredFloatTensor;
+
+/** f32 elements of the slice of the head that is in memory at a time. */
+const HEAD_SLICE_ELEMENTS = 4_194_304;
+/** Tokens whose logits against a slice are in memory at a time, in each worker. */
+const LOGIT_TOKENS = 256;
+
+/** Rows of the head in one slice. */
+export function headSliceRows(model: ModelDescription): number {
+  return Math.min(model.vocabularySize, Math.max(1024, Math.floor(HEAD_SLICE_ELEMENTS / model.hiddenSize)));
+}
+
+/** Native memory for the weights of whatever is at work: the largest block, or a slice of the head. */
+export function streamBytes(model: ModelDescription): number {
+  const slice = { name: '', shape: [headSliceRows(model), model.hiddenSize] };
+  return Math.max(largestBlockBytes(model.blocks), f32Bytes([slice]), f32Bytes(model.finalTensors));
+}
+
+export interface StreamOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told after every window that a pass has finished. */
+  onWindow?(done: number): void;
+}
+
+export class ModelStream {
+  readonly model: ModelDescription;
+  readonly #pool: WorkerPool;
+  readonly #graphs: GraphStore;
+  readonly #weights: F32Tensors;
+
+  constructor(model: ModelDescription, pool: WorkerPool, graphs: GraphStore) {
+    this.model = model;
+    this.#pool = pool;
+    this.#graphs = graphs;
+    this.#weights = new F32Tensors(streamBytes(model));
+  }
+
+  /** Fills the hidden states with the embeddings of `tokens` [windows · tokens]. */
+  async embed(states: HiddenStates, tokens: Int32Array, locate: Locate): Promise<void> {
+    const embedding = locate(this.model.embedding.name);
+    const windows = Array.from({ length: states.windows }, (_, window) => ({
+      embedding,
+      tokens: tokens.slice(window * states.tokens, (window + 1) * states.tokens),
+      path: states.path,
+      offset: states.offset(window),
+    }));
+    await this.#pool.map('forward/embed-task', embedWindow, windows);
+  }
+
+  /** Loads a block's weights over those of the block before; names within the block. */
+  async loadBlock(block: BlockDescription, locate: Locate): Promise<Record<string, TensorRef>> {
+    return await this.#weights.load(block.tensors, (name) => locate(block.prefix + name), this.#pool);
+  }
+
+  /** Replaces every window's hidden states by what the loaded block makes of them. */
+  async propagate(
+    block: BlockDescription,
+    weights: Readonly<Record<string, TensorRef>>,
+    states: HiddenStates,
+    options: StreamOptions = {},
+  ): Promise<void> {
+    const graph = this.#graphs.get(`propagate ${block.graphKey} ${states.tokens}`, () =>
+      propagationGraph(block, states.tokens),
+    );
+    await this.#forEachWindow(states, options, (place) =>
+      this.#pool.run('forward/propagate-task', propagateWindow, { graph, weights, where: block.prefix, ...place }),
+    );
+  }
+
+  /**
+   * Cross-entropy of every window, from the output of the last block.
+   *
+   * @param tokens [windows · tokens], the ones that the states come from
+   * @returns nats per window, the mean over its tokens − 1 predictions
+   */
+  async crossEntropy(
+    states: HiddenStates,
+    tokens: Int32Array,
+    locate: Locate,
+    options: StreamOptions = {},
+  ): Promise<Float64Array> {
+    await this.#finalNorm(states, locate);
+    const head = locate(this.model.head.name);
+    const rows = headSliceRows(this.model);
+    const total = states.windows * states.tokens;
+    const maximum = new Float64Array(total).fill(Number.NEGATIVE_INFINITY);
+    const sum = new Float64Array(total);
+    const targetLogit = new Float64Array(total);
+    const slices = Math.ceil(this.model.vocabularySize / rows);
+    for (let slice = 0; slice < slices; slice++) {
+      const first = slice * rows;
+      const count = Math.min(rows, this.model.vocabularySize - first);
+      const ref = await this.#loadHeadSlice(head, first, count);
+      await this.#forEachWindow(
+        states,
+        { ...options, onWindow: (done) => options.onWindow?.((slice * states.windows + done) / slices) },
+        async ({ path, offset }, window) => {
+          const start = window * states.tokens;
+          const targets = windowTargets(tokens, start, states.tokens).map((target) =>
+            target >= first && target < first + count ? target - first : -1,
+          );
+          const part = await this.#pool.run('forward/logits-task', sliceLogits, {
+            parts: this.#logitParts(states.tokens, count),
+            head: ref,
+            path,
+            offset,
+            hiddenSize: this.model.hiddenSize,
+            targets: targets.map((target) => Math.max(target, 0)),
+          });
+          for (let i = 0; i < states.tokens; i++) {
+            const before = maximum[start + i] as number;
+            const high = Math.max(before, part.maximum[i] as number);
+            sum[start + i] =
+              (sum[start + i] as number) * Math.exp(before - high) +
+              (part.sum[i] as number) * Math.exp((part.maximum[i] as number) - high);
+            maximum[start + i] = high;
+            if ((targets[i] as number) >= 0) targetLogit[start + i] = part.target[i] as number;
+          }
+        },
+      );
+    }
+    return Float64Array.from({ length: states.windows }, (_, window) => {
+      let loss = 0;
+      for (let i = window * states.tokens; i < (window + 1) * states.tokens - 1; i++) {
+        loss += (maximum[i] as number) + Math.log(sum[i] as number) - (targetLogit[i] as number);
+      }
+      return loss / (states.tokens - 1);
+    });
+  }
+
+  dispose(): void {
+    this.#weights.dispose();
+  }
+
+  async #finalNorm(states: HiddenStates, locate: Locate): Promise<void> {
+    const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
+    const graph = this.#graphs.get(`final norm ${states.tokens}`, () => finalNormGraph(this.model, states.tokens));
+    await this.#forEachWindow(states, {}, (place) =>
+      this.#pool.run('forward/propagate-task', propagateWindow, { graph, weights, where: 'final norm', ...place }),
+    );
+  }
+
+  async #loadHeadSlice(head: StoredFloatTensor, first: number, count: number): Promise<TensorRef> {
+    const shape = [count, this.model.hiddenSize];
+    const offset = head.offset + first * this.model.hiddenSize * bytesPerElement(head.dtype);
+    const refs = await this.#weights.load([{ name: head.name, shape }], () => ({ ...head, offset, shape }), this.#pool);
+    const ref = refs[head.name];
+    if (!ref) throw new Error('the head was not loaded');
+    return ref;
+  }
+
+  #logitParts(tokens: number, vocabularySlice: number) {
+    return Array.from({ length: Math.ceil(tokens / LOGIT_TOKENS) }, (_, part) => {
+      const size = Math.min(LOGIT_TOKENS, tokens - part * LOGIT_TOKENS);
+      const graph = this.#graphs.get(`logits ${size} ${vocabularySlice}`, () =>
+        logitsGraph(size, this.model.hiddenSize, vocabularySlice),
+      );
+      return { tokens: size, graph };
+    });
+  }
+
+  async #forEachWindow(
+    states: HiddenStates,
+    { signal, onWindow }: StreamOptions,
+    run: (
+      place: { path: string; offset: number; tokens: number; hiddenSize: number },
+      window: number,
+    ) => Promise<void>,
+  ): Promise<void> {
+    let done = 0;
+    await this.#pool.forEach([...Array(states.windows).keys()], async (window) => {
+      signal?.throwIfAborted();
+      const { path, tokens, hiddenSize } = states;
+      await run({ path, offset: states.offset(window), tokens, hiddenSize }, window);
+      onWindow?.(++done);
+    });
+  }
+}
+
+/** The token that each position predicts; the last one predicts nothing, and gets its own token. */
+function windowTargets(tokens: Int32Array, start: number, length: number): Int32Array {
+  return Int32Array.from({ length }, (_, i) => tokens[start + Math.min(i + 1, length - 1)] as number);
+}

@@ -1,0 +1,72 @@
+/**
+ * Worker tasks: tensors into the shards being written.
+ * @module
+ */
+import { RunError } from '../errors.js';
+import type { FloatDtype } from '../model/check-tensors.js';
+import { float32View } from '../runtime/native-memory.js';
+import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import { bytesPerElement, CHUNK_ELEMENTS, decode, encode } from './float-storage.js';
+
+export interface StoreArguments {
+  /** Of the tensor, for messages. */
+  readonly name: string;
+  /** f32 elements in native memory; afterwards they hold the values as stored. */
+  readonly source: bigint;
+  readonly elements: number;
+  /** Index of the first element within its tensor, for messages. */
+  readonly firstIndex: number;
+  readonly dtype: FloatDtype;
+  readonly path: string;
+  readonly offset: number;
+}
+
+/**
+ * Rounds f32 weights to their stored dtype, in the file and in memory alike, so that what comes after computes
+ * with what was written. Returns the number of zeros.
+ *
+ * @throws RunError naming tensor and index of the first weight that isn't finite
+ */
+export async function storeElements(args: StoreArguments): Promise<number> {
+  const { name, source, elements, firstIndex, dtype, path, offset } = args;
+  const kernels = freshKernels();
+  const size = bytesPerElement(dtype);
+  const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
+  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const weights = float32View(source, elements);
+  let zeros = 0;
+  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
+    const n = Math.min(CHUNK_ELEMENTS, elements - start);
+    kernels.f32(plain, n).set(weights.subarray(start, start + n));
+    const bad = encode(kernels, dtype, plain, stored, n);
+    if (bad >= 0) {
+      throw new RunError(`${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`);
+    }
+    writeExactly(path, offset + start * size, kernels.u8(stored, n * size));
+    decode(kernels, dtype, stored, plain, n);
+    zeros += kernels.countZeros32(plain, n);
+    weights.set(kernels.f32(plain, n), start);
+  }
+  return zeros;
+}
+
+export interface CopyArguments {
+  readonly from: { readonly path: string; readonly offset: number };
+  readonly to: { readonly path: string; readonly offset: number };
+  readonly bytes: number;
+}
+
+/** Bytes that pass through memory at a time. */
+const COPY_CHUNK_BYTES = 4_194_304;
+
+/** Copies a tensor's bytes as they are. */
+export function copyBytes({ from, to, bytes }: CopyArguments): void {
+  const source = sourceFile(from.path);
+  const buffer = new Uint8Array(Math.min(bytes, COPY_CHUNK_BYTES));
+  for (let start = 0; start < bytes; start += buffer.length) {
+    const chunk = buffer.subarray(0, Math.min(buffer.length, bytes - start));
+    source.readInto(from.offset + start, chunk);
+    writeExactly(to.path, to.offset + start, chunk);
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * |w|, compared over the whole matrix (Han et al. 2015, arXiv 1506.02626).
+ * @module
+ */
+import type { Score } from './score.js';
+
+export const magnitude: Score = {
+  name: 'magnitude',
+  statistics: 'none',
+  comparisonGroup: 'tensor',
+  compute(kernels, { weights, scores, rows, columns }) {
+    kernels.absScores(weights, scores, rows * columns);
+  },
+};

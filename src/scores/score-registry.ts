@@ -1,0 +1,15 @@
+/**
+ * The scores by name.
+ * @module
+ */
+import { magnitude } from './magnitude.js';
+import type { Score } from './score.js';
+import { wanda } from './wanda.js';
+
+export const scores: readonly Score[] = [magnitude, wanda];
+
+export function scoreByName(name: string): Score {
+  const score = scores.find((candidate) => candidate.name === name);
+  if (!score) throw new Error(`no score ${name}`);
+  return score;
+}

@@ -1,0 +1,14 @@
+/**
+ * |w_ij| · ‖X_j‖₂, compared within each output row (Sun et al. 2023, arXiv 2306.11695).
+ * @module
+ */
+import type { Score } from './score.js';
+
+export const wanda: Score = {
+  name: 'wanda',
+  statistics: 'column norms',
+  comparisonGroup: 'row',
+  compute(kernels, { weights, scores, rows, columns, columnNorms }) {
+    kernels.scaledAbsScores(weights, columnNorms, scores, rows, columns);
+  },
+};

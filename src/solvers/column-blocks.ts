@@ -1,0 +1,26 @@
+/**
+ * The column blocks that SparseGPT works through, and where their factor lies.
+ * @module
+ */
+import { type Strip, stripsAt } from '../statistics/gram-layout.js';
+
+/** Columns first … first+width−1 of a matrix, in the order they are pruned. */
+export interface ColumnBlock {
+  readonly first: number;
+  readonly width: number;
+}
+
+/** Blocks of `size` columns from the left; with a group size, the largest multiple of it up to `size` (at least one group). */
+export function columnBlocks(columns: number, size: number, group = 1): ColumnBlock[] {
+  const width = Math.max(group, Math.floor(size / group) * group);
+  const blocks: ColumnBlock[] = [];
+  for (let first = 0; first < columns; first += width) {
+    blocks.push({ first, width: Math.min(width, columns - first) });
+  }
+  return blocks;
+}
+
+/** Strips over the features in reversed order whose borders are those of the blocks: block b is strip count−1−b. */
+export function reversedStrips(columns: number, blocks: readonly ColumnBlock[]): Strip[] {
+  return stripsAt(columns, blocks.map(({ first, width }) => columns - first - width).reverse());
+}

@@ -1,0 +1,213 @@
+/**
+ * Worker tasks: SparseGPT on some rows of one matrix (Frantar & Alistarh 2023, arXiv 2301.00774).
+ *
+ * Rows don't meet once the factor is known, except that an unstructured mask is chosen over all rows of a
+ * column block. The errors of the columns done so far are kept, in reversed column order, so that what they
+ * owe the next block is one matrix product with a contiguous slab of the factor.
+ * @module
+ */
+import { gemm } from '../runtime/gemm.js';
+import type { Kernels } from '../runtime/kernels.js';
+import { bytesView, float32View } from '../runtime/native-memory.js';
+import { scratch } from '../runtime/scratch.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import type { Strip } from '../statistics/gram-layout.js';
+import type { ColumnBlock } from './column-blocks.js';
+
+/** Rows of one matrix, and the factor of its inputs. */
+export interface SolveRows {
+  /** Of the rows' first weight; [rows, columns] f32, pruned in place. */
+  readonly weights: bigint;
+  readonly rows: number;
+  readonly columns: number;
+  /** Errors so far, [columns, rows] f32 in reversed column order. */
+  readonly errors: bigint;
+  /** M = L⁻¹ in reversed strips (`factorHessian`). */
+  readonly factor: bigint;
+  readonly dead: Uint8Array;
+}
+
+export interface BlockStep {
+  readonly block: ColumnBlock;
+  /** The block's strip of the factor. */
+  readonly strip: Strip;
+}
+
+/** How a block's mask is chosen. */
+export type MaskChoice =
+  /** The `zeros` smallest of the block's scores. */
+  | { readonly kind: 'smallest'; readonly zeros: number }
+  /** Per row, `keep` of every `of` columns, at the group's first column. */
+  | { readonly kind: 'n:m'; readonly keep: number; readonly of: number };
+
+export interface SolveArguments extends SolveRows {
+  readonly steps: readonly (BlockStep & { readonly choice: MaskChoice })[];
+}
+
+/** All blocks of rows whose masks depend on no other rows. Returns the predicted loss ½·tr(ΔHΔᵀ). */
+export async function solveRows(args: SolveArguments): Promise<number> {
+  let loss = 0;
+  for (const step of args.steps) {
+    const state = await openBlock(args, step);
+    await bringUpToDate(args, step, state);
+    const { choice } = step;
+    if (choice.kind === 'smallest') {
+      score(state);
+      state.kernels.selectSmallest(state.scores, state.elements, choice.zeros, state.mask);
+    }
+    loss += update(args, step, state, choice);
+  }
+  return loss;
+}
+
+export interface StepArguments extends SolveRows {
+  readonly step: BlockStep;
+  /** The rows' part of the block's scores, f32 [block columns, rows]. */
+  readonly scores: bigint;
+  /** The rows' part of the block's mask, bytes in the same order. */
+  readonly mask: bigint;
+}
+
+/** Brings a block up to date with the errors before it, leaves it where its errors will go, and writes its scores. */
+export async function scoreBlock(args: StepArguments): Promise<void> {
+  const state = await openBlock(args, args.step);
+  const { kernels, elements } = state;
+  await bringUpToDate(args, args.step, state);
+  blockErrors(args, args.step).set(kernels.f32(state.slab, elements));
+  score(state);
+  float32View(args.scores, elements).set(kernels.f32(state.scores, elements));
+}
+
+/** Prunes a scored block by the mask that was chosen. Returns its part of the predicted loss. */
+export async function updateBlock(args: StepArguments): Promise<number> {
+  const state = await openBlock(args, args.step);
+  const { kernels, elements } = state;
+  kernels.f32(state.slab, elements).set(blockErrors(args, args.step));
+  kernels.u8(state.mask, elements).set(bytesView(args.mask, elements));
+  return update(args, args.step, state, undefined);
+}
+
+export interface ChooseArguments {
+  readonly scores: bigint;
+  readonly mask: bigint;
+  readonly elements: number;
+  readonly zeros: number;
+}
+
+/** Marks the `zeros` smallest of a block's scores over all rows; ties by place. */
+export async function chooseMask({ scores, mask, elements, zeros }: ChooseArguments): Promise<void> {
+  const kernels = freshKernels();
+  const source = kernels.arena.allocate(elements * 4);
+  const target = kernels.arena.allocate(elements);
+  kernels.f32(source, elements).set(float32View(scores, elements));
+  kernels.selectSmallest(source, elements, zeros, target);
+  bytesView(mask, elements).set(kernels.u8(target, elements));
+}
+
+/** One block of rows in the kernels' memory. */
+interface BlockState {
+  readonly kernels: Kernels;
+  readonly width: number;
+  readonly rows: number;
+  readonly elements: number;
+  /** [width, rows], up to date */
+  readonly slab: number;
+  /** The factor's diagonal block U, [width, width] row-major */
+  readonly factor: number;
+  readonly scores: number;
+  readonly mask: number;
+  readonly errors: number;
+}
+
+/** Makes room for a block and loads its part of the factor. */
+async function openBlock(args: SolveRows, { block, strip }: BlockStep): Promise<BlockState> {
+  const { rows } = args;
+  const { width } = block;
+  const elements = width * rows;
+  const kernels = freshKernels();
+  const state: BlockState = {
+    kernels,
+    width,
+    rows,
+    elements,
+    slab: kernels.arena.allocate(elements * 4),
+    factor: kernels.arena.allocate(width * width * 4),
+    scores: kernels.arena.allocate(elements * 4),
+    mask: kernels.arena.allocate(elements),
+    errors: kernels.arena.allocate(elements * 4),
+  };
+  const head = float32View(args.factor + BigInt(strip.offset * 4), width * width);
+  const diagonal = kernels.f32(state.factor, width * width);
+  for (let i = 0; i < width * width; i++) diagonal[i] = head[width * width - 1 - i] as number;
+  return state;
+}
+
+/** Loads the block's columns of the weights and subtracts what the errors of the columns before them owe. */
+async function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: BlockState): Promise<void> {
+  const { columns, dead } = args;
+  const { kernels, width, rows, elements } = state;
+  const weights = float32View(args.weights, rows * columns);
+  const gathered = kernels.f32(state.scores, elements);
+  for (let row = 0; row < rows; row++) {
+    const start = row * columns + block.first;
+    gathered.set(weights.subarray(start, start + width), row * width);
+  }
+  kernels.transpose(state.scores, state.slab, rows, width);
+  const slab = kernels.f32(state.slab, elements);
+  for (let c = 0; c < width; c++) if (dead[block.first + c]) slab.fill(0, c * rows, (c + 1) * rows);
+
+  const done = strip.rows - width;
+  if (done === 0) return;
+  const owed = scratch('owed', elements);
+  const below = args.factor + BigInt((strip.offset + width * width) * 4);
+  const errors = args.errors + BigInt((strip.first + width) * rows * 4);
+  await gemm(
+    { data: float32View(below, done * width), rows: done, columns: width },
+    { data: float32View(errors, done * rows), rows: done, columns: rows },
+    { data: owed, rows: width, columns: rows },
+    { transposeA: true },
+  );
+  for (let c = 0; c < width; c++) {
+    const from = (width - 1 - c) * rows;
+    const to = c * rows;
+    for (let row = 0; row < rows; row++) slab[to + row] = (slab[to + row] as number) - (owed[from + row] as number);
+  }
+}
+
+/** Where a block's errors lie, [block columns, rows]. */
+function blockErrors(args: SolveRows, { block, strip }: BlockStep): Float32Array {
+  return float32View(args.errors + BigInt(strip.first * args.rows * 4), block.width * args.rows);
+}
+
+function score({ kernels, width, rows, slab, factor, scores }: BlockState): void {
+  const u = kernels.f32(factor, width * width);
+  const inverse = kernels.arena.allocate(width * 4);
+  kernels.f32(inverse, width).set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));
+  kernels.obsScores(slab, inverse, scores, width, rows);
+}
+
+function update(args: SolveRows, step: BlockStep, state: BlockState, choice: MaskChoice | undefined): number {
+  const { block } = step;
+  const { kernels, width, rows, elements, slab, factor, mask, errors, scores } = state;
+  const { columns } = args;
+  const losses = kernels.arena.allocate(rows * 8);
+  kernels.f64(losses, rows).fill(0);
+  if (choice?.kind === 'n:m') {
+    kernels.obsBlockNofM(slab, factor, errors, losses, mask, width, rows, choice.keep, choice.of);
+  } else {
+    kernels.obsBlockMasked(slab, factor, mask, errors, losses, width, rows);
+  }
+
+  const native = blockErrors(args, step);
+  const computed = kernels.f32(errors, elements);
+  for (let c = 0; c < width; c++) {
+    native.set(computed.subarray(c * rows, (c + 1) * rows), (width - 1 - c) * rows);
+  }
+  kernels.transpose(slab, scores, width, rows);
+  const pruned = kernels.f32(scores, elements);
+  const weights = float32View(args.weights, rows * columns);
+  for (let row = 0; row < rows; row++) {
+    weights.set(pruned.subarray(row * width, (row + 1) * width), row * columns + block.first);
+  }
+  return kernels.f64(losses, rows).reduce((sum, loss) => sum + loss, 0);
+}

@@ -1,0 +1,209 @@
+/**
+ * SparseGPT: one-shot pruning with the optimal update of the survivors (Frantar & Alistarh 2023, arXiv 2301.00774).
+ * @module
+ */
+import { RunError } from '../errors.js';
+import { allocateNative, freeNative } from '../runtime/native-memory.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import { settle, type WorkerPool } from '../runtime/worker-pool.js';
+import { type Pattern, zeroCount } from '../sparsity/pattern.js';
+import { stripElements } from '../statistics/gram-layout.js';
+import type { GramRef } from '../statistics/group-statistics.js';
+import { columnBlocks, reversedStrips } from './column-blocks.js';
+import { type Factor, factorHessian } from './factor-task.js';
+import { type BlockStep, chooseMask, type MaskChoice, scoreBlock, solveRows, updateBlock } from './sparsegpt-task.js';
+
+/** Rows of one task. */
+const TASK_ROWS = 512;
+/** How often damping is raised tenfold when the Cholesky factorisation fails. */
+const DAMPING_RETRIES = 4;
+
+export interface SparseGptOptions {
+  /** λ as a fraction of the mean of the Hessian's diagonal. */
+  readonly damping: number;
+  /** Columns of a block. */
+  readonly block_size: number;
+}
+
+export interface SolvableMatrix {
+  /** Of the linear, for messages. */
+  readonly name: string;
+  /** [out, in] f32, pruned in place. */
+  readonly weights: TensorRef;
+  readonly pattern: Pattern;
+}
+
+export interface SolveOutcome {
+  /** ½·tr(ΔHΔᵀ) for the damped H. */
+  readonly predictedLoss: number;
+  /** The fraction that was used. */
+  readonly damping: number;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Prunes the linears that read the activation whose Gram matrix is given.
+ *
+ * An unstructured mask is chosen per column block over all rows, on the already updated weights, by w²/U_jj²;
+ * the counts of the blocks add up to exactly ⌊numel · sparsity⌋. N:M groups are chosen at their first column.
+ *
+ * @throws RunError naming the group when the factorisation fails at every damping
+ */
+export async function sparseGpt(
+  pool: WorkerPool,
+  group: string,
+  gram: GramRef,
+  matrices: readonly SolvableMatrix[],
+  options: SparseGptOptions,
+): Promise<Map<string, SolveOutcome>> {
+  const outcomes = new Map<string, SolveOutcome>();
+  const groupSizes = new Set(matrices.map(groupSizeOf));
+  for (const groupSize of groupSizes) {
+    const sameBlocks = matrices.filter((matrix) => groupSizeOf(matrix) === groupSize);
+    const blocks = columnBlocks(gram.size, options.block_size, groupSize);
+    const strips = reversedStrips(gram.size, blocks);
+    const steps = blocks.map((block, index) => {
+      const strip = strips[blocks.length - 1 - index];
+      if (!strip) throw new Error('a column block has no strip');
+      return { block, strip };
+    });
+    const region = allocateNative(stripElements(strips) * 4);
+    try {
+      const { factor, damping, notes } = await factorWithRetries(pool, group, gram, strips, region.address, options.damping);
+      const solve = async (matrix: SolvableMatrix): Promise<void> => {
+        const started = performance.now();
+        const predictedLoss = await solveMatrix(pool, matrix, steps, region.address, factor.dead);
+        outcomes.set(matrix.name, { predictedLoss, damping, notes, seconds: (performance.now() - started) / 1000 });
+      };
+      await settle(sameBlocks.map(solve));
+    } finally {
+      freeNative(region);
+    }
+  }
+  return outcomes;
+}
+
+/** Columns that a block border must not divide. */
+function groupSizeOf({ pattern }: SolvableMatrix): number {
+  return pattern.kind === 'n:m' ? pattern.of : 1;
+}
+
+async function factorWithRetries(
+  pool: WorkerPool,
+  group: string,
+  gram: GramRef,
+  strips: ReturnType<typeof reversedStrips>,
+  address: bigint,
+  first: number,
+): Promise<{ factor: Factor; damping: number; notes: string[] }> {
+  let damping = first;
+  for (let attempt = 0; ; attempt++) {
+    const factor = await pool.run('solvers/factor-task', factorHessian, { gram, damping, strips, address });
+    if (factor.failedAt === undefined) {
+      const notes = attempt > 0 ? [`damping raised from ${first} to ${damping}: the Hessian was not positive definite`] : [];
+      return { factor, damping, notes };
+    }
+    if (attempt === DAMPING_RETRIES) {
+      throw new RunError(
+        `${group}: the Hessian is not positive definite at feature ${factor.failedAt}, even with damping ${damping}; ` +
+          'more calibration tokens or prune.options.damping would help',
+      );
+    }
+    damping *= 10;
+  }
+}
+
+async function solveMatrix(
+  pool: WorkerPool,
+  { weights, pattern }: SolvableMatrix,
+  steps: readonly BlockStep[],
+  factor: bigint,
+  dead: Uint8Array,
+): Promise<number> {
+  const [rows = 0, columns = 0] = weights.shape;
+  const errors = allocateNative(rows * columns * 4);
+  try {
+    const parts = splitRows(rows).map(({ first, count }) => ({
+      weights: weights.address + BigInt(first * columns * 4),
+      rows: count,
+      columns,
+      errors: errors.address + BigInt(first * columns * 4),
+      factor,
+      dead,
+    }));
+    const choices = blockChoices(pattern, rows, steps);
+    const [only] = parts;
+    if (pattern.kind === 'n:m' || (only && parts.length === 1)) {
+      const withChoices = steps.map((step, index) => ({ ...step, choice: choices[index] as MaskChoice }));
+      const losses = await pool.map(
+        'solvers/sparsegpt-task',
+        solveRows,
+        parts.map((part) => ({ ...part, steps: withChoices })),
+      );
+      return losses.reduce((sum, loss) => sum + loss, 0);
+    }
+    return await solveTogether(pool, parts, steps, choices, rows);
+  } finally {
+    freeNative(errors);
+  }
+}
+
+type RowsPart = Omit<Parameters<typeof scoreBlock>[0], 'step' | 'scores' | 'mask'>;
+
+/** Blocks in step over all parts: scores, one choice over all of them, updates. */
+async function solveTogether(
+  pool: WorkerPool,
+  parts: readonly RowsPart[],
+  steps: readonly BlockStep[],
+  choices: readonly MaskChoice[],
+  rows: number,
+): Promise<number> {
+  const largest = Math.max(...steps.map(({ block }) => block.width)) * rows;
+  const memory = allocateNative(largest * 5);
+  const mask = memory.address + BigInt(largest * 4);
+  let loss = 0;
+  try {
+    for (const [index, step] of steps.entries()) {
+      const choice = choices[index];
+      if (choice?.kind !== 'smallest') throw new Error('rows are only kept in step for unstructured masks');
+      let before = 0;
+      const tasks = parts.map((part) => {
+        const task = { ...part, step, scores: memory.address + BigInt(before * 4), mask: mask + BigInt(before) };
+        before += part.rows * step.block.width;
+        return task;
+      });
+      await pool.map('solvers/sparsegpt-task', scoreBlock, tasks);
+      await pool.run('solvers/sparsegpt-task', chooseMask, {
+        scores: memory.address,
+        mask,
+        elements: before,
+        zeros: choice.zeros,
+      });
+      for (const part of await pool.map('solvers/sparsegpt-task', updateBlock, tasks)) loss += part;
+    }
+  } finally {
+    freeNative(memory);
+  }
+  return loss;
+}
+
+/** Parts of near-equal size, whatever the number of workers: sums must not depend on it. */
+function splitRows(rows: number): { first: number; count: number }[] {
+  const parts = Math.ceil(rows / TASK_ROWS);
+  return Array.from({ length: parts }, (_, index) => {
+    const first = Math.floor((rows * index) / parts);
+    return { first, count: Math.floor((rows * (index + 1)) / parts) - first };
+  });
+}
+
+function blockChoices(pattern: Pattern, rows: number, steps: readonly BlockStep[]): MaskChoice[] {
+  if (pattern.kind === 'n:m') return steps.map(() => ({ kind: 'n:m', keep: pattern.keep, of: pattern.of }));
+  let before = 0;
+  return steps.map(({ block }) => {
+    const zeros = zeroCount(rows * (block.first + block.width), pattern.sparsity);
+    const choice: MaskChoice = { kind: 'smallest', zeros: zeros - before };
+    before = zeros;
+    return choice;
+  });
+}
