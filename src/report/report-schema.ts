@@ -21,7 +21,10 @@ export const layerReportSchema = z.strictObject({
     .number()
     .nullable()
     .describe('‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations; null without calibration'),
-  predicted_loss: z.number().nullable().describe('the loss the solver accumulated, ½·tr(ΔHΔᵀ) for the damped H'),
+  predicted_loss: z
+    .number()
+    .nullable()
+    .describe('the loss the solver accumulated, ½·tr(ΔHΔᵀ) for the damped H'),
   damping: z.number().nullable().describe('fraction of the mean Hessian diagonal that was added'),
   seconds,
   notes: z.array(z.string()),
@@ -47,7 +50,10 @@ export const reportSchema = z.strictObject({
   run: z.strictObject({
     config: z.record(z.string(), z.unknown()).describe('the run file with every default written out'),
     fingerprint: z.string().describe('SHA-256 of everything that decides the weights'),
-    source: z.strictObject({ path: z.string(), hash: z.string().describe('SHA-256 over headers and sizes of the shards') }),
+    source: z.strictObject({
+      path: z.string(),
+      hash: z.string().describe('SHA-256 over headers and sizes of the shards'),
+    }),
     versions: z.strictObject({ secateur: z.string(), node: z.string(), onnxruntime: z.string() }),
     machine: z.strictObject({
       platform: z.string(),

@@ -1,0 +1,60 @@
+/**
+ * A report's layers as a grid of kinds of linear by blocks: what the charts are drawn from.
+ * @module
+ */
+import { linearKind, shortKinds } from './linear-kind.js';
+import type { LayerReport } from './report-schema.js';
+
+/** The linears of one kind in one block; more than one where a block holds experts. */
+export interface LayerCell {
+  readonly block: number;
+  /** Row of the grid: index into `LayerGrid.kinds`. */
+  readonly row: number;
+  readonly layers: number;
+  /** No layer of the cell was pruned. */
+  readonly dense: boolean;
+  /** Zeros over weights. */
+  readonly sparsity: number;
+  /** Mean of the layers' relative output errors; null when none has one. */
+  readonly outputError: number | null;
+}
+
+/** `cells` in order of the layers; a block without a kind simply has no cell there. */
+export interface LayerGrid {
+  /** Short names of the kinds of linear, in the order in which the model has them. */
+  readonly kinds: readonly string[];
+  readonly blocks: number;
+  readonly cells: readonly LayerCell[];
+}
+
+/** Groups layers by block and kind. */
+export function layerGrid(layers: readonly LayerReport[]): LayerGrid {
+  const fullKinds = [...new Set(layers.map((layer) => linearKind(layer.name)))];
+  const rows = new Map(fullKinds.map((kind, row) => [kind, row]));
+  const groups = new Map<string, LayerReport[]>();
+  for (const layer of layers) {
+    const key = `${layer.block} ${linearKind(layer.name)}`;
+    const group = groups.get(key);
+    if (group) group.push(layer);
+    else groups.set(key, [layer]);
+  }
+  const cells = [...groups.values()].map((group): LayerCell => {
+    const first = group[0] as LayerReport;
+    const errors = group.flatMap((layer) => (layer.output_error === null ? [] : [layer.output_error]));
+    const numel = group.reduce((sum, layer) => sum + layer.numel, 0);
+    return {
+      block: first.block,
+      row: rows.get(linearKind(first.name)) as number,
+      layers: group.length,
+      dense: group.every((layer) => layer.pattern === 'dense'),
+      sparsity: numel === 0 ? 0 : group.reduce((sum, layer) => sum + layer.zeros, 0) / numel,
+      outputError: errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    };
+  });
+  const short = shortKinds(fullKinds);
+  return {
+    kinds: fullKinds.map((kind) => short.get(kind) as string),
+    blocks: layers.reduce((most, layer) => Math.max(most, layer.block + 1), 0),
+    cells,
+  };
+}

@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RequestError, RunError } from '../../src/errors.js';
+import { readReport } from '../../src/report/read-report.js';
+import { renderReport } from '../../src/report/render-report.js';
+import { renderReportHtml } from '../../src/report/render-report-html.js';
+import { writeReport } from '../../src/report/write-report.js';
+import { sampleReport } from './sample-report.js';
+
+let output: string;
+beforeEach(async () => {
+  output = await mkdtemp(join(tmpdir(), 'secateur-report-'));
+});
+afterEach(() => rm(output, { recursive: true, force: true }));
+
+async function refusal(promise: Promise<unknown>): Promise<Error> {
+  return promise.then(
+    () => expect.fail('should have been refused'),
+    (error: Error) => error,
+  );
+}
+
+async function reportJson(text: string): Promise<void> {
+  await mkdir(join(output, 'secateur'), { recursive: true });
+  await writeFile(join(output, 'secateur', 'report.json'), text);
+}
+
+describe('writeReport and readReport', () => {
+  it('come back to the same report, and leave two files and nothing else', async () => {
+    const report = sampleReport({ blocks: 2 });
+    await writeReport(output, report);
+    expect(await readReport(output)).toEqual(report);
+    expect((await readdir(join(output, 'secateur'))).sort()).toEqual(['report.html', 'report.json']);
+    expect(await readFile(join(output, 'secateur', 'report.html'), 'utf8')).toBe(renderReportHtml(report));
+  });
+
+  it('write nothing when a figure is not a number', async () => {
+    const report = sampleReport({ blocks: 1 });
+    report.totals.sparsity = Number.NaN;
+    const error = await refusal(writeReport(output, report));
+    expect(error).toBeInstanceOf(RunError);
+    expect(error.message).toContain('totals.sparsity');
+    expect(await readdir(output)).toEqual([]);
+  });
+});
+
+describe('readReport', () => {
+  it('refuses a folder without a report', async () => {
+    const error = await refusal(readReport(join(output, 'nowhere')));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.message).toMatch(/nowhere.secateur.report\.json: no such file/);
+  });
+
+  it('refuses what is not JSON', async () => {
+    await reportJson('{"version": 1,');
+    const error = await refusal(readReport(output));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.message).toContain('not valid JSON');
+  });
+
+  it('names the place that breaks the schema, and counts the rest', async () => {
+    const report = JSON.parse(JSON.stringify(sampleReport({ blocks: 2 })));
+    for (const layer of report.layers) layer.zeros = 'many';
+    await reportJson(JSON.stringify(report));
+    const error = await refusal(readReport(output));
+    expect(error).toBeInstanceOf(RequestError);
+    expect(error.message).toContain('layers.0.zeros');
+    expect(error.message).toContain('and 9 more');
+  });
+});
+
+describe('renderReport', () => {
+  it('draws the page again from the JSON alone', async () => {
+    const report = sampleReport({ blocks: 2 });
+    const files = await writeReport(output, report);
+    await rm(files.html);
+    expect(await renderReport(output)).toBe(files.html);
+    expect(await readFile(files.html, 'utf8')).toBe(renderReportHtml(report));
+  });
+});
