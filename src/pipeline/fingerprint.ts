@@ -1,0 +1,19 @@
+/**
+ * What decides the weights of a run, so that a run is only gone on with when it is the same one.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+
+/** Named parts, so that a difference can be told by name. */
+export type FingerprintParts = Readonly<Record<string, unknown>>;
+
+/** SHA-256 (hex) over the parts. */
+export function fingerprint(parts: FingerprintParts): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Names of the parts in which two runs differ. */
+export function fingerprintDifferences(a: FingerprintParts, b: FingerprintParts): string[] {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...names].filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
+}

@@ -1,0 +1,104 @@
+/**
+ * The journal of a run in its output folder: what was asked for, and which blocks are on the disk. It lives from
+ * the first write to the last, and is what a later `prune` goes on from.
+ * @module
+ */
+import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { z } from 'zod';
+import { writeFileAtomically } from '../checkpoint/atomic-file.js';
+import { RunError } from '../errors.js';
+import { evaluationReportSchema, layerReportSchema } from '../report/report-schema.js';
+import type { FingerprintParts } from './fingerprint.js';
+
+export const JOURNAL_FILE = 'journal.jsonl';
+
+const headerSchema = z.object({ kind: z.literal('run'), parts: z.record(z.string(), z.unknown()) });
+const blockSchema = z.object({
+  kind: z.literal('block'),
+  block: z.int().nonnegative(),
+  layers: z.array(layerReportSchema),
+  notes: z.array(z.string()),
+});
+const evaluationSchema = z.object({
+  kind: z.literal('dense evaluation'),
+  sets: z.array(evaluationReportSchema.nullable()),
+});
+
+export type BlockEntry = z.infer<typeof blockSchema>;
+export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
+
+export interface JournalContent {
+  readonly parts: FingerprintParts;
+  /** In order, without gaps. */
+  readonly blocks: readonly BlockEntry[];
+  readonly denseEvaluation: DenseEvaluationEntry | undefined;
+}
+
+/** Reads a journal; an unfinished last line, as a kill leaves it, is ignored. Undefined when there is none. */
+export function readJournal(path: string): JournalContent | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const lines = text.split('\n').slice(0, -1);
+  const entries: unknown[] = [];
+  for (const line of lines) {
+    try {
+      entries.push(JSON.parse(line));
+    } catch {
+      break;
+    }
+  }
+  const header = headerSchema.safeParse(entries[0]);
+  if (!header.success) return undefined;
+  const blocks: BlockEntry[] = [];
+  let denseEvaluation: DenseEvaluationEntry | undefined;
+  for (const entry of entries.slice(1)) {
+    const block = blockSchema.safeParse(entry);
+    if (block.success && block.data.block === blocks.length) blocks.push(block.data);
+    const evaluation = evaluationSchema.safeParse(entry);
+    if (evaluation.success) denseEvaluation = evaluation.data;
+  }
+  return { parts: header.data.parts, blocks, denseEvaluation };
+}
+
+/** Appends entries, each on the disk before `append` returns. */
+export class Journal {
+  readonly #path: string;
+  readonly #fd: number;
+
+  /**
+   * Starts a new journal, or goes on with the one that `content` was read from.
+   *
+   * @throws RunError when it can't be written
+   */
+  static async open(path: string, parts: FingerprintParts, content: JournalContent | undefined): Promise<Journal> {
+    const entries = [{ kind: 'run', parts }, content?.denseEvaluation, ...(content?.blocks ?? [])];
+    await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
+    return new Journal(path);
+  }
+
+  private constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, 'a');
+  }
+
+  append(entry: BlockEntry | DenseEvaluationEntry): void {
+    try {
+      writeSync(this.#fd, line(entry));
+      fdatasyncSync(this.#fd);
+    } catch (error) {
+      throw new RunError(`writing ${this.#path} failed: ${(error as Error).message}`);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function line(entry: unknown): string {
+  return `${JSON.stringify(entry)}\n`;
+}

@@ -1,0 +1,31 @@
+/**
+ * A score alone as a method: the weights it ranks lowest go, the others stay as they are.
+ * @module
+ */
+import { z } from 'zod';
+import { settle } from '../../runtime/worker-pool.js';
+import type { Score } from '../../scores/score.js';
+import { pruneByScore } from '../../sparsity/prune-by-score.js';
+import { columnNorms } from '../../statistics/group-statistics.js';
+import type { Method, MethodOutcome } from './method.js';
+
+export function scoreMethod(score: Score, description: string): Method {
+  return {
+    name: score.name,
+    options: z.strictObject({}).describe(description),
+    statistics: score.statistics,
+    async prune(pool, { linears, statistics }) {
+      const norms = statistics && score.statistics !== 'none' ? columnNorms(statistics) : undefined;
+      const outcomes = new Map<string, MethodOutcome>();
+      await settle(
+        linears.map(async (linear) => {
+          const started = performance.now();
+          await pruneByScore(pool, score, { ...linear, columnNorms: norms });
+          const seconds = (performance.now() - started) / 1000;
+          outcomes.set(linear.name, { predictedLoss: null, damping: null, seconds, notes: [] });
+        }),
+      );
+      return outcomes;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * Everything of a run that can be known before work begins, and everything wrong with it.
+ * @module
+ */
+import { isHubName } from '../config/resolve-model.js';
+import type { RunConfig } from '../config/run-schema.js';
+import {
+  type CalibrationSet,
+  type EvaluationText,
+  loadCalibration,
+  loadEvaluationText,
+} from '../calibration/load-calibration.js';
+import { loadTokenizer } from '../calibration/tokenizer.js';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
+import { RequestError } from '../errors.js';
+import { checkTensors, requiredTensors } from '../model/check-tensors.js';
+import { describeModel } from '../model/describe-model.js';
+import type { ModelDescription } from '../model/description.js';
+import { automaticWorkers } from '../runtime/worker-pool.js';
+import { version } from '../version.js';
+import type { FingerprintParts } from './fingerprint.js';
+import { type LayerPlan, planLayers } from './layer-plan.js';
+import type { Method } from './methods/method.js';
+import { methodByName } from './methods/method-registry.js';
+
+/** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
+const OUTPUT_ERROR_TOKENS = 2048;
+
+export interface PreparedRun {
+  readonly config: RunConfig;
+  readonly checkpoint: Checkpoint;
+  readonly model: ModelDescription;
+  readonly method: Method;
+  readonly layers: readonly LayerPlan[];
+  readonly shards: ShardPlan;
+  readonly calibration: CalibrationSet | undefined;
+  /** Calibration windows that go through the model, from the first. */
+  readonly windows: number;
+  /** Of these, how many go into Gram matrices. */
+  readonly gramWindows: number;
+  readonly evaluation: EvaluationText | undefined;
+  readonly workers: number;
+  readonly fingerprintParts: FingerprintParts;
+  readonly notes: readonly string[];
+}
+
+/** @throws RequestError for anything in the request that can't be done; nothing has been written then */
+export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
+  const checkpoint = await openModel(config.model);
+  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
+  checkTensors(model, checkpoint.tensors, checkpoint.folder);
+  const layers = planLayers(model, config.prune);
+  const method = methodByName(config.prune.method);
+  if (method.statistics !== 'none' && !config.calibration) {
+    throw new RequestError(`prune.method ${method.name} learns from calibration text; add calibration: {data: …}`);
+  }
+  const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
+
+  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
+  const measured = calibration
+    ? Math.min(calibration.samples, Math.ceil(OUTPUT_ERROR_TOKENS / calibration.sequenceLength))
+    : 0;
+  const all = calibration?.samples ?? 0;
+  const windows = method.statistics === 'none' ? measured : all;
+  const gramWindows = method.statistics === 'gram' ? all : measured;
+
+  const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
+  for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
+  if (calibration && gramWindows < all) {
+    notes.push(`output errors of layers are measured on the first ${gramWindows} of ${all} calibration windows`);
+  }
+  return {
+    config,
+    checkpoint,
+    model,
+    method,
+    layers,
+    shards,
+    calibration,
+    windows,
+    gramWindows,
+    evaluation,
+    workers: config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
+    fingerprintParts: {
+      version,
+      'source checkpoint': await checkpoint.hash(),
+      prune: config.prune,
+      'write.max_shard_size': config.write.max_shard_size,
+      'calibration tokens': calibration?.fingerprint ?? null,
+      'calibration.sequence_length': calibration?.sequenceLength ?? null,
+    },
+    notes,
+  };
+}
+
+/** Opens the folder of a run file's `model`. */
+export async function openModel(model: string): Promise<Checkpoint> {
+  if (isHubName(model)) {
+    throw new RequestError(`model ${model}: no such folder; download the checkpoint and give its folder`);
+  }
+  return await openCheckpoint(model);
+}
+
+/** Tensors in the order that they are finished, so that shards fill up one after the other. */
+function writeOrder(checkpoint: Checkpoint, model: ModelDescription) {
+  const order = new Set([...requiredTensors(model).map(({ name }) => name), ...checkpoint.tensors.keys()]);
+  return [...order].flatMap((name) => checkpoint.tensors.get(name) ?? []);
+}
+
+async function loadText(
+  config: RunConfig,
+  folder: string,
+  model: ModelDescription,
+): Promise<{ calibration: CalibrationSet | undefined; evaluation: EvaluationText | undefined }> {
+  if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
+  const tokenizer = await loadTokenizer(folder);
+  const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
+  const calibration = config.calibration && (await loadCalibration(config.calibration, tokenizer, limits));
+  const { evaluation } = config;
+  const text =
+    evaluation &&
+    (await loadEvaluationText(evaluation.data, tokenizer, {
+      ...limits,
+      context: evaluation.context,
+      ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
+    }));
+  return { calibration, evaluation: text };
+}

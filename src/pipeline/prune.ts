@@ -1,0 +1,253 @@
+/**
+ * One run from beginning to end: evaluate, prune block by block, verify what was written, evaluate again, report.
+ * @module
+ */
+import { existsSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../checkpoint/atomic-file.js';
+import { type CheckpointWriter, createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
+import { makeFolder } from '../checkpoint/make-folder.js';
+import type { RunConfig } from '../config/run-schema.js';
+import { stringifyRunConfig } from '../config/stringify-run-config.js';
+import { InterruptedError, RequestError, RunError } from '../errors.js';
+import { ModelStream } from '../forward/model-stream.js';
+import { floatTensor } from '../forward/stored-tensor.js';
+import { elementCount } from '../graph/value.js';
+import { weightName } from '../model/description.js';
+import { readReport } from '../report/read-report.js';
+import { reportFiles } from '../report/report-files.js';
+import type { LayerReport, Report } from '../report/report-schema.js';
+import { writeReport } from '../report/write-report.js';
+import { GraphStore } from '../runtime/compiled-graph.js';
+import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
+import { WorkerPool } from '../runtime/worker-pool.js';
+import { countZeros } from '../sparsity/count-stored-zeros.js';
+import { version } from '../version.js';
+import { evaluateStage, evaluationReport, evaluationSets, overlapNotes, type SetPerplexities } from './evaluation-stage.js';
+import { fingerprint, fingerprintDifferences } from './fingerprint.js';
+import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
+import { checkOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
+import { type PreparedRun, prepareRun } from './prepare-run.js';
+import type { ProgressListener } from './progress.js';
+import { pruneBlocks, writtenBy } from './prune-blocks.js';
+import { type PhaseSeconds, StageClock } from './stage-clock.js';
+
+export interface RunOptions {
+  /** Throw away what an earlier run left in the output folder. */
+  readonly fresh?: boolean | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PruneResult {
+  /** Absolute path of the output folder. */
+  readonly output: string;
+  /** Whether the output was finished before, so that nothing was done. */
+  readonly alreadyDone: boolean;
+  readonly report: Report;
+}
+
+/**
+ * @throws RequestError before anything is written; RunError when the run fails; InterruptedError when it was
+ * stopped. After the last two the same call goes on from the last finished block.
+ */
+export async function runPrune(config: RunConfig, options: RunOptions = {}): Promise<PruneResult> {
+  try {
+    return await prune(config, options);
+  } catch (error) {
+    if (options.signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError();
+    throw error;
+  }
+}
+
+async function prune(config: RunConfig, options: RunOptions): Promise<PruneResult> {
+  const started = new Date();
+  const run = await prepareRun(config);
+  const { output } = config;
+  const folder = join(output, RUN_FOLDER);
+  const occupied = checkOutputFolder(output, run.checkpoint.folder);
+  if (occupied && options.fresh) removeEarlierRun(output);
+  const journal = occupied && !options.fresh ? earlierRun(run, folder) : undefined;
+  if (journal && isFinished(journal, run)) {
+    return { output, alreadyDone: true, report: await readReport(output) };
+  }
+
+  const onProgress = options.onProgress ?? (() => {});
+  const notes = [...run.notes, ...overlapNotes(run)];
+  if (journal && journal.blocks.length > 0) notes.push(`resumed after block ${journal.blocks.length - 1}`);
+  for (const message of notes) onProgress({ kind: 'note', message });
+
+  await makeFolder(folder);
+  const writer = await createCheckpointWriter({ folder: output, plan: run.shards, resume: journal !== undefined });
+  const pool = new WorkerPool(run.workers);
+  const graphs = new GraphStore();
+  const stream = new ModelStream(run.model, pool, graphs);
+  try {
+    const log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
+    await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(config));
+    const shared = { run, pool, graphs, stream, writer, folder, onProgress, signal: options.signal };
+    const work = await doWork(shared, log, journal).finally(() => log.close());
+    const report = await makeReport(run, work, notes, started);
+    await writeReport(output, report);
+    return { output, alreadyDone: false, report };
+  } finally {
+    await pool.close();
+    stream.dispose();
+    graphs.dispose();
+    await writer.close();
+  }
+}
+
+interface Shared {
+  readonly run: PreparedRun;
+  readonly pool: WorkerPool;
+  readonly graphs: GraphStore;
+  readonly stream: ModelStream;
+  readonly writer: CheckpointWriter;
+  readonly folder: string;
+  readonly onProgress: ProgressListener;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface Work {
+  readonly layers: readonly LayerReport[];
+  readonly dense: SetPerplexities;
+  readonly pruned: SetPerplexities;
+  readonly phases: readonly PhaseSeconds[];
+  readonly pruneSeconds: number;
+}
+
+async function doWork(shared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
+  const { run, stream, writer, folder, onProgress, signal } = shared;
+  const sets = evaluationSets(run);
+  const phases: PhaseSeconds[] = [];
+  let dense: SetPerplexities = { heldOut: null, calibration: null };
+  if (sets.heldOut) {
+    const known = journal?.denseEvaluation;
+    if (known) {
+      dense = { heldOut: known.sets[0]?.dense ?? null, calibration: known.sets[1]?.dense ?? null };
+    } else {
+      const source = (name: string) => floatTensor(run.checkpoint.tensors, name);
+      const stage = await evaluateStage('evaluate dense', stream, source, sets, { folder, onProgress, signal });
+      dense = stage.result;
+      phases.push(...stage.phases);
+      const none = { heldOut: null, calibration: null };
+      log.append({ kind: 'dense evaluation', sets: [...evaluationReports(run, dense, none)] });
+    }
+  }
+
+  const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
+  const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
+  const finished = journal?.blocks ?? [];
+  const layers = await pruneBlocks({ ...shared, journal: log, finished, clock });
+  await clock.time('write', () => writer.finish({ copyFrom: run.checkpoint }));
+  const pruneSeconds = clock.seconds;
+  phases.push(...clock.end());
+
+  phases.push(...(await verify(shared, layers)));
+
+  let pruned: SetPerplexities = { heldOut: null, calibration: null };
+  if (sets.heldOut) {
+    const stage = await evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, { folder, onProgress, signal });
+    pruned = stage.result;
+    phases.push(...stage.phases);
+  }
+  return { layers, dense, pruned, phases, pruneSeconds };
+}
+
+/** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
+async function verify({ run, pool, writer, onProgress, signal }: Shared, layers: readonly LayerReport[]) {
+  const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
+  const locate = writtenBy(writer);
+  await clock.time('verify', () =>
+    pool.forEach([...run.layers.entries()], async ([index, layer]) => {
+      signal?.throwIfAborted();
+      if (layer.pattern === 'dense') return;
+      const block = run.model.blocks[layer.block];
+      const report = layers[index];
+      if (!block || report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
+      const { zeros, violations } = await countZeros(pool, locate(weightName(block, layer.linear)), layer.pattern);
+      if (zeros !== report.zeros || violations > 0) {
+        throw new RunError(
+          `${layer.name}: the written file has ${zeros} zeros and ${violations} groups that break ${report.pattern}, ` +
+            `expected ${report.zeros} and 0; the disk may be failing`,
+        );
+      }
+      clock.step('verify', layer.block, index + 1, run.layers.length);
+    }),
+  );
+  return clock.end();
+}
+
+/** The journal of an earlier run that may be gone on with. @throws RequestError when it was another run */
+function earlierRun(run: PreparedRun, folder: string): JournalContent {
+  const journal = readJournal(join(folder, JOURNAL_FILE));
+  const { output } = run.config;
+  if (!journal) {
+    throw new RequestError(`output ${output} holds a run without a readable journal; --fresh overwrites it`);
+  }
+  const differences = fingerprintDifferences(journal.parts, JSON.parse(JSON.stringify(run.fingerprintParts)));
+  if (differences.length > 0) {
+    throw new RequestError(
+      `output ${output} holds another run, which differs in: ${differences.join(', ')}; ` +
+        'choose another folder, or --fresh overwrites it',
+    );
+  }
+  return journal;
+}
+
+function isFinished(journal: JournalContent, run: PreparedRun): boolean {
+  return journal.blocks.length === run.model.blocks.length && existsSync(reportFiles(run.config.output).json);
+}
+
+function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: SetPerplexities) {
+  const sets = evaluationSets(run);
+  const calibrationData = run.config.calibration?.data.map(({ path }) => path).join(', ') ?? '';
+  return [
+    evaluationReport(run.config.evaluation?.data ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
+    evaluationReport(calibrationData, sets.calibration, dense.calibration, pruned.calibration),
+  ] as const;
+}
+
+async function makeReport(run: PreparedRun, work: Work, notes: readonly string[], started: Date): Promise<Report> {
+  const { layers, dense, pruned, phases } = work;
+  const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
+  const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
+  const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
+  const parameters = [...run.checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const macs = prunable + elementCount(run.model.head.shape);
+  return {
+    version: 1,
+    run: {
+      config: JSON.parse(JSON.stringify(run.config)),
+      fingerprint: fingerprint(run.fingerprintParts),
+      source: { path: run.checkpoint.folder, hash: await run.checkpoint.hash() },
+      versions: { secateur: version, node: process.versions.node, onnxruntime: onnxruntimeVersion },
+      machine: {
+        platform: `${process.platform} ${process.arch}`,
+        cpu: cpus()[0]?.model.trim() ?? 'unknown',
+        cores: cpus().length,
+        memory_bytes: totalmem(),
+        workers: run.workers,
+      },
+      started: started.toISOString(),
+      seconds: (Date.now() - started.getTime()) / 1000,
+      prune_seconds: work.pruneSeconds,
+      peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+    },
+    layers: [...layers],
+    totals: {
+      prunable,
+      zeros,
+      sparsity: zeros / prunable,
+      parameters,
+      macs_per_token: { dense: macs, effective: macs - zeros },
+      bytes: run.shards.totalBytes,
+    },
+    phases: [...phases],
+    evaluation,
+    calibration_evaluation: calibrationEvaluation,
+    notes: [...notes],
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * Worker task: zeros and pattern of a stored tensor.
+ * @module
+ */
+import { sourceFile } from '../runtime/worker-files.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+
+export interface CountArguments {
+  readonly path: string;
+  readonly offset: number;
+  /** Bytes of an element: 2 for bf16 and f16, 4 for f32. */
+  readonly elementBytes: 2 | 4;
+  readonly rows: number;
+  readonly columns: number;
+  /** Count the groups of `of` consecutive columns that keep more than `keep`. */
+  readonly group?: { readonly keep: number; readonly of: number } | undefined;
+}
+
+export interface ZeroCount {
+  readonly zeros: number;
+  /** 0 when no group was asked for. */
+  readonly violations: number;
+}
+
+/** Elements read at a time; whole rows, at least one. */
+const CHUNK_ELEMENTS = 131_072;
+
+export function countStoredZeros(args: CountArguments): ZeroCount {
+  const { path, offset, elementBytes, rows, columns, group } = args;
+  const kernels = freshKernels();
+  const file = sourceFile(path);
+  const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns));
+  const place = kernels.arena.allocate(Math.min(step, rows) * columns * elementBytes);
+  let zeros = 0;
+  let violations = 0;
+  for (let first = 0; first < rows; first += step) {
+    const count = Math.min(step, rows - first);
+    const elements = count * columns;
+    file.readInto(offset + first * columns * elementBytes, kernels.u8(place, elements * elementBytes));
+    zeros += elementBytes === 2 ? kernels.countZeros16(place, elements) : kernels.countZeros32(place, elements);
+    if (!group) continue;
+    violations +=
+      elementBytes === 2
+        ? kernels.countGroupViolations16(place, count, columns, group.keep, group.of)
+        : kernels.countGroupViolations32(place, count, columns, group.keep, group.of);
+  }
+  return { zeros, violations };
+}

@@ -1,0 +1,106 @@
+/**
+ * Worker task: what a change of some rows does to a linear's output, from the Gram matrix of its input.
+ * @module
+ */
+import { RunError } from '../errors.js';
+import { bytesPerElement, CHUNK_ELEMENTS, decode } from '../forward/float-storage.js';
+import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import { gemm } from '../runtime/gemm.js';
+import { float32View } from '../runtime/native-memory.js';
+import { scratch } from '../runtime/scratch.js';
+import { sourceFile } from '../runtime/worker-files.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import { gramStrips } from './gram-layout.js';
+import type { GramRef } from './group-statistics.js';
+
+export interface OutputErrorArguments {
+  /** [out, in], as it was before pruning. */
+  readonly dense: StoredFloatTensor;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Of the rows after pruning, f32 [rows, columns]. */
+  readonly pruned: bigint;
+  readonly gram: GramRef;
+}
+
+/** Squared Frobenius norms over the Gram's tokens. */
+export interface OutputNorms {
+  /** ‖(W−Ŵ)X‖² = tr(ΔGΔᵀ) */
+  readonly error: number;
+  /** ‖WX‖² = tr(WGWᵀ) */
+  readonly reference: number;
+}
+
+export async function outputNorms(args: OutputErrorArguments): Promise<OutputNorms> {
+  const { rows, columns, gram } = args;
+  const dense = loadRows(args);
+  const reference = await quadraticForm(dense, rows, columns, gram);
+  const pruned = float32View(args.pruned, rows * columns);
+  for (let i = 0; i < dense.length; i++) dense[i] = (dense[i] as number) - (pruned[i] as number);
+  return { error: await quadraticForm(dense, rows, columns, gram), reference };
+}
+
+/** tr(D·G·Dᵀ) for D [rows, columns], from the lower half of G. */
+async function quadraticForm(d: Float32Array, rows: number, columns: number, gram: GramRef): Promise<number> {
+  const transposed = transposeRows(d, rows, columns);
+  let total = 0;
+  for (const { first, width, rows: below, offset } of gramStrips(columns)) {
+    const strip = float32View(gram.address + BigInt(offset * 4), below * width);
+    const slab = transposed.subarray(first * rows);
+    const own = slab.subarray(0, width * rows);
+    const product = scratch('gram product', width * rows);
+    const out = { data: product, rows: width, columns: rows };
+    await gemm({ data: strip, rows: below, columns: width }, { data: slab, rows: below, columns: rows }, out, {
+      transposeA: true,
+    });
+    total += 2 * dot(product, own);
+    // The diagonal block was counted twice.
+    const diagonal = { data: strip.subarray(0, width * width), rows: width, columns: width };
+    await gemm(diagonal, { data: own, rows: width, columns: rows }, out, { transposeA: true });
+    total -= dot(product, own);
+  }
+  return total;
+}
+
+function loadRows({ dense, firstRow, rows, columns }: OutputErrorArguments): Float32Array {
+  const kernels = freshKernels();
+  const size = bytesPerElement(dense.dtype);
+  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
+  const target = scratch('dense rows', rows * columns);
+  const file = sourceFile(dense.path);
+  for (let start = 0; start < target.length; start += CHUNK_ELEMENTS) {
+    const n = Math.min(CHUNK_ELEMENTS, target.length - start);
+    file.readInto(dense.offset + (firstRow * columns + start) * size, kernels.u8(stored, n * size));
+    if (decode(kernels, dense.dtype, stored, decoded, n) >= 0) {
+      throw new RunError(`${dense.path}: tensor ${dense.name} changed while it was being pruned`);
+    }
+    target.set(kernels.f32(decoded, n), start);
+  }
+  return target;
+}
+
+function transposeRows(d: Float32Array, rows: number, columns: number): Float32Array {
+  const target = scratch('transposed rows', rows * columns);
+  const kernels = freshKernels();
+  const width = Math.min(columns, 256);
+  const from = kernels.arena.allocate(rows * width * 4);
+  const to = kernels.arena.allocate(rows * width * 4);
+  for (let first = 0; first < columns; first += width) {
+    const n = Math.min(width, columns - first);
+    const gathered = kernels.f32(from, rows * n);
+    for (let row = 0; row < rows; row++) {
+      gathered.set(d.subarray(row * columns + first, row * columns + first + n), row * n);
+    }
+    kernels.transpose(from, to, rows, n);
+    target.set(kernels.f32(to, rows * n), first * rows);
+  }
+  return target;
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}

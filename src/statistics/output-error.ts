@@ -1,0 +1,39 @@
+/**
+ * Relative output error of a pruned linear.
+ * @module
+ */
+import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import type { GramRef } from './group-statistics.js';
+import { outputNorms } from './output-error-task.js';
+
+/** Rows of one task. */
+const TASK_ROWS = 512;
+
+/**
+ * ‖(W−Ŵ)X‖² / ‖WX‖² over the activations that the Gram matrix sums over; 0 when nothing changed.
+ *
+ * @param dense W as stored in the source
+ * @param pruned Ŵ in f32, as written
+ */
+export async function outputError(
+  pool: WorkerPool,
+  dense: StoredFloatTensor,
+  pruned: TensorRef,
+  gram: GramRef,
+): Promise<number> {
+  const [rows = 0, columns = 0] = pruned.shape;
+  const parts = Array.from({ length: Math.ceil(rows / TASK_ROWS) }, (_, part) => {
+    const firstRow = part * TASK_ROWS;
+    const count = Math.min(TASK_ROWS, rows - firstRow);
+    return { dense, firstRow, rows: count, columns, pruned: pruned.address + BigInt(firstRow * columns * 4), gram };
+  });
+  let error = 0;
+  let reference = 0;
+  for (const norms of await pool.map('statistics/output-error-task', outputNorms, parts)) {
+    error += norms.error;
+    reference += norms.reference;
+  }
+  return error === 0 ? 0 : Math.max(0, error / reference);
+}
