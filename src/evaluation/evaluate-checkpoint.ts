@@ -1,0 +1,75 @@
+/**
+ * Perplexity of a checkpoint, and of another one to compare with.
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadEvaluationText } from '../calibration/load-calibration.js';
+import { loadTokenizer } from '../calibration/tokenizer.js';
+import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import { ModelStream } from '../forward/model-stream.js';
+import { floatTensor } from '../forward/stored-tensor.js';
+import { checkTensors } from '../model/check-tensors.js';
+import { describeModel } from '../model/describe-model.js';
+import { GraphStore } from '../runtime/compiled-graph.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import { evaluateModel, type EvaluationPhase } from './evaluate-model.js';
+import { type PerplexityEstimate, perplexity } from './perplexity.js';
+
+export interface CheckpointEvaluation {
+  readonly estimate: PerplexityEstimate;
+  readonly context: number;
+  readonly windows: number;
+  readonly notes: readonly string[];
+}
+
+export interface CheckpointEvaluationOptions {
+  readonly data: string;
+  /** Tokens a window; capped at the model's limit. */
+  readonly context: number;
+  /** How many windows from the start; all when left out. */
+  readonly windows?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  onStart?(blocks: number, tokens: number): void;
+  onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
+  onBlock?(block: number, seconds: number): void;
+}
+
+/** @throws RequestError for a folder, text or number of windows that can't be evaluated */
+export async function evaluateCheckpoint(
+  pool: WorkerPool,
+  folder: string,
+  options: CheckpointEvaluationOptions,
+): Promise<CheckpointEvaluation> {
+  const checkpoint = await openCheckpoint(folder);
+  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
+  checkTensors(model, checkpoint.tensors, checkpoint.folder);
+  const tokenizer = await loadTokenizer(checkpoint.folder);
+  const text = await loadEvaluationText(options.data, tokenizer, {
+    context: options.context,
+    maxSequenceLength: model.maxSequenceLength,
+    vocabularySize: model.vocabularySize,
+    ...(options.windows === undefined ? {} : { windows: options.windows }),
+  });
+  options.onStart?.(model.blocks.length, text.windows * text.context);
+  const graphs = new GraphStore();
+  const stream = new ModelStream(model, pool, graphs);
+  const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
+  try {
+    const set = { ids: text.tokens, windows: text.windows, tokens: text.context };
+    const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+    const [losses] = await evaluateModel(stream, locate, [set], { ...options, folder: scratch });
+    if (!losses) throw new Error('no losses');
+    return {
+      estimate: perplexity(losses),
+      context: text.context,
+      windows: text.windows,
+      notes: [...checkpoint.notes, ...text.notes],
+    };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+    stream.dispose();
+    graphs.dispose();
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * secateur: streaming weight pruning for large language models.
+ * @module
+ */
+import { loadRunFile } from './config/load-run-file.js';
+import { runFileJsonSchema } from './config/run-file-json-schema.js';
+import type { RunConfig } from './config/run-schema.js';
+import { type EvaluateOptions, type EvaluateResult, runEvaluate } from './pipeline/evaluate.js';
+import { type InspectResult, runInspect } from './pipeline/inspect.js';
+import { runSchema as schema } from './pipeline/methods/method-registry.js';
+import { makePlan, type Plan } from './pipeline/plan.js';
+import { type PruneResult, type RunOptions, runPrune } from './pipeline/prune.js';
+
+export type { RunConfig } from './config/run-schema.js';
+export { InterruptedError, RequestError, RunError, SecateurError } from './errors.js';
+export type { EvaluateOptions, EvaluateResult } from './pipeline/evaluate.js';
+export type { InspectedTensor, InspectResult } from './pipeline/inspect.js';
+export type { Plan, PlannedLayer } from './pipeline/plan.js';
+export type { Phase, ProgressEvent, ProgressListener, Stage } from './pipeline/progress.js';
+export type { PruneResult } from './pipeline/prune.js';
+export { renderReport } from './report/render-report.js';
+export type { EvaluationReport, LayerReport, Perplexity, Report } from './report/report-schema.js';
+export { version } from './version.js';
+
+/** A path to a run file, or its content with every default written out and absolute paths. */
+export type RunFile = string | RunConfig;
+
+export interface PruneOptions extends RunOptions {
+  /** `key.path=value` overrides of a run file given by path. */
+  readonly set?: readonly string[] | undefined;
+}
+
+/**
+ * Prunes a checkpoint as its run file says. A run that was interrupted goes on; a finished one is left alone.
+ *
+ * @throws RequestError before anything is written, for whatever is wrong with the request
+ * @throws RunError when the run fails, InterruptedError when `signal` was aborted; both leave a resumable output
+ */
+export async function prune(runFile: RunFile, options: PruneOptions = {}): Promise<PruneResult> {
+  return await runPrune(load(runFile, options.set), options);
+}
+
+/**
+ * What `prune` would do: targets of every layer, bytes, memory, operations and an estimate of the time.
+ *
+ * @throws RequestError like `prune`
+ */
+export async function plan(runFile: RunFile, options: { set?: readonly string[] | undefined } = {}): Promise<Plan> {
+  return await makePlan(load(runFile, options.set));
+}
+
+/**
+ * Perplexity of a checkpoint on a text: tokenised once without special tokens, cut into windows that don't
+ * overlap, mean cross-entropy over all predicted tokens.
+ */
+export async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
+  return await runEvaluate(checkpoint, options);
+}
+
+/** Zeros of every tensor of a checkpoint, and the groups of its linears that break an N:M pattern. */
+export async function inspect(
+  checkpoint: string,
+  options: { pattern?: string | undefined } = {},
+): Promise<InspectResult> {
+  return await runInspect(checkpoint, options);
+}
+
+/** The JSON Schema of `run.yaml`. */
+export function runSchema(): Record<string, unknown> {
+  return runFileJsonSchema(schema);
+}
+
+function load(runFile: RunFile, set: readonly string[] | undefined): RunConfig {
+  if (typeof runFile === 'string') return loadRunFile(runFile, schema, { set: set ?? [] }).config;
+  return schema.parse(runFile);
+}

@@ -1,0 +1,94 @@
+/**
+ * The `eval` command's work.
+ * @module
+ */
+import { resolve } from 'node:path';
+import { InterruptedError, RequestError } from '../errors.js';
+import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
+import type { Perplexity } from '../report/report-schema.js';
+import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
+import type { ProgressListener, Stage } from './progress.js';
+import { StageClock } from './stage-clock.js';
+
+export interface EvaluateOptions {
+  /** `.txt` or `.jsonl` */
+  readonly data: string;
+  /** Tokens a window (default 2048), capped at the model's limit. */
+  readonly context?: number | undefined;
+  /** How many windows from the start; all when left out. */
+  readonly windows?: number | undefined;
+  /** Another checkpoint, evaluated on the same text. */
+  readonly baseline?: string | undefined;
+  readonly workers?: number | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EvaluateResult {
+  readonly checkpoint: Perplexity & { readonly path: string };
+  readonly baseline?: Perplexity & { readonly path: string };
+  readonly data: string;
+  readonly context: number;
+  readonly windows: number;
+  /** Predicted tokens. */
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly peakRssBytes: number;
+  readonly notes: readonly string[];
+}
+
+const DEFAULT_CONTEXT = 2048;
+
+export async function runEvaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
+  const started = performance.now();
+  const { data, baseline, windows, signal, onProgress = () => {} } = options;
+  const context = options.context ?? DEFAULT_CONTEXT;
+  for (const [name, value, least] of [['context', context, 2], ['windows', windows ?? 1, 1]] as const) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
+    }
+  }
+  const pool = new WorkerPool(options.workers ?? automaticWorkers());
+  const one = async (folder: string, stage: Stage): Promise<CheckpointEvaluation> => {
+    let clock: StageClock | undefined;
+    const evaluation = await evaluateCheckpoint(pool, resolve(folder), {
+      data: resolve(data),
+      context,
+      windows,
+      signal,
+      onStart: (blocks, tokens) => {
+        clock = new StageClock(stage, blocks, tokens, onProgress);
+      },
+      onStep: (phase, block, done, total) => clock?.step(phase, block, done, total),
+      onBlock: (block, seconds) => clock?.block(block, seconds),
+    });
+    clock?.end();
+    return evaluation;
+  };
+  try {
+    const dense = baseline === undefined ? undefined : await one(baseline, 'evaluate dense');
+    const result = await one(checkpoint, 'evaluate pruned');
+    if (dense && (dense.context !== result.context || dense.windows !== result.windows)) {
+      throw new RequestError(
+        `the checkpoints cut the text differently: ${dense.windows} windows of ${dense.context} tokens and ` +
+          `${result.windows} of ${result.context}; give context and windows that both allow`,
+      );
+    }
+    return {
+      checkpoint: { path: resolve(checkpoint), ...result.estimate },
+      ...(dense && baseline !== undefined ? { baseline: { path: resolve(baseline), ...dense.estimate } } : {}),
+      data: resolve(data),
+      context: result.context,
+      windows: result.windows,
+      tokens: result.windows * (result.context - 1),
+      seconds: (performance.now() - started) / 1000,
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      notes: result.notes,
+    };
+  } catch (error) {
+    if (signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError('interrupted');
+    throw error;
+  } finally {
+    await pool.close();
+  }
+}
