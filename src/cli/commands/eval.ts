@@ -1,0 +1,106 @@
+/**
+ * `secateur eval`: perplexity of a checkpoint.
+ * @module
+ */
+import { Command } from 'commander';
+import {
+  formatBytes,
+  formatCount,
+  formatPerplexityWithError,
+  formatRatio,
+  formatSeconds,
+} from '../../report/format.js';
+import type { CliContext } from '../cli-context.js';
+import { type Colours, coloursFor } from '../colours.js';
+import { displayPath } from '../display-path.js';
+import { withInterruption } from '../interruption.js';
+import type { EvaluateResult } from '../library.js';
+import { positiveInteger } from '../option-parsers.js';
+import { printResult } from '../output.js';
+import { progressDisplay } from '../progress/progress-display.js';
+import { facts } from '../table.js';
+
+interface Options {
+  data: string;
+  context: number;
+  windows?: number;
+  baseline?: string;
+  workers?: number;
+  json?: boolean;
+}
+
+/** The command, bound to `context`. */
+export function evalCommand(context: CliContext): Command {
+  return new Command('eval')
+    .description('measure the perplexity of a checkpoint')
+    .argument('<checkpoint>', 'a model folder')
+    .requiredOption('--data <file>', 'the text to measure on, .txt or .jsonl')
+    .option('--context <tokens>', 'length of a window', positiveInteger, 2048)
+    .option('--windows <count>', 'how many windows (default: all)', positiveInteger)
+    .option('--baseline <checkpoint>', 'a second model folder to compare with')
+    .option('--workers <count>', 'worker threads (default: one a core)', positiveInteger)
+    .option('--json', 'print the result as one JSON document on stdout')
+    .action(async (checkpoint: string, options: Options) => {
+      const { json = false, ...rest } = options;
+      const { evaluate } = await context.loadLibrary();
+      const display = progressDisplay(context);
+      try {
+        const result = await withInterruption(
+          {
+            signals: context.signals,
+            message: 'interrupted; nothing was measured',
+            onFirst: (signal) => display.message(`${signal}: stopping. Once more to stop at once.`),
+            onSecond: (code) => {
+              display.close();
+              context.exit(code);
+            },
+          },
+          (signal) => evaluate(checkpoint, { ...rest, onProgress: display.listener, signal }),
+        );
+        display.close();
+        const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
+        printResult(
+          context,
+          json,
+          result,
+          evalWords(result, checkpoint, rest.baseline, context.cwd, colours),
+        );
+      } finally {
+        display.close();
+      }
+    });
+}
+
+/** Perplexities, then what they were measured on. */
+export function evalWords(
+  result: EvaluateResult,
+  checkpoint: string,
+  baseline: string | undefined,
+  cwd: string,
+  colours: Colours,
+): string {
+  const { perplexity, standard_error } = result.checkpoint;
+  const compared = result.baseline;
+  return [
+    colours.bold(displayPath(checkpoint, cwd)),
+    facts([
+      ['perplexity', formatPerplexityWithError(perplexity, standard_error)],
+      ...(compared
+        ? [
+            [
+              'baseline',
+              `${formatPerplexityWithError(compared.perplexity, compared.standard_error)}   ${displayPath(baseline ?? '', cwd)}`,
+            ] as const,
+            ['ratio', formatRatio(perplexity / compared.perplexity)] as const,
+          ]
+        : []),
+      ['cross-entropy', `${result.checkpoint.cross_entropy.toFixed(4)} nats a token`],
+      [
+        'text',
+        `${displayPath(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
+      ],
+      ['time', formatSeconds(result.seconds)],
+      ['peak memory', formatBytes(result.peakRssBytes)],
+    ]),
+  ].join('\n');
+}

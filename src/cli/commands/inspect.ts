@@ -1,0 +1,135 @@
+/**
+ * `secateur inspect`: zeros and pattern violations of a checkpoint, tensor by tensor.
+ * @module
+ */
+import { Command } from 'commander';
+import { formatBytes, formatCount, formatPercent, formatPlural, formatShape } from '../../report/format.js';
+import { linearKind } from '../../report/linear-kind.js';
+import type { CliContext } from '../cli-context.js';
+import { type Colours, coloursFor } from '../colours.js';
+import { displayPath } from '../display-path.js';
+import type { InspectedTensor, InspectResult } from '../library.js';
+import { printResult } from '../output.js';
+import { type Column, facts, table } from '../table.js';
+
+/** Checkpoints with more tensors than this are shown by kind unless every tensor is asked for. */
+const SHOWN_TENSORS = 40;
+
+/** The command, bound to `context`. */
+export function inspectCommand(context: CliContext): Command {
+  return new Command('inspect')
+    .description('count the zeros of every tensor of a checkpoint, and check a pattern')
+    .argument('<checkpoint>', 'a model folder')
+    .option('--pattern <N:M>', 'count the groups of M inputs that keep more than N weights')
+    .option('--all', 'list every tensor instead of kinds of tensor')
+    .option('--json', 'print the result as one JSON document on stdout')
+    .action(async (checkpoint: string, options: { pattern?: string; all?: boolean; json?: boolean }) => {
+      const { inspect } = await context.loadLibrary();
+      const { json = false, all = false, ...rest } = options;
+      const result = await inspect(checkpoint, rest);
+      const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
+      printResult(context, json, result, inspectWords(result, all, context.cwd, colours));
+    });
+}
+
+/** Prunable tensors first, then the others, then the totals. */
+export function inspectWords(result: InspectResult, all: boolean, cwd: string, colours: Colours): string {
+  const { tensors, totals, pattern } = result;
+  const listed = all || tensors.length <= SHOWN_TENSORS;
+  const rows = (listed ? tensors.map(single) : groupTensors(tensors)).sort(
+    (a, b) => Number(b.prunable) - Number(a.prunable),
+  );
+  const columns: Column[] = [
+    { title: listed ? 'tensor' : 'kind of tensor' },
+    ...(listed ? [] : [{ title: 'tensors', align: 'right' } as const]),
+    { title: 'shape', align: 'right' },
+    { title: 'dtype' },
+    { title: 'zeros', align: 'right' },
+    { title: 'sparsity', align: 'right' },
+    ...(pattern === undefined ? [] : [{ title: `breaks ${pattern}`, align: 'right' } as const]),
+  ];
+  const line = (row: Row) => [
+    row.name,
+    ...(listed ? [] : [formatCount(row.tensors)]),
+    row.shape,
+    row.dtype,
+    formatCount(row.zeros),
+    row.low === row.high ? formatPercent(row.low) : `${formatPercent(row.low)} – ${formatPercent(row.high)}`,
+    ...(pattern === undefined ? [] : [row.violations === undefined ? '–' : formatCount(row.violations)]),
+  ];
+  const violations = tensors.reduce((sum, tensor) => sum + (tensor.violations ?? 0), 0);
+  const share = (part: number, whole: number) => formatPercent(whole === 0 ? 0 : part / whole);
+  return [
+    colours.bold(displayPath(result.folder, cwd)),
+    table(columns, rows.map(line)),
+    '',
+    facts([
+      [
+        'prunable',
+        `${share(totals.prunableZeros, totals.prunable)}: ${formatCount(totals.prunableZeros)} zeros in ${formatCount(totals.prunable)} weights`,
+      ],
+      [
+        'all',
+        `${share(totals.zeros, totals.parameters)}: ${formatCount(totals.zeros)} zeros in ${formatCount(totals.parameters)} parameters`,
+      ],
+      ['size', `${formatBytes(totals.bytes)} in ${formatPlural(tensors.length, 'tensor')}`],
+      ...(pattern === undefined
+        ? []
+        : [
+            [
+              `pattern ${pattern}`,
+              violations === 0
+                ? colours.green('no group breaks it')
+                : colours.red(`${formatPlural(violations, 'group')} break${violations === 1 ? 's' : ''} it`),
+            ] as const,
+          ]),
+      ...(listed ? [] : [['', colours.dim('--all lists every tensor')] as const]),
+    ]),
+  ].join('\n');
+}
+
+interface Row {
+  readonly name: string;
+  readonly shape: string;
+  readonly dtype: string;
+  readonly prunable: boolean;
+  tensors: number;
+  zeros: number;
+  low: number;
+  high: number;
+  violations: number | undefined;
+}
+
+function single(tensor: InspectedTensor): Row {
+  return {
+    name: tensor.name,
+    shape: formatShape(tensor.shape),
+    dtype: tensor.dtype,
+    prunable: tensor.prunable,
+    tensors: 1,
+    zeros: tensor.zeros,
+    low: tensor.sparsity,
+    high: tensor.sparsity,
+    violations: tensor.violations,
+  };
+}
+
+/** One row for tensors that share kind, shape, dtype and being prunable. */
+function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
+  const groups = new Map<string, Row>();
+  for (const tensor of tensors) {
+    const row = { ...single(tensor), name: linearKind(tensor.name) };
+    const key = `${row.name} ${row.shape} ${row.dtype} ${row.prunable}`;
+    const group = groups.get(key);
+    if (!group) {
+      groups.set(key, row);
+      continue;
+    }
+    group.tensors++;
+    group.zeros += row.zeros;
+    group.low = Math.min(group.low, row.low);
+    group.high = Math.max(group.high, row.high);
+    if (row.violations !== undefined) group.violations = (group.violations ?? 0) + row.violations;
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,124 @@
+/**
+ * `secateur plan`: what a run would do and cost.
+ * @module
+ */
+import { Command } from 'commander';
+import {
+  formatBytes,
+  formatCount,
+  formatPercent,
+  formatPlural,
+  formatScaled,
+  formatSeconds,
+  formatShape,
+} from '../../report/format.js';
+import { linearKind } from '../../report/linear-kind.js';
+import type { CliContext } from '../cli-context.js';
+import { type Colours, coloursFor } from '../colours.js';
+import type { Plan, PlannedLayer } from '../library.js';
+import { repeated } from '../option-parsers.js';
+import { printResult } from '../output.js';
+import { facts, table } from '../table.js';
+
+/** The command, bound to `context`. */
+export function planCommand(context: CliContext): Command {
+  return new Command('plan')
+    .description('say what a run would prune, and what it would cost')
+    .argument('<run.yaml>', 'the run file')
+    .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated, [])
+    .option('--json', 'print the plan as one JSON document on stdout')
+    .action(async (runFile: string, options: { set: string[]; json?: boolean }) => {
+      const { plan } = await context.loadLibrary();
+      const json = options.json ?? false;
+      const result = await plan(runFile, { set: options.set });
+      printResult(
+        context,
+        json,
+        result,
+        planWords(result, coloursFor(json ? context.stderr : context.stdout, context.env)),
+      );
+    });
+}
+
+/** The linears by kind, then the costs. */
+export function planWords(plan: Plan, colours: Colours): string {
+  const { totals, bytes, flops, memory, seconds } = plan;
+  const rows = groupLayers(plan.layers).map((group) => [
+    group.kind,
+    formatShape(group.shape),
+    formatCount(group.layers),
+    group.pattern,
+    group.low === group.high
+      ? formatPercent(group.low)
+      : `${formatPercent(group.low)} – ${formatPercent(group.high)}`,
+    formatCount(group.zeros),
+  ]);
+  const flopParts = Object.entries(flops).filter(([, count]) => count > 0);
+  const flopTotal = flopParts.reduce((sum, [, count]) => sum + count, 0);
+  const sections = [
+    colours.bold(`${plan.model}, ${plan.method}`),
+    table(
+      [
+        { title: 'linear' },
+        { title: 'out × in', align: 'right' },
+        { title: 'layers', align: 'right' },
+        { title: 'pattern' },
+        { title: 'target', align: 'right' },
+        { title: 'zeros', align: 'right' },
+      ],
+      rows,
+    ),
+    '',
+    facts([
+      [
+        'sparsity',
+        `${formatPercent(totals.sparsity)}: ${formatCount(totals.zeros)} of ${formatCount(totals.prunable)} prunable weights; ${formatCount(totals.parameters)} parameters`,
+      ],
+      [
+        'disk',
+        `reads ${formatBytes(bytes.read)}, writes ${formatBytes(bytes.written)}, ${formatBytes(bytes.scratch)} of scratch`,
+      ],
+      ['peak memory', formatBytes(memory.peakBytes)],
+      ...memory.parts.map((part) => ['', `${formatBytes(part.bytes).padStart(8)}  ${part.name}`] as const),
+      [
+        'arithmetic',
+        `${formatScaled(flopTotal, 'FLOP')}: ${flopParts.map(([name, count]) => `${name} ${formatScaled(count)}`).join(', ')}`,
+      ],
+      [
+        'time',
+        `about ${formatSeconds(seconds.prune)} pruning and ${formatSeconds(seconds.evaluation)} evaluating, ${formatPlural(plan.workers, 'worker')}`,
+      ],
+    ]),
+    ...plan.notes.map((note) => `\n${colours.yellow('note:')} ${note}`),
+  ];
+  return sections.join('\n');
+}
+
+interface LayerGroup {
+  readonly kind: string;
+  readonly shape: readonly number[];
+  readonly pattern: string;
+  layers: number;
+  low: number;
+  high: number;
+  zeros: number;
+}
+
+/** Layers that share kind, shape and pattern, in the order of the model. */
+function groupLayers(layers: readonly PlannedLayer[]): LayerGroup[] {
+  const groups = new Map<string, LayerGroup>();
+  for (const { name, shape, pattern, target, zeros } of layers) {
+    const kind = linearKind(name);
+    const key = `${kind} ${shape.join('x')} ${pattern}`;
+    const group = groups.get(key);
+    if (!group) {
+      groups.set(key, { kind, shape, pattern, layers: 1, low: target, high: target, zeros });
+      continue;
+    }
+    group.layers++;
+    group.low = Math.min(group.low, target);
+    group.high = Math.max(group.high, target);
+    group.zeros += zeros;
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,125 @@
+/**
+ * Progress as two bars on a terminal: blocks of the stage, and the phase at work within the block.
+ * @module
+ */
+import { MultiBar, type SingleBar } from 'cli-progress';
+import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
+import { formatCount, formatPercent, formatPlural, formatSeconds } from '../../report/format.js';
+import type { OutputStream } from '../cli-context.js';
+import type { Colours } from '../colours.js';
+import type { ProgressDisplay } from './progress-display.js';
+import { progressLine } from './progress-line.js';
+
+/** Redraws a second; events in between only change what the next one shows. */
+const FRAMES_PER_SECOND = 8;
+
+interface StageState {
+  readonly stage: string;
+  readonly blocks: number;
+  blocksDone: number;
+  step?: Extract<ProgressEvent, { kind: 'step' }>;
+}
+
+/** Draws in place below the lines already printed, and leaves one line per finished stage. */
+export class ProgressBars implements ProgressDisplay {
+  #state: StageState | undefined;
+  #drawn: { multi: MultiBar; bars: readonly [SingleBar, SingleBar] } | undefined;
+
+  constructor(
+    private readonly stream: OutputStream,
+    private readonly colours: Colours,
+  ) {}
+
+  readonly listener: ProgressListener = (event) => {
+    switch (event.kind) {
+      case 'stage':
+        this.#erase();
+        this.#state = { stage: event.stage, blocks: event.blocks, blocksDone: 0 };
+        this.#draw();
+        break;
+      case 'step':
+        if (!this.#state) break;
+        this.#state.step = event;
+        this.#state.blocksDone = Math.max(this.#state.blocksDone, event.block);
+        break;
+      case 'block':
+        if (this.#state) this.#state.blocksDone = event.block + 1;
+        break;
+      case 'stage-end': {
+        const blocks = this.#state?.blocks;
+        this.#erase();
+        this.#state = undefined;
+        const detail = `${blocks === undefined ? '' : `${formatPlural(blocks, 'block')}, `}${formatSeconds(event.seconds)}`;
+        this.stream.write(`${this.colours.green('✓')} ${event.stage}  ${this.colours.dim(detail)}\n`);
+        break;
+      }
+      case 'note':
+        this.message(`${this.colours.yellow('note:')} ${event.message}`);
+        break;
+    }
+  };
+
+  message(text: string): void {
+    this.#erase();
+    this.stream.write(`${text}\n`);
+    this.#draw();
+  }
+
+  close(): void {
+    this.#erase();
+    this.#state = undefined;
+  }
+
+  #draw(): void {
+    const state = this.#state;
+    if (!state) return;
+    const multi = new MultiBar({
+      stream: this.stream,
+      fps: FRAMES_PER_SECOND,
+      hideCursor: true,
+      clearOnComplete: true,
+      // Lines are cut to the width here; the library would count colour sequences as columns.
+      linewrap: false,
+      gracefulExit: false,
+    });
+    const create = (format: (width: number) => string) =>
+      multi.create(1, 0, {}, { format: (_options, params) => format(params.maxWidth - 1) });
+    const bars = [
+      create((width) => this.#stageLine(state, width)),
+      create((width) => this.#phaseLine(state, width)),
+    ] as const;
+    multi.update();
+    this.#drawn = { multi, bars };
+  }
+
+  #erase(): void {
+    this.#drawn?.multi.stop();
+    this.#drawn = undefined;
+  }
+
+  #stageLine({ stage, blocks, blocksDone, step }: StageState, width: number): string {
+    return progressLine(
+      {
+        label: stage,
+        fraction: blocks === 0 ? 0 : blocksDone / blocks,
+        figures: [
+          `${blocksDone}/${blocks} blocks`,
+          ...(step?.etaSeconds === undefined ? [] : [`${formatSeconds(Math.round(step.etaSeconds))} left`]),
+          ...(step?.tokensPerSecond === undefined ? [] : [`${formatCount(step.tokensPerSecond)} tokens/s`]),
+        ],
+      },
+      width,
+      { ...this.colours, label: this.colours.bold },
+    );
+  }
+
+  #phaseLine({ step }: StageState, width: number): string {
+    if (!step) return '';
+    const fraction = step.total === 0 ? 1 : step.done / step.total;
+    return progressLine(
+      { label: `  ${step.phase}`, fraction, figures: [formatPercent(fraction, 0)] },
+      width,
+      { ...this.colours, label: this.colours.dim },
+    );
+  }
+}
