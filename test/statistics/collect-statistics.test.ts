@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { describeModel } from '../../src/model/describe-model.js';
+import type { BlockDescription } from '../../src/model/description.js';
+import { GraphStore } from '../../src/runtime/compiled-graph.js';
+import { float32View } from '../../src/runtime/native-memory.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
+import { gramStrips } from '../../src/statistics/gram-layout.js';
+import type { GramRef, GroupStatistics } from '../../src/statistics/group-statistics.js';
+import { nativeTensor } from '../support/native.js';
+import { normals } from '../support/random.js';
+
+const hidden = 24;
+const tokens = 10;
+const windows = 7;
+const epsilon = 1e-5;
+const config = {
+  model_type: 'llama',
+  hidden_size: hidden,
+  intermediate_size: 112,
+  num_hidden_layers: 1,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: 16,
+  rms_norm_eps: epsilon,
+};
+const [block] = describeModel(config, 'config.json').blocks as [BlockDescription];
+const data = normals(windows * tokens * hidden, 3);
+const weightData = new Map(
+  block.tensors.map(({ name, shape }, index) => [
+    name,
+    normals(
+      shape.reduce((a, b) => a * b, 1),
+      index,
+    ).map((value) => value * 0.3),
+  ]),
+);
+const weights = Object.fromEntries(
+  block.tensors.map(({ name, shape }) => [name, nativeTensor(weightData.get(name) as Float32Array, shape)]),
+);
+const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
+const pools = [1, 2, 3].map((size) => new WorkerPool(size));
+afterAll(async () => {
+  await Promise.all(pools.map((pool) => pool.close()));
+  rmSync(folder, { recursive: true });
+});
+
+async function collect(pool: WorkerPool, gramWindows: number, values = data) {
+  const states = new HiddenStates(join(folder, 'states'), windows, tokens, hidden);
+  writeFileSync(states.path, values);
+  const collector = new StatisticsCollector(pool, new GraphStore());
+  const result = await collector.collect({
+    block,
+    weights,
+    hidden: states,
+    windows,
+    gramWindows,
+    onWindow() {},
+    onSeconds() {},
+  });
+  return result as Map<string, GroupStatistics>;
+}
+
+/** The lower half as a dense matrix. */
+function dense({ address, size }: GramRef): Float32Array {
+  const matrix = new Float32Array(size * size);
+  for (const { first, width, rows, offset } of gramStrips(size)) {
+    const strip = float32View(address + BigInt(offset * 4), rows * width);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < width; j++) {
+        matrix[(first + i) * size + first + j] = strip[i * width + j] as number;
+      }
+    }
+  }
+  return matrix;
+}
+
+/** RMSNorm of every token, the input of the attention, in f64. */
+function attentionInput(count: number): Float64Array[] {
+  const gain = weightData.get('input_layernorm.weight') as Float32Array;
+  return Array.from({ length: count * tokens }, (_, t) => {
+    const row = Float64Array.from(data.subarray(t * hidden, (t + 1) * hidden));
+    const mean = row.reduce((sum, value) => sum + value * value, 0) / hidden;
+    return row.map((value, j) => (value / Math.sqrt(mean + epsilon)) * (gain[j] as number));
+  });
+}
+
+describe('statistics of a block', () => {
+  it.each([windows, 3])('sums of squares over all windows and a Gram matrix over the first %i', async (gramWindows) => {
+    const statistics = (await collect(pools[1] as WorkerPool, gramWindows)).get('attention input');
+    expect(statistics?.tokens).toBe(windows * tokens);
+    expect(statistics?.gram?.tokens).toBe(gramWindows * tokens);
+    const x = attentionInput(windows);
+    const matrix = dense(statistics?.gram as GramRef);
+    for (let i = 0; i < hidden; i++) {
+      const norm = x.reduce((sum, row) => sum + (row[i] as number) ** 2, 0);
+      expect((statistics?.sumOfSquares[i] as number) / norm).toBeCloseTo(1, 5);
+      for (let j = 0; j <= i; j++) {
+        const product = x
+          .slice(0, gramWindows * tokens)
+          .reduce((sum, row) => sum + (row[i] as number) * (row[j] as number), 0);
+        expect(matrix[i * hidden + j]).toBeCloseTo(product, 3);
+      }
+    }
+  });
+
+  it('the diagonal of every Gram matrix is the sum of squares, in every group', async () => {
+    const all = await collect(pools[0] as WorkerPool, windows);
+    expect([...all.keys()]).toEqual(['attention input', 'attention output', 'mlp input', 'mlp hidden']);
+    expect([...all.values()].map(({ size }) => size)).toEqual([24, 24, 24, 112]);
+    for (const { size, sumOfSquares, gram } of all.values()) {
+      const matrix = dense(gram as GramRef);
+      for (let j = 0; j < size; j++) expect((matrix[j * size + j] as number) / (sumOfSquares[j] as number)).toBeCloseTo(1, 4);
+    }
+  });
+
+  it('is the same to the bit for 1, 2 and 3 workers', async () => {
+    const results = [];
+    for (const pool of pools) {
+      const all = [...(await collect(pool, windows)).values()];
+      results.push(all.map(({ sumOfSquares, gram }) => [sumOfSquares, dense(gram as GramRef)]));
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+  });
+
+  it('has no Gram matrix when none is asked for', async () => {
+    expect((await collect(pools[0] as WorkerPool, 0)).get('mlp hidden')?.gram).toBeUndefined();
+  });
+
+  it('names the activation that is not finite', async () => {
+    const poisoned = data.slice();
+    poisoned[5 * hidden + 2] = Number.NaN;
+    await expect(collect(pools[0] as WorkerPool, 0, poisoned)).rejects.toThrow(/model\.layers\.0\.: the attention input/);
+  });
+});
