@@ -1,0 +1,193 @@
+/**
+ * Text files → the token windows that a run calibrates on and evaluates on.
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { RequestError } from '../errors.js';
+import { readDocuments } from './read-documents.js';
+import { interleave, shareOut } from './share-out.js';
+import type { Tokenizer } from './tokenizer.js';
+import { makeWindows, type WindowMode, type Windows } from './windows.js';
+
+/** The `calibration` of a run file. */
+export interface CalibrationRequest {
+  readonly data: readonly { readonly path: string; readonly weight: number }[];
+  readonly samples: number;
+  readonly sequence_length: number;
+  readonly windows: WindowMode;
+  readonly seed: number;
+}
+
+/** What the model allows. */
+export interface ModelLimits {
+  /** Longest window; undefined when the model names no limit. */
+  readonly maxSequenceLength?: number;
+  /** Rows of the embedding: every id must be below. */
+  readonly vocabularySize: number;
+}
+
+/** Windows of tokens for calibration. */
+export interface CalibrationSet {
+  /** `samples × sequenceLength` ids, window after window. */
+  readonly tokens: Int32Array;
+  readonly samples: number;
+  readonly sequenceLength: number;
+  /** What did not go as the user would assume. */
+  readonly notes: string[];
+  /** How many windows and tokens each file gave. */
+  readonly sources: readonly { readonly path: string; readonly windows: number; readonly tokens: number }[];
+  /** SHA-256 of the tokens as little-endian 32-bit integers, in hex. */
+  readonly fingerprint: string;
+}
+
+/** Windows of held-out text. */
+export interface EvaluationText {
+  /** `windows × context` ids, window after window. */
+  readonly tokens: Int32Array;
+  readonly windows: number;
+  readonly context: number;
+  /** Tokens that were read; what lies beyond the last window is not used. */
+  readonly totalTokens: number;
+  readonly notes: string[];
+  /** SHA-256 as in {@link CalibrationSet}. */
+  readonly fingerprint: string;
+}
+
+function fingerprintOf(tokens: Int32Array): string {
+  const bytes = Buffer.alloc(tokens.length * 4);
+  tokens.forEach((token, i) => {
+    bytes.writeInt32LE(token, i * 4);
+  });
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The token ids of each document of a file, checked against the model's vocabulary. */
+async function* tokenise(
+  path: string,
+  tokenizer: Tokenizer,
+  vocabularySize: number,
+  notes: string[],
+): AsyncGenerator<Int32Array> {
+  for await (const document of readDocuments(path)) {
+    const where = path.toLowerCase().endsWith('.jsonl') ? `${path}:${document.line}` : path;
+    if ('note' in document) notes.push(document.note);
+    let tokens: Int32Array;
+    try {
+      tokens =
+        'text' in document ? tokenizer.encode(document.text) : tokenizer.applyChatTemplate(document.messages);
+    } catch (cause) {
+      if (cause instanceof RequestError) throw new RequestError(`${where}: ${cause.message}`, { cause });
+      throw cause;
+    }
+    const outside = tokens.findIndex((token) => token >= vocabularySize);
+    if (outside >= 0) {
+      const id = tokens[outside] as number;
+      throw new RequestError(
+        `${where}: token ${outside + 1} has id ${id} (${JSON.stringify(tokenizer.tokenOf(id))}), outside the model's vocabulary of ${vocabularySize}; the tokenizer does not fit the model`,
+      );
+    }
+    yield tokens;
+  }
+}
+
+function cap(asked: number, limit: number | undefined, key: string, notes: string[]): number {
+  if (limit === undefined || asked <= limit) return asked;
+  notes.push(
+    `${key}: ${asked} tokens were asked for, the model takes ${limit} at most; windows of ${limit} are used`,
+  );
+  return limit;
+}
+
+/**
+ * The calibration windows of a run. Several files share the samples out by weight (largest remainders); each gives its
+ * windows by the same rule, with seed + its place in the list, and the windows of all are interleaved evenly. The same
+ * request gives the same tokens on every machine.
+ * @throws RequestError for files that can't be understood, too little text, and tokens outside the vocabulary
+ */
+export async function loadCalibration(
+  request: CalibrationRequest,
+  tokenizer: Tokenizer,
+  limits: ModelLimits,
+): Promise<CalibrationSet> {
+  const { data, samples, windows: mode, seed } = request;
+  const notes: string[] = [];
+  const sequenceLength = cap(
+    request.sequence_length,
+    limits.maxSequenceLength,
+    'calibration.sequence_length',
+    notes,
+  );
+  const shares = shareOut(
+    samples,
+    data.map(({ weight }) => weight),
+  );
+  const parts: (Windows | undefined)[] = [];
+  for (const [index, { path }] of data.entries()) {
+    const share = shares[index] as number;
+    if (share === 0) {
+      notes.push(
+        `${path}: its weight is too small for any of the ${samples} calibration windows; it is not used`,
+      );
+      parts.push(undefined);
+      continue;
+    }
+    const part = await makeWindows(tokenise(path, tokenizer, limits.vocabularySize, notes), {
+      samples: share,
+      sequenceLength,
+      mode,
+      seed: seed + index,
+      source: path,
+    });
+    if (part.skipped > 0) {
+      notes.push(
+        `${path}: ${part.skipped} of ${part.documents} documents are shorter than ${sequenceLength} tokens and were passed over`,
+      );
+    }
+    parts.push(part);
+  }
+
+  const tokens = new Int32Array(samples * sequenceLength);
+  const taken = data.map(() => 0);
+  for (const [i, source] of interleave(shares).entries()) {
+    const from = (taken[source] as number) * sequenceLength;
+    taken[source] = (taken[source] as number) + 1;
+    tokens.set((parts[source] as Windows).tokens.subarray(from, from + sequenceLength), i * sequenceLength);
+  }
+  const sources = data.map(({ path }, index) => {
+    const share = shares[index] as number;
+    return { path, windows: share, tokens: share * sequenceLength };
+  });
+  return { tokens, samples, sequenceLength, notes, sources, fingerprint: fingerprintOf(tokens) };
+}
+
+/** How held-out text is cut. */
+export interface EvaluationRequest extends ModelLimits {
+  /** Tokens a window. */
+  readonly context: number;
+  /** How many windows from the start; all when left out. */
+  readonly windows?: number;
+}
+
+/**
+ * Held-out text: tokenised once, cut from the start into windows that do not overlap, the rest dropped.
+ * @throws RequestError as {@link loadCalibration} does
+ */
+export async function loadEvaluationText(
+  path: string,
+  tokenizer: Tokenizer,
+  request: EvaluationRequest,
+): Promise<EvaluationText> {
+  const notes: string[] = [];
+  const context = cap(request.context, request.maxSequenceLength, 'evaluation.context', notes);
+  const { tokens, samples, totalTokens } = await makeWindows(
+    tokenise(path, tokenizer, request.vocabularySize, notes),
+    {
+      samples: request.windows ?? 'all',
+      sequenceLength: context,
+      mode: 'contiguous',
+      seed: 0,
+      source: path,
+    },
+  );
+  return { tokens, windows: samples, context, totalTokens, notes, fingerprint: fingerprintOf(tokens) };
+}

@@ -1,0 +1,193 @@
+/**
+ * The checkpoint's own tokenizer, from its folder and never from the network.
+ *
+ * Uses `@huggingface/tokenizers`, the tokenizers of transformers.js without the rest of it, which would load an
+ * inference runtime and an image library into the process.
+ * @module
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RequestError } from '../errors.js';
+import { type ChatMessage, type ChatTemplate, compileChatTemplate } from './chat-template.js';
+
+/** Largest `tokenizer.json` that is read; the largest published ones have about 35 MB. */
+export const maximumTokenizerBytes = 128_000_000;
+
+/** Largest `tokenizer_config.json` and chat template that are read. */
+const maximumConfigBytes = 8_000_000;
+
+/** Highest token id that a vocabulary may have; the largest published ones have about 260,000 tokens. */
+const maximumTokenId = 2 ** 24;
+
+/** Text to token ids. */
+export interface Tokenizer {
+  /** The ids of a text; no special tokens are added, those written out in the text are recognised. */
+  encode(text: string): Int32Array;
+  /** The ids of a conversation through the chat template, without a prompt for the next answer. */
+  applyChatTemplate(messages: readonly ChatMessage[]): Int32Array;
+  /** One more than the highest id it may give. */
+  readonly vocabularySize: number;
+  readonly eosTokenId?: number;
+  /** The token of an id, as the vocabulary spells it. */
+  tokenOf(id: number): string | undefined;
+}
+
+/** The part of `@huggingface/tokenizers` that is used here; its own declarations don't resolve from ES modules. */
+interface TokenizersLibrary {
+  readonly Tokenizer: new (
+    tokenizer: object,
+    config: object,
+  ) => {
+    encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
+    id_to_token(id: number): string | undefined;
+    token_to_id(token: string): number | undefined;
+  };
+}
+
+async function readText(path: string, limit: number): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path);
+    if (size > limit) throw new RequestError(`${path}: ${size} bytes; ${limit} at most are read`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new RequestError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+async function readJson(path: string, limit: number): Promise<Json | undefined> {
+  const text = await readText(path, limit);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new RequestError(`${path}: not valid JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (!isObject(value)) throw new RequestError(`${path}: expected a JSON object`);
+  return value;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** One more than the highest id in the vocabulary and the added tokens. */
+function countVocabulary(json: Json, path: string): number {
+  const { model, added_tokens: added = [] } = json;
+  const vocab = isObject(model) ? model.vocab : undefined;
+  const ids: unknown[] = Array.isArray(vocab)
+    ? vocab.map((_, id) => id)
+    : isObject(vocab)
+      ? Object.values(vocab)
+      : [];
+  if (ids.length === 0) throw new RequestError(`${path}: it has no vocabulary (model.vocab)`);
+  if (!Array.isArray(added)) throw new RequestError(`${path}: added_tokens is not a list`);
+  let size = 0;
+  for (const id of [...ids, ...added.map((token) => (isObject(token) ? token.id : undefined))]) {
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > maximumTokenId) {
+      throw new RequestError(
+        `${path}: token id ${JSON.stringify(id)} is not an integer from 0 to ${maximumTokenId}`,
+      );
+    }
+    size = Math.max(size, (id as number) + 1);
+  }
+  return size;
+}
+
+const specialTokenKeys = [
+  'bos_token',
+  'eos_token',
+  'unk_token',
+  'sep_token',
+  'pad_token',
+  'cls_token',
+  'mask_token',
+];
+
+/** The special tokens of `tokenizer_config.json`: each either text or an object with `content`. */
+function specialTokensOf(config: Json): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const key of specialTokenKeys) {
+    const value = config[key];
+    const content = isObject(value) ? value.content : value;
+    if (typeof content === 'string') tokens[key] = content;
+  }
+  return tokens;
+}
+
+/** The template's text and the file it is in; `chat_template.jinja` goes before `tokenizer_config.json`. */
+async function findChatTemplate(
+  folder: string,
+  config: Json,
+): Promise<{ source: string; name: string } | undefined> {
+  const file = join(folder, 'chat_template.jinja');
+  const source = await readText(file, maximumConfigBytes);
+  if (source !== undefined) return { source, name: file };
+  const inline = config.chat_template;
+  const chosen = Array.isArray(inline)
+    ? inline.find((each) => isObject(each) && each.name === 'default')?.template
+    : inline;
+  return typeof chosen === 'string'
+    ? { source: chosen, name: join(folder, 'tokenizer_config.json') }
+    : undefined;
+}
+
+/**
+ * Loads the tokenizer of a checkpoint folder: `tokenizer.json`, and where they are there `tokenizer_config.json` and
+ * `chat_template.jinja`.
+ * @throws RequestError when `tokenizer.json` is missing or a file can't be understood
+ */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const path = join(folder, 'tokenizer.json');
+  const json = await readJson(path, maximumTokenizerBytes);
+  if (json === undefined) {
+    throw new RequestError(
+      `${folder}: no tokenizer.json there; calibration and evaluation text need the model's tokenizer in that format`,
+    );
+  }
+  const config = (await readJson(join(folder, 'tokenizer_config.json'), maximumConfigBytes)) ?? {};
+  const vocabularySize = countVocabulary(json, path);
+  const specialTokens = specialTokensOf(config);
+  const template = await findChatTemplate(folder, config);
+
+  const library = (await import('@huggingface/tokenizers')) as unknown as TokenizersLibrary;
+  let tokenizer: InstanceType<TokenizersLibrary['Tokenizer']>;
+  try {
+    tokenizer = new library.Tokenizer(json, config);
+  } catch (cause) {
+    throw new RequestError(`${path}: this tokenizer is not supported: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const render: ChatTemplate =
+    template === undefined
+      ? () => {
+          throw new RequestError(
+            `${folder}: the model has no chat template (chat_template.jinja), which data with messages needs; give field text instead`,
+          );
+        }
+      : await compileChatTemplate(template.source, template.name, specialTokens);
+
+  const encode = (text: string): Int32Array => {
+    const { ids } = tokenizer.encode(text, { add_special_tokens: false });
+    const unknown = ids.indexOf(undefined);
+    if (unknown >= 0) {
+      throw new RequestError(
+        `${path}: it has no token, not even an unknown one, for part ${unknown + 1} of a text`,
+      );
+    }
+    return Int32Array.from(ids as number[]);
+  };
+  const eosTokenId = specialTokens.eos_token && tokenizer.token_to_id(specialTokens.eos_token);
+  return {
+    encode,
+    applyChatTemplate: (messages) => encode(render(messages)),
+    vocabularySize,
+    ...(typeof eosTokenId === 'number' && { eosTokenId }),
+    tokenOf: (id) => tokenizer.id_to_token(id),
+  };
+}

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  type CalibrationRequest,
+  loadCalibration,
+  loadEvaluationText,
+} from '../../src/calibration/load-calibration.js';
+import { loadTokenizer, type Tokenizer } from '../../src/calibration/tokenizer.js';
+import { inFolder, refusal, tinyTokenizer } from './fixture.js';
+
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  tokenizer = await loadTokenizer(tinyTokenizer);
+});
+
+const limits = { vocabularySize: 384, maxSequenceLength: 256 };
+const request = (
+  paths: Record<string, number>,
+  rest: Partial<CalibrationRequest> = {},
+): CalibrationRequest => ({
+  data: Object.entries(paths).map(([path, weight]) => ({ path, weight })),
+  samples: 4,
+  sequence_length: 8,
+  windows: 'contiguous',
+  seed: 0,
+  ...rest,
+});
+const text = (word: string) => `The ${word} cuts the branches that bear no fruit. `.repeat(20);
+const jsonl = (...documents: object[]) => documents.map((document) => JSON.stringify(document)).join('\n');
+
+describe('loadCalibration', () => {
+  it('takes exactly the first tokens of a text', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('gardener'));
+      const set = await loadCalibration(request({ [path]: 1 }), tokenizer, limits);
+      expect(set.tokens).toEqual(tokenizer.encode(text('gardener')).slice(0, 32));
+      expect(set).toMatchObject({ samples: 4, sequenceLength: 8, notes: [] });
+      expect(set.sources).toEqual([{ path, windows: 4, tokens: 32 }]);
+      const bytes = Buffer.from(
+        new Uint8Array(set.tokens.buffer, set.tokens.byteOffset, set.tokens.byteLength),
+      );
+      expect(set.fingerprint).toBe(createHash('sha256').update(bytes).digest('hex'));
+    });
+  });
+
+  it('joins the texts and conversations of a .jsonl', async () => {
+    await inFolder(async (_, write) => {
+      const messages = [{ role: 'user', content: 'Which branches should I cut?' }];
+      const path = write('a.jsonl', jsonl({ text: text('one') }, { messages }, { text: text('two') }));
+      const set = await loadCalibration(request({ [path]: 1 }, { samples: 80 }), tokenizer, limits);
+      const expected = [
+        ...tokenizer.encode(text('one')),
+        ...tokenizer.applyChatTemplate(messages),
+        ...tokenizer.encode(text('two')),
+      ];
+      expect([...set.tokens]).toEqual(expected.slice(0, 640));
+      expect(expected.length).toBeGreaterThan(640);
+    });
+  });
+
+  it('shares the samples out among files and interleaves them', async () => {
+    await inFolder(async (_, write) => {
+      const paths = ['x', 'y', 'z'].map((word) => write(`${word}.txt`, text(word)));
+      const [x = '', y = '', z = ''] = paths;
+      const set = await loadCalibration(
+        request({ [x]: 2, [y]: 1, [z]: 0.01 }, { samples: 6 }),
+        tokenizer,
+        limits,
+      );
+      expect(set.sources.map(({ windows }) => windows)).toEqual([4, 2, 0]);
+      expect(set.notes).toEqual([
+        `${z}: its weight is too small for any of the 6 calibration windows; it is not used`,
+      ]);
+      const windowsOf = (word: string) => {
+        const ids = [...tokenizer.encode(text(word))];
+        return (i: number) => ids.slice(8 * i, 8 * i + 8);
+      };
+      const [fromX, fromY] = [windowsOf('x'), windowsOf('y')];
+      const given = Array.from({ length: 6 }, (_, i) => [...set.tokens.subarray(8 * i, 8 * i + 8)]);
+      expect(given).toEqual([fromX(0), fromY(0), fromX(1), fromX(2), fromY(1), fromX(3)]);
+    });
+  });
+
+  it('gives the same random windows for the same seed, others for another', async () => {
+    await inFolder(async (_, write) => {
+      const [a, b] = [write('a.txt', text('a')), write('b.txt', text('a'))];
+      const load = (seed: number) =>
+        loadCalibration(request({ [a]: 1, [b]: 1 }, { windows: 'random', seed }), tokenizer, limits);
+      const first = await load(3);
+      expect((await load(3)).fingerprint).toBe(first.fingerprint);
+      expect((await load(4)).fingerprint).not.toBe(first.fingerprint);
+      // Two files with the same text don't give the same windows.
+      expect(first.tokens.subarray(0, 8)).not.toEqual(first.tokens.subarray(8, 16));
+    });
+  });
+
+  it("is capped at the model's length, and tells what it passed over", async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl', jsonl({ text: text('one') }, { text: 'short' }, { text: text('two') }));
+      const asked = request({ [path]: 1 }, { windows: 'document', samples: 2, sequence_length: 2048 });
+      const set = await loadCalibration(asked, tokenizer, limits);
+      expect(set.sequenceLength).toBe(256);
+      expect(set.tokens).toHaveLength(512);
+      expect(set.notes).toEqual([
+        'calibration.sequence_length: 2048 tokens were asked for, the model takes 256 at most; windows of 256 are used',
+        `${path}: 1 of 3 documents are shorter than 256 tokens and were passed over`,
+      ]);
+      const unlimited = { vocabularySize: 384 };
+      expect(await refusal(() => loadCalibration(asked, tokenizer, unlimited))).toMatch(
+        /a\.jsonl: too little text: it has \d+ tokens, enough for 0 windows of 2048 \(3 documents of 3 are shorter\)/,
+      );
+    });
+  });
+
+  it('tells that line ends were changed', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('one').replaceAll('. ', '.\r\n'));
+      const set = await loadCalibration(request({ [path]: 1 }), tokenizer, limits);
+      expect(set.notes).toEqual([`${path}: line ends \\r\\n and \\r are read as \\n`]);
+      expect(set.tokens).toEqual(tokenizer.encode(text('one').replaceAll('. ', '.\n')).slice(0, 32));
+    });
+  });
+
+  it('refuses tokens outside the vocabulary, where they stand', async () => {
+    await inFolder(async (_, write) => {
+      const highest = Math.max(...tokenizer.encode(text('one')));
+      const at = tokenizer.encode(text('one')).indexOf(highest) + 1;
+      const small = { vocabularySize: highest };
+      const message = `token ${at} has id ${highest} (${JSON.stringify(tokenizer.tokenOf(highest))}), outside the model's vocabulary of ${highest}; the tokenizer does not fit the model`;
+      const plain = write('a.txt', text('one'));
+      expect(await refusal(() => loadCalibration(request({ [plain]: 1 }), tokenizer, small))).toBe(
+        `${plain}: ${message}`,
+      );
+      const lines = write('a.jsonl', `\n${jsonl({ text: 'a' }, { text: text('one') })}`);
+      expect(await refusal(() => loadCalibration(request({ [lines]: 1 }), tokenizer, small))).toBe(
+        `${lines}:3: ${message}`,
+      );
+    });
+  });
+
+  it('names the line of a conversation that the template refuses', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl', jsonl({ text: 'a' }, { messages: [{ role: 'judge', content: 'x' }] }));
+      expect(await refusal(() => loadCalibration(request({ [path]: 1 }), tokenizer, limits))).toMatch(
+        /a\.jsonl:2: .*chat_template\.jinja: the chat template refuses these messages: unknown role judge$/,
+      );
+    });
+  });
+});
+
+describe('loadEvaluationText', () => {
+  it('takes the first windows, or all whole ones', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('gardener'));
+      const ids = tokenizer.encode(text('gardener'));
+      const all = await loadEvaluationText(path, tokenizer, { ...limits, context: 7 });
+      const windows = Math.floor(ids.length / 7);
+      expect(all).toMatchObject({ windows, context: 7, totalTokens: ids.length, notes: [] });
+      expect(all.tokens).toEqual(ids.slice(0, 7 * windows));
+      const some = await loadEvaluationText(path, tokenizer, { ...limits, context: 7, windows: 3 });
+      expect(some.tokens).toEqual(ids.slice(0, 21));
+      expect(some.fingerprint).not.toBe(all.fingerprint);
+      const capped = await loadEvaluationText(path, tokenizer, {
+        ...limits,
+        maxSequenceLength: 5,
+        context: 7,
+      });
+      expect(capped.context).toBe(5);
+      expect(capped.notes).toEqual([
+        'evaluation.context: 7 tokens were asked for, the model takes 5 at most; windows of 5 are used',
+      ]);
+      expect(
+        await refusal(() => loadEvaluationText(path, tokenizer, { ...limits, context: 7, windows: 1000 })),
+      ).toBe(
+        `${path}: too little text: it has ${ids.length} tokens, enough for ${windows} windows of 7, and 1000 windows of 7 (7000 tokens) were asked for; give more text, or ask for fewer or shorter windows`,
+      );
+    });
+  });
+});
