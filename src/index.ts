@@ -45,7 +45,10 @@ export async function prune(runFile: RunFile, options: PruneOptions = {}): Promi
  *
  * @throws RequestError like `prune`
  */
-export async function plan(runFile: RunFile, options: { set?: readonly string[] | undefined } = {}): Promise<Plan> {
+export async function plan(
+  runFile: RunFile,
+  options: { set?: readonly string[] | undefined } = {},
+): Promise<Plan> {
   return await makePlan(load(runFile, options.set));
 }
 

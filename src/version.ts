@@ -5,4 +5,6 @@
 import { readFileSync } from 'node:fs';
 
 /** From `package.json`, which lies beside `dist/` and `src/` alike. */
-export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+export const version: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version;

@@ -14,7 +14,7 @@ import { checkTensors } from '../model/check-tensors.js';
 import { describeModel } from '../model/describe-model.js';
 import { GraphStore } from '../runtime/compiled-graph.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { evaluateModel, type EvaluationPhase } from './evaluate-model.js';
+import { type EvaluationPhase, evaluateModel } from './evaluate-model.js';
 import { type PerplexityEstimate, perplexity } from './perplexity.js';
 
 export interface CheckpointEvaluation {

@@ -53,7 +53,8 @@ export async function evaluateModel(
       states.push(new HiddenStates(path, windows, tokens, stream.model.hiddenSize));
     }
     await timed('read', async () => {
-      for (const [index, set] of sets.entries()) await stream.embed(states[index] as HiddenStates, set.ids, locate);
+      for (const [index, set] of sets.entries())
+        await stream.embed(states[index] as HiddenStates, set.ids, locate);
     });
     for (const [index, block] of stream.model.blocks.entries()) {
       signal?.throwIfAborted();
@@ -73,8 +74,11 @@ export async function evaluateModel(
       const losses: Float64Array[] = [];
       let before = 0;
       for (const [index, set] of states.entries()) {
-        const onWindow = (done: number) => options.onStep?.('logits', stream.model.blocks.length - 1, before + done, total);
-        losses.push(await stream.crossEntropy(set, (sets[index] as TokenWindows).ids, locate, { signal, onWindow }));
+        const onWindow = (done: number) =>
+          options.onStep?.('logits', stream.model.blocks.length - 1, before + done, total);
+        losses.push(
+          await stream.crossEntropy(set, (sets[index] as TokenWindows).ids, locate, { signal, onWindow }),
+        );
         before += set.windows;
       }
       return losses;

@@ -29,7 +29,9 @@ export async function embedWindow({ embedding, tokens, path, offset }: EmbedArgu
   for (const [position, token] of tokens.entries()) {
     file.readInto(embedding.offset + token * rowBytes, kernels.u8(stored, rowBytes));
     if (decode(kernels, embedding.dtype, stored, decoded, hidden) >= 0) {
-      throw new RunError(`${embedding.path}: tensor ${embedding.name} isn't finite in the row of token ${token}`);
+      throw new RunError(
+        `${embedding.path}: tensor ${embedding.name} isn't finite in the row of token ${token}`,
+      );
     }
     states.set(kernels.f32(decoded, hidden), position * hidden);
   }

@@ -2,8 +2,9 @@
  * The f32 weights of the block at work, in native memory that all workers share. One block at a time.
  * @module
  */
-import type { BlockDescription, TensorDescription } from '../model/description.js';
+
 import { elementCount } from '../graph/value.js';
+import type { BlockDescription, TensorDescription } from '../model/description.js';
 import { allocateNative, freeNative, type NativeRegion } from '../runtime/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -36,7 +37,10 @@ export function loadTasks(tensor: StoredFloatTensor, target: bigint): LoadArgume
 
 /** Bytes that a set of tensors takes in f32. */
 export function f32Bytes(tensors: readonly TensorDescription[]): number {
-  return tensors.reduce((sum, { shape }) => sum + Math.ceil((elementCount(shape) * 4) / ALIGNMENT) * ALIGNMENT, 0);
+  return tensors.reduce(
+    (sum, { shape }) => sum + Math.ceil((elementCount(shape) * 4) / ALIGNMENT) * ALIGNMENT,
+    0,
+  );
 }
 
 /** A set of tensors in f32, by name. */
@@ -56,7 +60,8 @@ export class F32Tensors {
       refs[name] = { address, shape };
       address += BigInt(f32Bytes([{ name, shape }]));
     }
-    if (address > this.#region.address + BigInt(this.#region.bytes)) throw new Error('tensors exceed their memory');
+    if (address > this.#region.address + BigInt(this.#region.bytes))
+      throw new Error('tensors exceed their memory');
     return refs;
   }
 

@@ -13,7 +13,13 @@ export function bytesPerElement(dtype: FloatDtype): 2 | 4 {
 }
 
 /** Decodes n elements between two places of the kernels' memory. Returns the first index that isn't finite, or −1. */
-export function decode(kernels: Kernels, dtype: FloatDtype, source: number, target: number, n: number): number {
+export function decode(
+  kernels: Kernels,
+  dtype: FloatDtype,
+  source: number,
+  target: number,
+  n: number,
+): number {
   switch (dtype) {
     case 'BF16':
       return kernels.bf16ToF32(source, target, n);
@@ -26,7 +32,13 @@ export function decode(kernels: Kernels, dtype: FloatDtype, source: number, targ
 }
 
 /** The opposite of `decode`, rounding to nearest even. Returns the first index that isn't finite, or −1. */
-export function encode(kernels: Kernels, dtype: FloatDtype, source: number, target: number, n: number): number {
+export function encode(
+  kernels: Kernels,
+  dtype: FloatDtype,
+  source: number,
+  target: number,
+  n: number,
+): number {
   switch (dtype) {
     case 'BF16':
       return kernels.f32ToBf16(source, target, n);

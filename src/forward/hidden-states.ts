@@ -23,7 +23,9 @@ export class HiddenStates {
       ftruncateSync(fd, windows * this.windowBytes);
       closeSync(fd);
     } catch (error) {
-      throw new RunError(`${path}: can't keep ${windows * this.windowBytes} bytes of hidden states: ${(error as Error).message}`);
+      throw new RunError(
+        `${path}: can't keep ${windows * this.windowBytes} bytes of hidden states: ${(error as Error).message}`,
+      );
     }
   }
 

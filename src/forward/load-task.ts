@@ -36,7 +36,9 @@ export async function loadElements(args: LoadArguments): Promise<void> {
     file.readInto(offset + start * size, kernels.u8(stored, n * size));
     const bad = decode(kernels, dtype, stored, decoded, n);
     if (bad >= 0) {
-      throw new RunError(`${path}: tensor ${name} holds ${kernels.f32(decoded, n)[bad]} at index ${firstIndex + start + bad}`);
+      throw new RunError(
+        `${path}: tensor ${name} holds ${kernels.f32(decoded, n)[bad]} at index ${firstIndex + start + bad}`,
+      );
     }
     output.set(kernels.f32(decoded, n), start);
   }

@@ -4,7 +4,13 @@
  */
 import * as ort from 'onnxruntime-node';
 import { HIDDEN_INPUT } from '../graph/block-graphs.js';
-import { HEAD_INPUT, MAXIMUM_OUTPUT, SUM_OUTPUT, TARGET_INPUT, TARGET_OUTPUT } from '../graph/logits-graph.js';
+import {
+  HEAD_INPUT,
+  MAXIMUM_OUTPUT,
+  SUM_OUTPUT,
+  TARGET_INPUT,
+  TARGET_OUTPUT,
+} from '../graph/logits-graph.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
@@ -41,8 +47,13 @@ export async function sliceLogits(args: LogitsArguments): Promise<SliceLogits> {
   let first = 0;
   for (const { tokens, graph } of parts) {
     const hidden = scratch('hidden', tokens * hiddenSize);
-    readExactly(path, offset + first * hiddenSize * 4, new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength));
-    const range = (data: Float32Array) => new ort.Tensor('float32', data.subarray(first, first + tokens), [tokens]);
+    readExactly(
+      path,
+      offset + first * hiddenSize * 4,
+      new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength),
+    );
+    const range = (data: Float32Array) =>
+      new ort.Tensor('float32', data.subarray(first, first + tokens), [tokens]);
     const columns = BigInt64Array.from(targets.subarray(first, first + tokens), BigInt);
     await runGraph(
       graph,

@@ -2,9 +2,10 @@
  * A model as a stream of blocks: one block's weights in memory at a time, hidden states in files.
  * @module
  */
-import type { BlockDescription, ModelDescription } from '../model/description.js';
+
 import { propagationGraph } from '../graph/block-graphs.js';
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import type { BlockDescription, ModelDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -82,7 +83,12 @@ export class ModelStream {
       propagationGraph(block, states.tokens),
     );
     await this.#forEachWindow(states, options, (place) =>
-      this.#pool.run('forward/propagate-task', propagateWindow, { graph, weights, where: block.prefix, ...place }),
+      this.#pool.run('forward/propagate-task', propagateWindow, {
+        graph,
+        weights,
+        where: block.prefix,
+        ...place,
+      }),
     );
   }
 
@@ -153,16 +159,27 @@ export class ModelStream {
 
   async #finalNorm(states: HiddenStates, locate: Locate): Promise<void> {
     const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.#graphs.get(`final norm ${states.tokens}`, () => finalNormGraph(this.model, states.tokens));
+    const graph = this.#graphs.get(`final norm ${states.tokens}`, () =>
+      finalNormGraph(this.model, states.tokens),
+    );
     await this.#forEachWindow(states, {}, (place) =>
-      this.#pool.run('forward/propagate-task', propagateWindow, { graph, weights, where: 'final norm', ...place }),
+      this.#pool.run('forward/propagate-task', propagateWindow, {
+        graph,
+        weights,
+        where: 'final norm',
+        ...place,
+      }),
     );
   }
 
   async #loadHeadSlice(head: StoredFloatTensor, first: number, count: number): Promise<TensorRef> {
     const shape = [count, this.model.hiddenSize];
     const offset = head.offset + first * this.model.hiddenSize * bytesPerElement(head.dtype);
-    const refs = await this.#weights.load([{ name: head.name, shape }], () => ({ ...head, offset, shape }), this.#pool);
+    const refs = await this.#weights.load(
+      [{ name: head.name, shape }],
+      () => ({ ...head, offset, shape }),
+      this.#pool,
+    );
     const ref = refs[head.name];
     if (!ref) throw new Error('the head was not loaded');
     return ref;

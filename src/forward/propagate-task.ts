@@ -3,8 +3,8 @@
  * @module
  */
 import * as ort from 'onnxruntime-node';
-import { HIDDEN_INPUT, HIDDEN_OUTPUT } from '../graph/block-graphs.js';
 import { RunError } from '../errors.js';
+import { HIDDEN_INPUT, HIDDEN_OUTPUT } from '../graph/block-graphs.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { firstNonFinite } from '../runtime/first-non-finite.js';
 import { runGraph } from '../runtime/run-graph.js';
@@ -39,7 +39,9 @@ export async function propagateWindow(args: PropagateArguments): Promise<void> {
   const bad = firstNonFinite(output);
   if (bad >= 0) {
     const position = Math.floor(bad / hiddenSize);
-    throw new RunError(`${where}: the output is ${output[bad]} at token ${position}, feature ${bad % hiddenSize}`);
+    throw new RunError(
+      `${where}: the output is ${output[bad]} at token ${position}, feature ${bad % hiddenSize}`,
+    );
   }
   writeExactly(path, offset, new Uint8Array(output.buffer, output.byteOffset, output.byteLength));
 }

@@ -41,7 +41,9 @@ export async function storeElements(args: StoreArguments): Promise<number> {
     kernels.f32(plain, n).set(weights.subarray(start, start + n));
     const bad = encode(kernels, dtype, plain, stored, n);
     if (bad >= 0) {
-      throw new RunError(`${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`);
+      throw new RunError(
+        `${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`,
+      );
     }
     writeExactly(path, offset + start * size, kernels.u8(stored, n * size));
     decode(kernels, dtype, stored, plain, n);

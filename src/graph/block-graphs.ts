@@ -37,7 +37,11 @@ export function propagationGraph(block: BlockDescription, tokens: number): Graph
  * Forward of a block that keeps what its linears read. It ends at the input of the last linear: what comes
  * after is not computed.
  */
-export function statisticsGraph(block: BlockDescription, tokens: number, outputs: readonly ActivationOutput[]): Graph {
+export function statisticsGraph(
+  block: BlockDescription,
+  tokens: number,
+  outputs: readonly ActivationOutput[],
+): Graph {
   const activations = new Map<string, Value>();
   const { graph, hidden, scope } = blockScope(`statistics ${block.graphKey}`, block, tokens, (group, x) => {
     const known = activations.get(group);
@@ -63,7 +67,9 @@ function blockScope(
 ): { graph: GraphBuilder; hidden: Value; scope: BlockScope } {
   const graph = new GraphBuilder(name);
   const hidden = graph.input(HIDDEN_INPUT, [tokens, block.hiddenSize]);
-  const weights = new Map(block.tensors.map((tensor) => [tensor.name, graph.input(tensor.name, tensor.shape)]));
+  const weights = new Map(
+    block.tensors.map((tensor) => [tensor.name, graph.input(tensor.name, tensor.shape)]),
+  );
   const weight = (tensor: string): Value => {
     const value = weights.get(tensor);
     if (!value) throw new Error(`block ${block.prefix} describes no tensor ${tensor}`);

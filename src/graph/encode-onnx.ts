@@ -58,7 +58,9 @@ const schema = protobuf.Root.fromJSON({
     },
     ValueInfoProto: { fields: { name: { type: 'string', id: 1 }, type: { type: 'TypeProto', id: 2 } } },
     TypeProto: { fields: { tensor_type: { type: 'TypeProtoTensor', id: 1 } } },
-    TypeProtoTensor: { fields: { elem_type: { type: 'int32', id: 1 }, shape: { type: 'TensorShapeProto', id: 2 } } },
+    TypeProtoTensor: {
+      fields: { elem_type: { type: 'int32', id: 1 }, shape: { type: 'TensorShapeProto', id: 2 } },
+    },
     TensorShapeProto: { fields: { dim: { rule: 'repeated', type: 'Dimension', id: 1 } } },
     Dimension: { fields: { dim_value: { type: 'int64', id: 1 } } },
   },
@@ -98,7 +100,9 @@ export function encodeOnnx(graph: Graph): Uint8Array<SharedArrayBuffer> {
         name: `${node.operator}_${index}`,
         input: node.inputs.map((value) => value.name),
         output: node.outputs.map((value) => value.name),
-        attribute: Object.entries(node.attributes).map(([name, attribute]) => encodeAttribute(name, attribute)),
+        attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+          encodeAttribute(name, attribute),
+        ),
       })),
       initializer: graph.constants.map(({ value, data }) => ({
         name: value.name,

@@ -3,7 +3,7 @@
  * the graph that comes out is data, encoded to ONNX by `encodeOnnx`.
  * @module
  */
-import { elementCount, type ElementType, FREE, type Value } from './value.js';
+import { type ElementType, elementCount, FREE, type Value } from './value.js';
 
 export type Attribute =
   | { readonly kind: 'int'; readonly value: number }

@@ -44,7 +44,9 @@ export function logitsGraph(tokens: number, hiddenSize: number, vocabularySlice:
   const shifted = exponential(graph, subtract(graph, logits, maximum));
   graph.output(MAXIMUM_OUTPUT, reshape(graph, maximum, [tokens]));
   graph.output(SUM_OUTPUT, reduce(graph, 'ReduceSum', shifted, 1));
-  const picked = graph.node('GatherElements', [logits, target], [tokens, 1], { axis: { kind: 'int', value: 1 } });
+  const picked = graph.node('GatherElements', [logits, target], [tokens, 1], {
+    axis: { kind: 'int', value: 1 },
+  });
   graph.output(TARGET_OUTPUT, reshape(graph, picked, [tokens]));
   return graph.build();
 }

@@ -27,7 +27,11 @@ export function requiredTensors(model: ModelDescription): TensorDescription[] {
  * @throws RequestError naming the first tensor that is missing, has another shape than `config.json` implies,
  * or is stored in a dtype that can't be computed with
  */
-export function checkTensors(model: ModelDescription, stored: ReadonlyMap<string, StoredTensor>, folder: string): void {
+export function checkTensors(
+  model: ModelDescription,
+  stored: ReadonlyMap<string, StoredTensor>,
+  folder: string,
+): void {
   for (const { name, shape } of requiredTensors(model)) {
     const tensor = stored.get(name);
     if (!tensor) throw new RequestError(`${folder}: tensor ${name} is missing, and config.json implies it`);

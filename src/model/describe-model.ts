@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
-import type { Family } from './family.js';
 import { llama } from './families/llama.js';
+import type { Family } from './family.js';
 
 const families: readonly Family[] = [llama];
 
@@ -19,7 +19,8 @@ const headerSchema = z.looseObject({ model_type: z.string(), quantization_config
  */
 export function describeModel(config: unknown, where: string): ModelDescription {
   const header = headerSchema.safeParse(config);
-  if (!header.success) throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
+  if (!header.success)
+    throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
   const { model_type: modelType, quantization_config: quantization } = header.data;
   const family = families.find((candidate) => candidate.modelType === modelType);
   if (!family) {
@@ -27,7 +28,9 @@ export function describeModel(config: unknown, where: string): ModelDescription 
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
   }
   if (quantization !== undefined && quantization !== null) {
-    throw new RequestError(`${where}: the checkpoint is quantized (quantization_config); prune the original weights`);
+    throw new RequestError(
+      `${where}: the checkpoint is quantized (quantization_config); prune the original weights`,
+    );
   }
   const parsed = family.configSchema.safeParse(config);
   if (!parsed.success) {

@@ -71,7 +71,9 @@ export function weightName(block: BlockDescription, linear: LinearDescription): 
 }
 
 /** The input groups of a block in order of first use, with their input sizes. */
-export function inputGroups(block: BlockDescription): { name: string; size: number; linears: LinearDescription[] }[] {
+export function inputGroups(
+  block: BlockDescription,
+): { name: string; size: number; linears: LinearDescription[] }[] {
   const groups = new Map<string, { name: string; size: number; linears: LinearDescription[] }>();
   for (const linear of block.linears) {
     const group = groups.get(linear.inputGroup) ?? { name: linear.inputGroup, size: linear.in, linears: [] };

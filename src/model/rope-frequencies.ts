@@ -43,7 +43,9 @@ export function ropeFrequencies(config: RopeConfig, headDim: number): RotaryFreq
   const type = scaling.rope_type ?? scaling.type ?? 'default';
   const inverse = Float64Array.from({ length: headDim / 2 }, (_, pair) => theta ** ((-2 * pair) / headDim));
 
-  const parameter = (name: 'factor' | 'low_freq_factor' | 'high_freq_factor' | 'original_max_position_embeddings') => {
+  const parameter = (
+    name: 'factor' | 'low_freq_factor' | 'high_freq_factor' | 'original_max_position_embeddings',
+  ) => {
     const value = scaling[name];
     if (value === undefined) throw new RequestError(`config.json: RoPE of type ${type} needs ${name}`);
     return value;

@@ -30,21 +30,25 @@ function blockFlops(block: BlockDescription, tokens: number, withLast: boolean):
 export function estimateFlops(run: PreparedRun): Flops {
   const { model, calibration, windows, gramWindows, evaluation, config } = run;
   const tokens = calibration?.sequenceLength ?? 0;
-  const sum = (f: (block: BlockDescription) => number) => model.blocks.reduce((total, block) => total + f(block), 0);
+  const sum = (f: (block: BlockDescription) => number) =>
+    model.blocks.reduce((total, block) => total + f(block), 0);
   const prunes = windows > 0;
   const usesGram = run.method.statistics === 'gram';
 
-  const evaluationSets = evaluation && config.evaluation
-    ? [
-        { windows: evaluation.windows, tokens: evaluation.context },
-        { windows: Math.min(config.evaluation.calibration_windows, calibration?.samples ?? 0), tokens },
-      ]
-    : [];
+  const evaluationSets =
+    evaluation && config.evaluation
+      ? [
+          { windows: evaluation.windows, tokens: evaluation.context },
+          { windows: Math.min(config.evaluation.calibration_windows, calibration?.samples ?? 0), tokens },
+        ]
+      : [];
   const evaluationFlops = evaluationSets.reduce(
     (total, set) =>
       total +
-      2 * set.windows *
-        (sum((block) => blockFlops(block, set.tokens, true)) + 2 * elementCount(model.head.shape) * set.tokens),
+      2 *
+        set.windows *
+        (sum((block) => blockFlops(block, set.tokens, true)) +
+          2 * elementCount(model.head.shape) * set.tokens),
     0,
   );
   return {
@@ -57,7 +61,9 @@ export function estimateFlops(run: PreparedRun): Flops {
     ),
     // Cholesky and inverse (n³/3 each, twice for multiply and add), the updates (out · in²), two quadratic forms.
     solve: sum((block) => {
-      const factors = usesGram ? inputGroups(block).reduce((total, { size }) => total + (4 / 3) * size ** 3, 0) : 0;
+      const factors = usesGram
+        ? inputGroups(block).reduce((total, { size }) => total + (4 / 3) * size ** 3, 0)
+        : 0;
       const updates = block.linears.reduce((total, linear) => total + linear.out * linear.in ** 2, 0);
       return factors + (usesGram ? updates : 0) + (gramWindows > 0 ? 2 * updates : 0);
     }),
@@ -94,7 +100,8 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
       { name: 'Gram matrices', bytes: largest(gramBytes) },
       {
         name: 'activations for the Gram matrices',
-        bytes: largest((block) => activationBytes(block, calibration?.sequenceLength ?? 0)) * WINDOWS_IN_FLIGHT,
+        bytes:
+          largest((block) => activationBytes(block, calibration?.sequenceLength ?? 0)) * WINDOWS_IN_FLIGHT,
       },
     );
   }
@@ -102,7 +109,8 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
     // All groups are factored at once, and a matrix keeps its errors while it is solved.
     parts.push({
       name: 'factors and errors',
-      bytes: largest(gramBytes) + largest((block) => block.linears.reduce((sum, l) => sum + l.out * l.in * 4, 0)),
+      bytes:
+        largest(gramBytes) + largest((block) => block.linears.reduce((sum, l) => sum + l.out * l.in * 4, 0)),
     });
   }
   return parts;

@@ -43,7 +43,10 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
   const started = performance.now();
   const { data, baseline, windows, signal, onProgress = () => {} } = options;
   const context = options.context ?? DEFAULT_CONTEXT;
-  for (const [name, value, least] of [['context', context, 2], ['windows', windows ?? 1, 1]] as const) {
+  for (const [name, value, least] of [
+    ['context', context, 2],
+    ['windows', windows ?? 1, 1],
+  ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
@@ -76,7 +79,9 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     }
     return {
       checkpoint: { path: resolve(checkpoint), ...result.estimate },
-      ...(dense && baseline !== undefined ? { baseline: { path: resolve(baseline), ...dense.estimate } } : {}),
+      ...(dense && baseline !== undefined
+        ? { baseline: { path: resolve(baseline), ...dense.estimate } }
+        : {}),
       data: resolve(data),
       context: result.context,
       windows: result.windows,

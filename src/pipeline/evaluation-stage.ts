@@ -39,7 +39,9 @@ export function overlapNotes({ evaluation, calibration }: PreparedRun): string[]
   const overlap = textOverlap(calibration.tokens, evaluation.tokens);
   if (overlap < OVERLAP_NOTE) return [];
   const percent = (overlap * 100).toFixed(1);
-  return [`${percent} % of the evaluation text's 13-token runs also occur in the calibration text: its perplexity flatters the result`];
+  return [
+    `${percent} % of the evaluation text's 13-token runs also occur in the calibration text: its perplexity flatters the result`,
+  ];
 }
 
 export interface SetPerplexities {

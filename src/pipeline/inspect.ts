@@ -40,7 +40,10 @@ export interface InspectResult {
 }
 
 /** @throws RequestError for a folder that isn't a checkpoint, or a pattern that isn't N:M */
-export async function runInspect(folder: string, options: { pattern?: string | undefined } = {}): Promise<InspectResult> {
+export async function runInspect(
+  folder: string,
+  options: { pattern?: string | undefined } = {},
+): Promise<InspectResult> {
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
   const checkpoint = await openCheckpoint(folder);
   const { prunable, notes } = prunableNames(checkpoint.config, checkpoint.folder);
@@ -52,7 +55,11 @@ export async function runInspect(folder: string, options: { pattern?: string | u
         const base = { name, shape, dtype, numel, prunable: prunable.has(name) };
         if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
         const fits = pattern?.kind === 'n:m' && base.prunable && (shape.at(-1) ?? 0) % pattern.of === 0;
-        const counted = await countZeros(pool, floatTensor(checkpoint.tensors, name), fits ? pattern : undefined);
+        const counted = await countZeros(
+          pool,
+          floatTensor(checkpoint.tensors, name),
+          fits ? pattern : undefined,
+        );
         const zeros = { zeros: counted.zeros, sparsity: numel === 0 ? 0 : counted.zeros / numel };
         return { ...base, ...zeros, ...(fits ? { violations: counted.violations } : {}) };
       }),

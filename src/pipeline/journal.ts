@@ -74,7 +74,11 @@ export class Journal {
    *
    * @throws RunError when it can't be written
    */
-  static async open(path: string, parts: FingerprintParts, content: JournalContent | undefined): Promise<Journal> {
+  static async open(
+    path: string,
+    parts: FingerprintParts,
+    content: JournalContent | undefined,
+  ): Promise<Journal> {
     const entries = [{ kind: 'run', parts }, content?.denseEvaluation, ...(content?.blocks ?? [])];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
     return new Journal(path);

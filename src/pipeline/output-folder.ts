@@ -18,8 +18,10 @@ const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.js
  */
 export function checkOutputFolder(output: string, model: string): boolean {
   const inside = relative(real(model), real(output));
-  if (inside === '') throw new RequestError(`output ${output} is the model folder itself; nothing is overwritten`);
-  if (!inside.startsWith('..')) throw new RequestError(`output ${output} lies inside the model folder ${model}`);
+  if (inside === '')
+    throw new RequestError(`output ${output} is the model folder itself; nothing is overwritten`);
+  if (!inside.startsWith('..'))
+    throw new RequestError(`output ${output} lies inside the model folder ${model}`);
   if (!existsSync(output)) return false;
   let entries: string[];
   try {
@@ -29,7 +31,9 @@ export function checkOutputFolder(output: string, model: string): boolean {
   }
   if (entries.length === 0) return false;
   if (!entries.includes(RUN_FOLDER)) {
-    throw new RequestError(`output ${output} holds something else (${entries[0]}); choose an empty or new folder`);
+    throw new RequestError(
+      `output ${output} holds something else (${entries[0]}); choose an empty or new folder`,
+    );
   }
   return true;
 }

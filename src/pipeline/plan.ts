@@ -68,9 +68,16 @@ export async function makePlan(config: RunConfig): Promise<Plan> {
       prunable,
       zeros,
       sparsity: zeros / prunable,
-      parameters: [...run.checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
+      parameters: [...run.checkpoint.tensors.values()].reduce(
+        (sum, { shape }) => sum + elementCount(shape),
+        0,
+      ),
     },
-    bytes: { read: bytes * (config.evaluation ? 3 : 1), written: run.shards.totalBytes, scratch: scratchBytes(run) },
+    bytes: {
+      read: bytes * (config.evaluation ? 3 : 1),
+      written: run.shards.totalBytes,
+      scratch: scratchBytes(run),
+    },
     flops,
     memory: { peakBytes: parts.reduce((sum, part) => sum + part.bytes, 0), parts },
     seconds: {

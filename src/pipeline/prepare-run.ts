@@ -2,8 +2,7 @@
  * Everything of a run that can be known before work begins, and everything wrong with it.
  * @module
  */
-import { isHubName } from '../config/resolve-model.js';
-import type { RunConfig } from '../config/run-schema.js';
+
 import {
   type CalibrationSet,
   type EvaluationText,
@@ -13,6 +12,8 @@ import {
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
+import { isHubName } from '../config/resolve-model.js';
+import type { RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import { checkTensors, requiredTensors } from '../model/check-tensors.js';
 import { describeModel } from '../model/describe-model.js';
@@ -53,7 +54,9 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
   const layers = planLayers(model, config.prune);
   const method = methodByName(config.prune.method);
   if (method.statistics !== 'none' && !config.calibration) {
-    throw new RequestError(`prune.method ${method.name} learns from calibration text; add calibration: {data: …}`);
+    throw new RequestError(
+      `prune.method ${method.name} learns from calibration text; add calibration: {data: …}`,
+    );
   }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
 
@@ -68,7 +71,9 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
   if (calibration && gramWindows < all) {
-    notes.push(`output errors of layers are measured on the first ${gramWindows} of ${all} calibration windows`);
+    notes.push(
+      `output errors of layers are measured on the first ${gramWindows} of ${all} calibration windows`,
+    );
   }
   return {
     config,

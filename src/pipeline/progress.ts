@@ -4,7 +4,7 @@
  */
 
 /** The parts of a command, in the order they happen. */
-export type Stage = 'evaluate dense' | 'prune' | 'verify' | 'evaluate pruned';
+export type Stage = 'check' | 'evaluate dense' | 'prune' | 'verify' | 'evaluate pruned';
 
 /** What a stage is doing right now; also the keys of the report's `phases`. */
 export type Phase = 'read' | 'forward' | 'statistics' | 'solve' | 'propagate' | 'write' | 'logits' | 'verify';

@@ -58,7 +58,8 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
     await clock.time('write', () => copyRest(options));
     if (states && run.calibration) {
       const { tokens } = run.calibration;
-      if (finished.length < blocks.length) await clock.time('read', () => stream.embed(states, tokens, source));
+      if (finished.length < blocks.length)
+        await clock.time('read', () => stream.embed(states, tokens, source));
     }
     for (const [index, block] of blocks.entries()) {
       signal?.throwIfAborted();
@@ -140,7 +141,9 @@ async function pruneBlock(
       const gram = statistics.get(layer.linear.inputGroup)?.gram;
       const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
       const error =
-        gram && layer.pattern !== 'dense' ? await outputError(pool, dense, weightOf(weights, layer), gram) : null;
+        gram && layer.pattern !== 'dense'
+          ? await outputError(pool, dense, weightOf(weights, layer), gram)
+          : null;
       reports.push(layerReport(run, layer, zeros.get(layer.name) ?? 0, outcomes.get(layer.name), error));
     }
   });
@@ -184,7 +187,9 @@ async function solveBlock(
 
 /** Copies the tensors that belong to no block. */
 async function copyRest({ run, pool, writer }: BlockLoopOptions): Promise<void> {
-  const inBlocks = new Set(run.model.blocks.flatMap((block) => block.tensors.map(({ name }) => block.prefix + name)));
+  const inBlocks = new Set(
+    run.model.blocks.flatMap((block) => block.tensors.map(({ name }) => block.prefix + name)),
+  );
   const rest = [...run.checkpoint.tensors.values()].filter(({ name }) => !inBlocks.has(name));
   await copyTensors(pool, writer, rest);
 }

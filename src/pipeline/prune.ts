@@ -24,8 +24,16 @@ import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { version } from '../version.js';
-import { evaluateStage, evaluationReport, evaluationSets, overlapNotes, type SetPerplexities } from './evaluation-stage.js';
+import { checkWeights } from './check-weights.js';
+import {
+  evaluateStage,
+  evaluationReport,
+  evaluationSets,
+  overlapNotes,
+  type SetPerplexities,
+} from './evaluation-stage.js';
 import { fingerprint, fingerprintDifferences } from './fingerprint.js';
+import { fitMemory } from './fit-memory.js';
 import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
 import { checkOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
@@ -63,7 +71,7 @@ export async function runPrune(config: RunConfig, options: RunOptions = {}): Pro
 
 async function prune(config: RunConfig, options: RunOptions): Promise<PruneResult> {
   const started = new Date();
-  const run = await prepareRun(config);
+  const run = fitMemory(await prepareRun(config));
   const { output } = config;
   const folder = join(output, RUN_FOLDER);
   const occupied = checkOutputFolder(output, run.checkpoint.folder);
@@ -78,25 +86,43 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   if (journal && journal.blocks.length > 0) notes.push(`resumed after block ${journal.blocks.length - 1}`);
   for (const message of notes) onProgress({ kind: 'note', message });
 
-  await makeFolder(folder);
-  const writer = await createCheckpointWriter({ folder: output, plan: run.shards, resume: journal !== undefined });
   const pool = new WorkerPool(run.workers);
   const graphs = new GraphStore();
   const stream = new ModelStream(run.model, pool, graphs);
+  let writer: CheckpointWriter | undefined;
   try {
+    const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
+    await makeFolder(folder);
+    writer = await createCheckpointWriter({
+      folder: output,
+      plan: run.shards,
+      resume: journal !== undefined,
+    });
     const log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(config));
     const shared = { run, pool, graphs, stream, writer, folder, onProgress, signal: options.signal };
     const work = await doWork(shared, log, journal).finally(() => log.close());
-    const report = await makeReport(run, work, notes, started);
+    const phases = [...checks, ...work.phases];
+    const report = await makeReport(run, { ...work, phases }, notes, started);
     await writeReport(output, report);
     return { output, alreadyDone: false, report };
   } finally {
     await pool.close();
     stream.dispose();
     graphs.dispose();
-    await writer.close();
+    await writer?.close();
   }
+}
+
+async function check(
+  run: PreparedRun,
+  pool: WorkerPool,
+  onProgress: ProgressListener,
+  signal: AbortSignal | undefined,
+): Promise<PhaseSeconds[]> {
+  const clock = new StageClock('check', run.model.blocks.length, 0, onProgress);
+  await checkWeights(run, pool, clock, signal);
+  return clock.end();
 }
 
 interface Shared {
@@ -129,7 +155,11 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
       dense = { heldOut: known.sets[0]?.dense ?? null, calibration: known.sets[1]?.dense ?? null };
     } else {
       const source = (name: string) => floatTensor(run.checkpoint.tensors, name);
-      const stage = await evaluateStage('evaluate dense', stream, source, sets, { folder, onProgress, signal });
+      const stage = await evaluateStage('evaluate dense', stream, source, sets, {
+        folder,
+        onProgress,
+        signal,
+      });
       dense = stage.result;
       phases.push(...stage.phases);
       const none = { heldOut: null, calibration: null };
@@ -149,7 +179,11 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
 
   let pruned: SetPerplexities = { heldOut: null, calibration: null };
   if (sets.heldOut) {
-    const stage = await evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, { folder, onProgress, signal });
+    const stage = await evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, {
+      folder,
+      onProgress,
+      signal,
+    });
     pruned = stage.result;
     phases.push(...stage.phases);
   }
@@ -167,7 +201,11 @@ async function verify({ run, pool, writer, onProgress, signal }: Shared, layers:
       const block = run.model.blocks[layer.block];
       const report = layers[index];
       if (!block || report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
-      const { zeros, violations } = await countZeros(pool, locate(weightName(block, layer.linear)), layer.pattern);
+      const { zeros, violations } = await countZeros(
+        pool,
+        locate(weightName(block, layer.linear)),
+        layer.pattern,
+      );
       if (zeros !== report.zeros || violations > 0) {
         throw new RunError(
           `${layer.name}: the written file has ${zeros} zeros and ${violations} groups that break ${report.pattern}, ` +
@@ -210,12 +248,20 @@ function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: Set
   ] as const;
 }
 
-async function makeReport(run: PreparedRun, work: Work, notes: readonly string[], started: Date): Promise<Report> {
+async function makeReport(
+  run: PreparedRun,
+  work: Work,
+  notes: readonly string[],
+  started: Date,
+): Promise<Report> {
   const { layers, dense, pruned, phases } = work;
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const parameters = [...run.checkpoint.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const parameters = [...run.checkpoint.tensors.values()].reduce(
+    (sum, { shape }) => sum + elementCount(shape),
+    0,
+  );
   const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,

@@ -14,7 +14,9 @@ const MADV_DONTNEED = 4;
 const PAGE = 4096;
 
 const libc = koffi.load(null);
-const mmap = libc.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)');
+const mmap = libc.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
 const munmap = libc.func('int munmap(void *address, size_t length)');
 const madvise = libc.func('int madvise(void *address, size_t length, int advice)');
 
@@ -37,7 +39,8 @@ export function allocateNative(bytes: number): NativeRegion {
 
 /** Gives the region back. No view of it may be used afterwards, in any thread. */
 export function freeNative(region: NativeRegion): void {
-  if (munmap(region.address, region.bytes) !== 0) throw new RunError(`munmap of ${region.bytes} bytes failed`);
+  if (munmap(region.address, region.bytes) !== 0)
+    throw new RunError(`munmap of ${region.bytes} bytes failed`);
 }
 
 /** Drops the content and its pages from RSS; the region reads as zeros until written again. */

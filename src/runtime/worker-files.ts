@@ -3,8 +3,8 @@
  * @module
  */
 import { openSync, readSync, writeSync } from 'node:fs';
-import { RunError } from '../errors.js';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
+import { RunError } from '../errors.js';
 
 const sources = new Map<string, ByteSource>();
 const descriptors = new Map<string, number>();

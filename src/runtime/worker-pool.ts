@@ -45,7 +45,10 @@ export class WorkerPool {
     args: Arguments,
   ): Promise<Awaited<Result>> {
     try {
-      return await this.#pool.run(args, { filename: new URL(`${module}.js`, compiledRoot).href, name: task.name });
+      return await this.#pool.run(args, {
+        filename: new URL(`${module}.js`, compiledRoot).href,
+        name: task.name,
+      });
     } catch (error) {
       throw asRunError(error, module);
     }

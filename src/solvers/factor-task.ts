@@ -53,9 +53,14 @@ export async function factorHessian(args: FactorArguments): Promise<Factor> {
       const copy = scratch('panel', below.length);
       copy.set(below);
       const shape = { rows: rows - width, columns: width };
-      await gemm({ data: copy, ...shape }, { data: inverse, rows: width, columns: width }, { data: below, ...shape }, {
-        transposeB: true,
-      });
+      await gemm(
+        { data: copy, ...shape },
+        { data: inverse, rows: width, columns: width },
+        { data: below, ...shape },
+        {
+          transposeB: true,
+        },
+      );
     }
   }
   await invertInPlace(panels, inverses);

@@ -170,7 +170,8 @@ async function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state
   for (let c = 0; c < width; c++) {
     const from = (width - 1 - c) * rows;
     const to = c * rows;
-    for (let row = 0; row < rows; row++) slab[to + row] = (slab[to + row] as number) - (owed[from + row] as number);
+    for (let row = 0; row < rows; row++)
+      slab[to + row] = (slab[to + row] as number) - (owed[from + row] as number);
   }
 }
 
@@ -182,7 +183,9 @@ function blockErrors(args: SolveRows, { block, strip }: BlockStep): Float32Array
 function score({ kernels, width, rows, slab, factor, scores }: BlockState): void {
   const u = kernels.f32(factor, width * width);
   const inverse = kernels.arena.allocate(width * 4);
-  kernels.f32(inverse, width).set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));
+  kernels
+    .f32(inverse, width)
+    .set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));
   kernels.obsScores(slab, inverse, scores, width, rows);
 }
 

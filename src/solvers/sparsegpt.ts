@@ -11,7 +11,14 @@ import { stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { columnBlocks, reversedStrips } from './column-blocks.js';
 import { type Factor, factorHessian } from './factor-task.js';
-import { type BlockStep, chooseMask, type MaskChoice, scoreBlock, solveRows, updateBlock } from './sparsegpt-task.js';
+import {
+  type BlockStep,
+  chooseMask,
+  type MaskChoice,
+  scoreBlock,
+  solveRows,
+  updateBlock,
+} from './sparsegpt-task.js';
 
 /** Rows of one task. */
 const TASK_ROWS = 512;
@@ -70,11 +77,23 @@ export async function sparseGpt(
     });
     const region = allocateNative(stripElements(strips) * 4);
     try {
-      const { factor, damping, notes } = await factorWithRetries(pool, group, gram, strips, region.address, options.damping);
+      const { factor, damping, notes } = await factorWithRetries(
+        pool,
+        group,
+        gram,
+        strips,
+        region.address,
+        options.damping,
+      );
       const solve = async (matrix: SolvableMatrix): Promise<void> => {
         const started = performance.now();
         const predictedLoss = await solveMatrix(pool, matrix, steps, region.address, factor.dead);
-        outcomes.set(matrix.name, { predictedLoss, damping, notes, seconds: (performance.now() - started) / 1000 });
+        outcomes.set(matrix.name, {
+          predictedLoss,
+          damping,
+          notes,
+          seconds: (performance.now() - started) / 1000,
+        });
       };
       await settle(sameBlocks.map(solve));
     } finally {
@@ -101,7 +120,10 @@ async function factorWithRetries(
   for (let attempt = 0; ; attempt++) {
     const factor = await pool.run('solvers/factor-task', factorHessian, { gram, damping, strips, address });
     if (factor.failedAt === undefined) {
-      const notes = attempt > 0 ? [`damping raised from ${first} to ${damping}: the Hessian was not positive definite`] : [];
+      const notes =
+        attempt > 0
+          ? [`damping raised from ${first} to ${damping}: the Hessian was not positive definite`]
+          : [];
       return { factor, damping, notes };
     }
     if (attempt === DAMPING_RETRIES) {
@@ -169,7 +191,12 @@ async function solveTogether(
       if (choice?.kind !== 'smallest') throw new Error('rows are only kept in step for unstructured masks');
       let before = 0;
       const tasks = parts.map((part) => {
-        const task = { ...part, step, scores: memory.address + BigInt(before * 4), mask: mask + BigInt(before) };
+        const task = {
+          ...part,
+          step,
+          scores: memory.address + BigInt(before * 4),
+          mask: mask + BigInt(before),
+        };
         before += part.rows * step.block.width;
         return task;
       });

@@ -37,7 +37,8 @@ export function countStoredZeros(args: CountArguments): ZeroCount {
     const count = Math.min(step, rows - first);
     const elements = count * columns;
     file.readInto(offset + first * columns * elementBytes, kernels.u8(place, elements * elementBytes));
-    zeros += elementBytes === 2 ? kernels.countZeros16(place, elements) : kernels.countZeros32(place, elements);
+    zeros +=
+      elementBytes === 2 ? kernels.countZeros16(place, elements) : kernels.countZeros32(place, elements);
     if (!group) continue;
     violations +=
       elementBytes === 2

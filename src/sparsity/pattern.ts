@@ -14,7 +14,9 @@ export type Pattern =
 export function parsePattern(text: string): Pattern {
   const [, keep, of] = /^(\d{1,5}):(\d{1,5})$/.exec(text) ?? [];
   if (keep === undefined || of === undefined || Number(keep) < 1 || Number(keep) >= Number(of)) {
-    throw new RequestError(`pattern ${text} is not N:M with 1 ≤ N < M (2:4 keeps 2 of every 4 consecutive inputs)`);
+    throw new RequestError(
+      `pattern ${text} is not N:M with 1 ≤ N < M (2:4 keeps 2 of every 4 consecutive inputs)`,
+    );
   }
   return { kind: 'n:m', keep: Number(keep), of: Number(of) };
 }

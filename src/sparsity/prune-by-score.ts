@@ -85,7 +85,8 @@ async function pruneTensor(pool: WorkerPool, parts: readonly ScoredRows[], zeros
 function sumHistograms(histograms: readonly Uint32Array[]): Float64Array {
   const total = new Float64Array(HISTOGRAM_BINS);
   for (const histogram of histograms) {
-    for (let bin = 0; bin < HISTOGRAM_BINS; bin++) total[bin] = (total[bin] as number) + (histogram[bin] as number);
+    for (let bin = 0; bin < HISTOGRAM_BINS; bin++)
+      total[bin] = (total[bin] as number) + (histogram[bin] as number);
   }
   return total;
 }

@@ -3,8 +3,8 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { float32View } from '../runtime/native-memory.js';
 import type { Kernels } from '../runtime/kernels.js';
+import { float32View } from '../runtime/native-memory.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { scoreByName } from '../scores/score-registry.js';
 
@@ -31,7 +31,10 @@ interface Chunk {
   readonly native: Float32Array;
 }
 
-async function forEachChunk(args: ScoredRows, visit: (kernels: Kernels, chunk: Chunk) => void): Promise<void> {
+async function forEachChunk(
+  args: ScoredRows,
+  visit: (kernels: Kernels, chunk: Chunk) => void,
+): Promise<void> {
   const { address, rows, columns, columnNorms } = args;
   const kernels = freshKernels();
   const score = scoreByName(args.score);
@@ -90,7 +93,8 @@ export async function scoreHistogram(args: HistogramArguments): Promise<Uint32Ar
     counts.fill(0);
     if (args.high === undefined) kernels.histogramHigh(chunk.scores, chunk.elements, histogram);
     else kernels.histogramLow(chunk.scores, chunk.elements, args.high, histogram);
-    for (let bin = 0; bin < HISTOGRAM_BINS; bin++) total[bin] = (total[bin] as number) + (counts[bin] as number);
+    for (let bin = 0; bin < HISTOGRAM_BINS; bin++)
+      total[bin] = (total[bin] as number) + (counts[bin] as number);
   });
   return total;
 }

@@ -72,7 +72,11 @@ export class StatisticsCollector {
       const intoGram = first < gramWindows;
       const end = Math.min(intoGram ? Math.min(first + slots.length, gramWindows) : windows, windows);
       const graph = this.#graphs.get(`statistics ${block.graphKey} ${tokens} ${intoGram}`, () =>
-        statisticsGraph(block, tokens, intoGram ? ['sum of squares', 'transposed activations'] : ['sum of squares']),
+        statisticsGraph(
+          block,
+          tokens,
+          intoGram ? ['sum of squares', 'transposed activations'] : ['sum of squares'],
+        ),
       );
       const started = performance.now();
       const list = Array.from({ length: end - first }, (_, index) => ({
@@ -118,7 +122,10 @@ export class StatisticsCollector {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
         }
         const address = grams.get(name);
-        const gram = address === undefined ? undefined : { address, size, tokens: Math.min(gramWindows, windows) * tokens };
+        const gram =
+          address === undefined
+            ? undefined
+            : { address, size, tokens: Math.min(gramWindows, windows) * tokens };
         return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, gram }];
       }),
     );

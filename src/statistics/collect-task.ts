@@ -35,7 +35,10 @@ export async function collectWindow(args: CollectArguments): Promise<Float32Arra
     const sum = new Float32Array(size);
     outputs[activationOutputName(name, 'sum of squares')] = new ort.Tensor('float32', sum, [size]);
     if (transposed !== undefined) {
-      outputs[activationOutputName(name, 'transposed activations')] = { address: transposed, shape: [size, tokens] };
+      outputs[activationOutputName(name, 'transposed activations')] = {
+        address: transposed,
+        shape: [size, tokens],
+      };
     }
     return sum;
   });

@@ -35,7 +35,10 @@ export const GRAM_STRIP_WIDTH = 96;
 /** The strips of a Gram matrix over n features. */
 export function gramStrips(n: number): Strip[] {
   const count = Math.ceil(n / GRAM_STRIP_WIDTH);
-  return stripsAt(n, Array.from({ length: count }, (_, index) => index * GRAM_STRIP_WIDTH));
+  return stripsAt(
+    n,
+    Array.from({ length: count }, (_, index) => index * GRAM_STRIP_WIDTH),
+  );
 }
 
 /** f32 elements that strips take together. */

@@ -27,7 +27,14 @@ export async function outputError(
   const parts = Array.from({ length: Math.ceil(rows / TASK_ROWS) }, (_, part) => {
     const firstRow = part * TASK_ROWS;
     const count = Math.min(TASK_ROWS, rows - firstRow);
-    return { dense, firstRow, rows: count, columns, pruned: pruned.address + BigInt(firstRow * columns * 4), gram };
+    return {
+      dense,
+      firstRow,
+      rows: count,
+      columns,
+      pruned: pruned.address + BigInt(firstRow * columns * 4),
+      gram,
+    };
   });
   let error = 0;
   let reference = 0;

@@ -43,7 +43,14 @@ function dampedHessian(x: Float32Array, tokens: number, n: number, damping: numb
   return h;
 }
 
-async function factor(x: Float32Array, tokens: number, n: number, damping: number, blockSize: number, group = 1) {
+async function factor(
+  x: Float32Array,
+  tokens: number,
+  n: number,
+  damping: number,
+  blockSize: number,
+  group = 1,
+) {
   const strips = reversedStrips(n, columnBlocks(n, blockSize, group));
   const { address } = allocateNative(stripElements(strips) * 4);
   const gram = nativeGram(x, tokens, n);
@@ -69,7 +76,8 @@ describe('the factor of the Hessian', () => {
       // Row i of Uᵀ·U, then times H.
       const row = new Float64Array(n);
       for (let k = 0; k <= i; k++) {
-        for (let j = k; j < n; j++) row[j] = (row[j] as number) + (u[k * n + i] as number) * (u[k * n + j] as number);
+        for (let j = k; j < n; j++)
+          row[j] = (row[j] as number) + (u[k * n + i] as number) * (u[k * n + j] as number);
       }
       for (let j = 0; j < n; j++) {
         let sum = 0;
@@ -108,7 +116,12 @@ describe('the factor of the Hessian', () => {
     const gram = nativeGram(x, tokens, n);
     const diagonal = float32View(gram.address, n * n);
     diagonal[7 * n + 7] = -1;
-    const { failedAt } = await pool.run('solvers/factor-task', factorHessian, { gram, damping: 1e-9, strips, address });
+    const { failedAt } = await pool.run('solvers/factor-task', factorHessian, {
+      gram,
+      damping: 1e-9,
+      strips,
+      address,
+    });
     expect(failedAt).toBeGreaterThanOrEqual(7);
   });
 });
@@ -117,7 +130,9 @@ describe('the factor of the Hessian', () => {
 function trailingInverseHead(h: Float64Array, n: number, j: number): number {
   const size = n - j;
   const a = Array.from({ length: size }, (_, r) =>
-    Array.from({ length: size + 1 }, (_, c) => (c === size ? (r === 0 ? 1 : 0) : (h[(j + r) * n + j + c] as number))),
+    Array.from({ length: size + 1 }, (_, c) =>
+      c === size ? (r === 0 ? 1 : 0) : (h[(j + r) * n + j + c] as number),
+    ),
   );
   for (let p = 0; p < size; p++) {
     const pivot = a[p]?.[p] as number;
@@ -125,7 +140,8 @@ function trailingInverseHead(h: Float64Array, n: number, j: number): number {
     for (let r = 0; r < size; r++) {
       if (r === p) continue;
       const factor = a[r]?.[p] as number;
-      for (let c = p; c <= size; c++) (a[r] as number[])[c] = (a[r]?.[c] as number) - factor * (a[p]?.[c] as number);
+      for (let c = p; c <= size; c++)
+        (a[r] as number[])[c] = (a[r]?.[c] as number) - factor * (a[p]?.[c] as number);
     }
   }
   return a[0]?.[size] as number;

@@ -25,7 +25,13 @@ interface Problem {
 
 function problem(rows: number, columns: number, seed = 1): Problem {
   const tokens = 3 * columns;
-  return { rows, columns, tokens, x: correlatedActivations(tokens, columns, seed), w: normals(rows * columns, seed + 1) };
+  return {
+    rows,
+    columns,
+    tokens,
+    x: correlatedActivations(tokens, columns, seed),
+    w: normals(rows * columns, seed + 1),
+  };
 }
 
 async function solve({ rows, columns, tokens, x, w }: Problem, pattern: Pattern, on = pool, with_ = options) {
@@ -37,10 +43,18 @@ async function solve({ rows, columns, tokens, x, w }: Problem, pattern: Pattern,
 }
 
 /** tr(ΔAΔᵀ) with A = scale·XᵀX + ridge·I, in f64. */
-function quadratic({ rows, columns, tokens, x, w }: Problem, pruned: Float32Array, scale: number, ridge: number): number {
+function quadratic(
+  { rows, columns, tokens, x, w }: Problem,
+  pruned: Float32Array,
+  scale: number,
+  ridge: number,
+): number {
   let total = 0;
   for (let r = 0; r < rows; r++) {
-    const delta = Float64Array.from({ length: columns }, (_, j) => (w[r * columns + j] as number) - (pruned[r * columns + j] as number));
+    const delta = Float64Array.from(
+      { length: columns },
+      (_, j) => (w[r * columns + j] as number) - (pruned[r * columns + j] as number),
+    );
     for (let t = 0; t < tokens; t++) {
       let y = 0;
       for (let j = 0; j < columns; j++) y += (x[t * columns + j] as number) * (delta[j] as number);
@@ -55,7 +69,8 @@ function meanDiagonal({ columns, tokens, x }: Problem): number {
   return (x.reduce((sum, value) => sum + value * value, 0) * 2) / tokens / columns;
 }
 
-const zerosOf = (data: Float32Array) => data.reduce((count, value) => count + (Object.is(value, 0) ? 1 : 0), 0);
+const zerosOf = (data: Float32Array) =>
+  data.reduce((count, value) => count + (Object.is(value, 0) ? 1 : 0), 0);
 
 describe('SparseGPT', () => {
   it.each<[number, number, Pattern]>([
@@ -66,42 +81,48 @@ describe('SparseGPT', () => {
     [530, 60, { kind: 'n:m', keep: 1, of: 3 }],
     [16, 180, { kind: 'n:m', keep: 4, of: 9 }],
     [16, 300, { kind: 'n:m', keep: 70, of: 150 }],
-  ])('%i×%i %o: exact counts, valid groups, and the accumulated loss is ½·tr(ΔHΔᵀ)', async (rows, columns, pattern) => {
-    const given = problem(rows, columns);
-    const { outcome, pruned } = await solve(given, pattern);
-    if (pattern.kind === 'unstructured') {
-      expect(zerosOf(pruned)).toBe(Math.floor(rows * columns * pattern.sparsity));
-    } else {
-      for (let start = 0; start < pruned.length; start += pattern.of) {
-        expect(zerosOf(pruned.subarray(start, start + pattern.of))).toBe(pattern.of - pattern.keep);
+  ])(
+    '%i×%i %o: exact counts, valid groups, and the accumulated loss is ½·tr(ΔHΔᵀ)',
+    async (rows, columns, pattern) => {
+      const given = problem(rows, columns);
+      const { outcome, pruned } = await solve(given, pattern);
+      if (pattern.kind === 'unstructured') {
+        expect(zerosOf(pruned)).toBe(Math.floor(rows * columns * pattern.sparsity));
+      } else {
+        for (let start = 0; start < pruned.length; start += pattern.of) {
+          expect(zerosOf(pruned.subarray(start, start + pattern.of))).toBe(pattern.of - pattern.keep);
+        }
       }
-    }
-    const ridge = options.damping * meanDiagonal(given);
-    const loss = quadratic(given, pruned, 2 / given.tokens, ridge) / 2;
-    expect(outcome.predictedLoss / loss).toBeCloseTo(1, 3);
-  });
+      const ridge = options.damping * meanDiagonal(given);
+      const loss = quadratic(given, pruned, 2 / given.tokens, ridge) / 2;
+      expect(outcome.predictedLoss / loss).toBeCloseTo(1, 3);
+    },
+  );
 
   it.each<Pattern>([
     { kind: 'unstructured', sparsity: 0.5 },
     { kind: 'n:m', keep: 2, of: 4 },
-  ])('%o: its output error is below Wanda, and Wanda below magnitude, on correlated inputs', async (pattern) => {
-    const given = problem(64, 160, 7);
-    const { rows, columns, x, w } = given;
-    const norms = Float32Array.from({ length: columns }, (_, j) => {
-      let sum = 0;
-      for (let t = 0; t < given.tokens; t++) sum += (x[t * columns + j] as number) ** 2;
-      return Math.sqrt(sum);
-    });
-    const byScore = async (score: typeof wanda) => {
-      const weights = nativeTensor(w, [rows, columns]);
-      await pruneByScore(pool, score, { name: 'w', weights, columnNorms: norms, pattern });
-      return quadratic(given, float32View(weights.address, w.length).slice(), 1, 0);
-    };
-    const solved = quadratic(given, (await solve(given, pattern)).pruned, 1, 0);
-    const [wandaError, magnitudeError] = [await byScore(wanda), await byScore(magnitude)];
-    expect(solved).toBeLessThan(wandaError);
-    expect(wandaError).toBeLessThan(magnitudeError);
-  });
+  ])(
+    '%o: its output error is below Wanda, and Wanda below magnitude, on correlated inputs',
+    async (pattern) => {
+      const given = problem(64, 160, 7);
+      const { rows, columns, x, w } = given;
+      const norms = Float32Array.from({ length: columns }, (_, j) => {
+        let sum = 0;
+        for (let t = 0; t < given.tokens; t++) sum += (x[t * columns + j] as number) ** 2;
+        return Math.sqrt(sum);
+      });
+      const byScore = async (score: typeof wanda) => {
+        const weights = nativeTensor(w, [rows, columns]);
+        await pruneByScore(pool, score, { name: 'w', weights, columnNorms: norms, pattern });
+        return quadratic(given, float32View(weights.address, w.length).slice(), 1, 0);
+      };
+      const solved = quadratic(given, (await solve(given, pattern)).pruned, 1, 0);
+      const [wandaError, magnitudeError] = [await byScore(wanda), await byScore(magnitude)];
+      expect(solved).toBeLessThan(wandaError);
+      expect(wandaError).toBeLessThan(magnitudeError);
+    },
+  );
 
   it('agrees with a plain right-looking implementation in f64', async () => {
     const given = problem(24, 160, 11);
@@ -176,7 +197,10 @@ function referenceNofM(given: Problem, damping: number, keep: number, of: number
     for (let j = 0; j < n; j++) {
       if (j % of === 0) {
         const order = Array.from({ length: of }, (_, k) => j + k);
-        order.sort((a, b) => (row[a] as number) ** 2 / (heads[a] as number) - (row[b] as number) ** 2 / (heads[b] as number));
+        order.sort(
+          (a, b) =>
+            (row[a] as number) ** 2 / (heads[a] as number) - (row[b] as number) ** 2 / (heads[b] as number),
+        );
         pruned = order.slice(0, of - keep);
       }
       if (!pruned.includes(j)) continue;

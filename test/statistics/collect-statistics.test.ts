@@ -90,23 +90,26 @@ function attentionInput(count: number): Float64Array[] {
 }
 
 describe('statistics of a block', () => {
-  it.each([windows, 3])('sums of squares over all windows and a Gram matrix over the first %i', async (gramWindows) => {
-    const statistics = (await collect(pools[1] as WorkerPool, gramWindows)).get('attention input');
-    expect(statistics?.tokens).toBe(windows * tokens);
-    expect(statistics?.gram?.tokens).toBe(gramWindows * tokens);
-    const x = attentionInput(windows);
-    const matrix = dense(statistics?.gram as GramRef);
-    for (let i = 0; i < hidden; i++) {
-      const norm = x.reduce((sum, row) => sum + (row[i] as number) ** 2, 0);
-      expect((statistics?.sumOfSquares[i] as number) / norm).toBeCloseTo(1, 5);
-      for (let j = 0; j <= i; j++) {
-        const product = x
-          .slice(0, gramWindows * tokens)
-          .reduce((sum, row) => sum + (row[i] as number) * (row[j] as number), 0);
-        expect(matrix[i * hidden + j]).toBeCloseTo(product, 3);
+  it.each([windows, 3])(
+    'sums of squares over all windows and a Gram matrix over the first %i',
+    async (gramWindows) => {
+      const statistics = (await collect(pools[1] as WorkerPool, gramWindows)).get('attention input');
+      expect(statistics?.tokens).toBe(windows * tokens);
+      expect(statistics?.gram?.tokens).toBe(gramWindows * tokens);
+      const x = attentionInput(windows);
+      const matrix = dense(statistics?.gram as GramRef);
+      for (let i = 0; i < hidden; i++) {
+        const norm = x.reduce((sum, row) => sum + (row[i] as number) ** 2, 0);
+        expect((statistics?.sumOfSquares[i] as number) / norm).toBeCloseTo(1, 5);
+        for (let j = 0; j <= i; j++) {
+          const product = x
+            .slice(0, gramWindows * tokens)
+            .reduce((sum, row) => sum + (row[i] as number) * (row[j] as number), 0);
+          expect(matrix[i * hidden + j]).toBeCloseTo(product, 3);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('the diagonal of every Gram matrix is the sum of squares, in every group', async () => {
     const all = await collect(pools[0] as WorkerPool, windows);
@@ -114,7 +117,8 @@ describe('statistics of a block', () => {
     expect([...all.values()].map(({ size }) => size)).toEqual([24, 24, 24, 112]);
     for (const { size, sumOfSquares, gram } of all.values()) {
       const matrix = dense(gram as GramRef);
-      for (let j = 0; j < size; j++) expect((matrix[j * size + j] as number) / (sumOfSquares[j] as number)).toBeCloseTo(1, 4);
+      for (let j = 0; j < size; j++)
+        expect((matrix[j * size + j] as number) / (sumOfSquares[j] as number)).toBeCloseTo(1, 4);
     }
   });
 
@@ -135,6 +139,8 @@ describe('statistics of a block', () => {
   it('names the activation that is not finite', async () => {
     const poisoned = data.slice();
     poisoned[5 * hidden + 2] = Number.NaN;
-    await expect(collect(pools[0] as WorkerPool, 0, poisoned)).rejects.toThrow(/model\.layers\.0\.: the attention input/);
+    await expect(collect(pools[0] as WorkerPool, 0, poisoned)).rejects.toThrow(
+      /model\.layers\.0\.: the attention input/,
+    );
   });
 });

@@ -39,7 +39,12 @@ it.each([
     }
   }
   const dense = { name: 'w', path, offset: 0, dtype: 'F32' as const, shape: [rows, columns] };
-  const result = await outputError(pool, dense, nativeTensor(pruned, [rows, columns]), nativeGram(x, tokens, columns));
+  const result = await outputError(
+    pool,
+    dense,
+    nativeTensor(pruned, [rows, columns]),
+    nativeGram(x, tokens, columns),
+  );
   expect(result / (error / reference)).toBeCloseTo(1, 4);
 });
 
@@ -48,5 +53,7 @@ it('is 0 when nothing changed', async () => {
   const path = join(folder, 'same.bin');
   writeFileSync(path, w);
   const dense = { name: 'w', path, offset: 0, dtype: 'F32' as const, shape: [5, 10] };
-  expect(await outputError(pool, dense, nativeTensor(w, [5, 10]), nativeGram(normals(300, 2), 30, 10))).toBe(0);
+  expect(await outputError(pool, dense, nativeTensor(w, [5, 10]), nativeGram(normals(300, 2), 30, 10))).toBe(
+    0,
+  );
 });

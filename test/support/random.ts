@@ -28,7 +28,8 @@ export function correlatedActivations(tokens: number, features: number, seed: nu
   for (let t = 0; t < tokens; t++) {
     for (let j = 0; j < features; j++) {
       let value = 0;
-      for (let k = Math.max(0, j - 3); k <= j; k++) value += (noise[t * features + k] as number) * 0.8 ** (j - k);
+      for (let k = Math.max(0, j - 3); k <= j; k++)
+        value += (noise[t * features + k] as number) * 0.8 ** (j - k);
       x[t * features + j] = value * (1 + (j % 7));
     }
   }

@@ -45,5 +45,7 @@ export function linear(graph: GraphBuilder, x: Value, weight: Value, bias?: Valu
     throw new Error(`linear ${weight.name}: input ${dimension(x, 1)}, weight [${weight.shape.join(', ')}]`);
   }
   const inputs = bias ? [x, weight, bias] : [x, weight];
-  return graph.node('Gemm', inputs, [dimension(x, 0), dimension(weight, 0)], { transB: { kind: 'int', value: 1 } });
+  return graph.node('Gemm', inputs, [dimension(x, 0), dimension(weight, 0)], {
+    transB: { kind: 'int', value: 1 },
+  });
 }

@@ -29,7 +29,13 @@ export interface AttentionShape {
  * @param v like k
  * @returns [tokens, heads · headDim]
  */
-export function causalAttention(graph: GraphBuilder, q: Value, k: Value, v: Value, shape: AttentionShape): Value {
+export function causalAttention(
+  graph: GraphBuilder,
+  q: Value,
+  k: Value,
+  v: Value,
+  shape: AttentionShape,
+): Value {
   const { heads, keyValueHeads, headDim } = shape;
   const tokens = dimension(q, 0);
   const group = heads / keyValueHeads;

@@ -4,14 +4,19 @@
  * @module
  */
 import { z } from 'zod';
+import { RequestError } from '../../errors.js';
 import { silu } from '../../graph/operators/activation.js';
 import { add, multiply } from '../../graph/operators/arithmetic.js';
 import { causalAttention } from '../../graph/operators/attention.js';
 import { rmsNorm } from '../../graph/operators/normalization.js';
 import { rotary } from '../../graph/operators/rotary.js';
-import { RequestError } from '../../errors.js';
 import { configSize } from '../config-size.js';
-import type { BlockDescription, LinearDescription, ModelDescription, TensorDescription } from '../description.js';
+import type {
+  BlockDescription,
+  LinearDescription,
+  ModelDescription,
+  TensorDescription,
+} from '../description.js';
 import type { Family } from '../family.js';
 import { ropeConfigShape, ropeFrequencies } from '../rope-frequencies.js';
 
@@ -42,7 +47,9 @@ export const llama: Family = {
     const keyValueHeads = config.num_key_value_heads ?? heads;
     const headDim = config.head_dim ?? hidden / heads;
     if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
-      throw new RequestError(`config.json: head size ${headDim} (hidden_size / num_attention_heads) is not even`);
+      throw new RequestError(
+        `config.json: head size ${headDim} (hidden_size / num_attention_heads) is not even`,
+      );
     }
     if (heads % keyValueHeads !== 0) {
       throw new RequestError(
@@ -50,7 +57,9 @@ export const llama: Family = {
       );
     }
     if (config.hidden_act !== 'silu') {
-      throw new RequestError(`config.json: hidden_act ${config.hidden_act} is not supported yet; supported: silu`);
+      throw new RequestError(
+        `config.json: hidden_act ${config.hidden_act} is not supported yet; supported: silu`,
+      );
     }
     const frequencies = ropeFrequencies(config, headDim);
     const epsilon = config.rms_norm_eps;
@@ -105,7 +114,9 @@ export const llama: Family = {
         forward,
       })),
       embedding,
-      head: config.tie_word_embeddings ? embedding : { name: 'lm_head.weight', shape: [config.vocab_size, hidden] },
+      head: config.tie_word_embeddings
+        ? embedding
+        : { name: 'lm_head.weight', shape: [config.vocab_size, hidden] },
       finalTensors: [norm],
       finalNorm: (graph, weight, x) => rmsNorm(graph, x, weight(norm.name), epsilon),
     };

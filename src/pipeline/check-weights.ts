@@ -1,0 +1,39 @@
+/**
+ * Reads every weight once before anything is written: a checkpoint with NaN or Inf is refused, not half pruned.
+ * @module
+ */
+import { RequestError } from '../errors.js';
+import { findNonFinite } from '../forward/check-finite-task.js';
+import { floatTensor } from '../forward/stored-tensor.js';
+import { elementCount } from '../graph/value.js';
+import { requiredTensors } from '../model/check-tensors.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import type { PreparedRun } from './prepare-run.js';
+import type { StageClock } from './stage-clock.js';
+
+/** @throws RequestError naming the tensor and index of a weight that isn't finite */
+export async function checkWeights(
+  run: PreparedRun,
+  pool: WorkerPool,
+  clock: StageClock,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const tensors = requiredTensors(run.model);
+  let done = 0;
+  await clock.time('read', () =>
+    pool.forEach(tensors, async ({ name, shape }) => {
+      signal?.throwIfAborted();
+      const { path, offset, dtype } = floatTensor(run.checkpoint.tensors, name);
+      const elements = elementCount(shape);
+      const found = await pool.run('forward/check-finite-task', findNonFinite, {
+        path,
+        offset,
+        dtype,
+        elements,
+      });
+      if (found)
+        throw new RequestError(`${path}: tensor ${name} holds ${found.value} at index ${found.index}`);
+      clock.step('read', 0, ++done, tensors.length);
+    }),
+  );
+}
