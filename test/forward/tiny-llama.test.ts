@@ -32,49 +32,53 @@ function states(hidden: HiddenStates): Float32Array {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
 
-describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-parameters'])('%s', (name) => {
-  it('gives the hidden states, logits and cross-entropy of transformers', async () => {
-    const folder = join(golden, name);
-    const checkpoint = await openCheckpoint(folder);
-    const model = describeModel(checkpoint.config, folder);
-    checkTensors(model, checkpoint.tensors, folder);
-    const locate: Locate = (tensor) => floatTensor(checkpoint.tensors, tensor);
-    const expected = readGolden(join(folder, 'expected.safetensors'));
-    const f32 = (tensor: string) => expected.get(tensor)?.data as Float32Array;
-    const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
+describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-parameters'])(
+  '%s',
+  (name) => {
+    it('gives the hidden states, logits and cross-entropy of transformers', async () => {
+      const folder = join(golden, name);
+      const checkpoint = await openCheckpoint(folder);
+      const model = describeModel(checkpoint.config, folder);
+      checkTensors(model, checkpoint.tensors, folder);
+      const locate: Locate = (tensor) => floatTensor(checkpoint.tensors, tensor);
+      const expected = readGolden(join(folder, 'expected.safetensors'));
+      const f32 = (tensor: string) => expected.get(tensor)?.data as Float32Array;
+      const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
 
-    const stream = new ModelStream(model, pool, new GraphStore());
-    const hidden = new HiddenStates(join(scratch, name), 1, ids.length, model.hiddenSize);
-    await stream.embed(hidden, ids, locate);
-    expect(largestDifference(states(hidden), f32('embeddings'))).toBe(0);
-    for (const [index, block] of model.blocks.entries()) {
-      const weights = await stream.loadBlock(block, locate);
-      await stream.propagate(block, weights, hidden);
-      expect(largestDifference(states(hidden), f32(`hidden_states.${index}`))).toBeLessThan(1e-4);
-    }
-    const [loss] = await stream.crossEntropy(hidden, ids, locate);
-
-    // crossEntropy leaves the normalised states in the file; the head is applied to them here in f64.
-    const normalised = states(hidden);
-    const head = readGolden(join(folder, 'model.safetensors')).get(model.head.name)?.data as Float32Array;
-    const logits = new Float32Array(ids.length * model.vocabularySize);
-    for (let t = 0; t < ids.length; t++) {
-      for (let v = 0; v < model.vocabularySize; v++) {
-        let sum = 0;
-        for (let j = 0; j < model.hiddenSize; j++) {
-          sum += (normalised[t * model.hiddenSize + j] as number) * (head[v * model.hiddenSize + j] as number);
-        }
-        logits[t * model.vocabularySize + v] = sum;
+      const stream = new ModelStream(model, pool, new GraphStore());
+      const hidden = new HiddenStates(join(scratch, name), 1, ids.length, model.hiddenSize);
+      await stream.embed(hidden, ids, locate);
+      expect(largestDifference(states(hidden), f32('embeddings'))).toBe(0);
+      for (const [index, block] of model.blocks.entries()) {
+        const weights = await stream.loadBlock(block, locate);
+        await stream.propagate(block, weights, hidden);
+        expect(largestDifference(states(hidden), f32(`hidden_states.${index}`))).toBeLessThan(1e-4);
       }
-    }
-    expect(largestDifference(logits, f32('logits'))).toBeLessThan(1e-4);
+      const [loss] = await stream.crossEntropy(hidden, ids, locate);
 
-    let reference = 0;
-    for (let t = 0; t < ids.length - 1; t++) {
-      const row = f32('logits').subarray(t * model.vocabularySize, (t + 1) * model.vocabularySize);
-      const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
-      reference += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
-    }
-    expect(Math.abs((loss as number) - reference)).toBeLessThan(1e-5);
-  });
-});
+      // crossEntropy leaves the normalised states in the file; the head is applied to them here in f64.
+      const normalised = states(hidden);
+      const head = readGolden(join(folder, 'model.safetensors')).get(model.head.name)?.data as Float32Array;
+      const logits = new Float32Array(ids.length * model.vocabularySize);
+      for (let t = 0; t < ids.length; t++) {
+        for (let v = 0; v < model.vocabularySize; v++) {
+          let sum = 0;
+          for (let j = 0; j < model.hiddenSize; j++) {
+            sum +=
+              (normalised[t * model.hiddenSize + j] as number) * (head[v * model.hiddenSize + j] as number);
+          }
+          logits[t * model.vocabularySize + v] = sum;
+        }
+      }
+      expect(largestDifference(logits, f32('logits'))).toBeLessThan(1e-4);
+
+      let reference = 0;
+      for (let t = 0; t < ids.length - 1; t++) {
+        const row = f32('logits').subarray(t * model.vocabularySize, (t + 1) * model.vocabularySize);
+        const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
+        reference += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
+      }
+      expect(Math.abs((loss as number) - reference)).toBeLessThan(1e-5);
+    });
+  },
+);
