@@ -14,6 +14,6 @@ export function positiveInteger(text: string): number {
 }
 
 /** Collects the values of an option that may be repeated. */
-export function repeated(text: string, before: string[]): string[] {
+export function repeated(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
 }

@@ -7,7 +7,6 @@ import {
   formatCount,
   formatPercent,
   formatPerplexityWithError,
-  formatPlural,
   formatRatio,
   formatSeconds,
 } from '../report/format.js';
@@ -35,9 +34,14 @@ export function pruneSummary(result: PruneResult, cwd: string, colours: Colours)
     ...perplexityRow('perplexity, calibration text', report.calibration_evaluation),
     [
       'sparsity',
-      `${formatPercent(report.totals.sparsity)}: ${formatCount(report.totals.zeros)} zeros in ${formatCount(report.totals.prunable)} prunable weights (${formatCount(pruned.length)} of ${formatPlural(report.layers.length, 'linear')} pruned)`,
+      `${formatPercent(report.totals.sparsity)}: ${formatCount(report.totals.zeros)} zeros in ${formatCount(report.totals.prunable)} prunable weights`,
     ],
-    ['time', timeSplit(report)],
+    ['linears', `${formatCount(pruned.length)} of ${formatCount(report.layers.length)} pruned`],
+    [
+      'time',
+      `${formatSeconds(report.run.seconds)}, of which pruning ${formatSeconds(report.run.prune_seconds)}`,
+    ],
+    ...phaseRow(report),
     ['peak memory', formatBytes(report.run.peak_rss_bytes)],
     ['checkpoint', `${displayPath(output, cwd)} (${formatBytes(report.totals.bytes)})`],
     ['report', displayPath(reportFiles(output).html, cwd)],
@@ -48,7 +52,7 @@ export function pruneSummary(result: PruneResult, cwd: string, colours: Colours)
   const done = alreadyDone
     ? `${displayPath(output, cwd)} is finished already; nothing was done. Use --fresh to prune again.\n\n`
     : '';
-  return `${done}${colours.bold(title)}\n${facts(rows)}`;
+  return `\n${done}${colours.bold(title)}\n${facts(rows)}`;
 }
 
 function perplexityRow(name: string, evaluation: EvaluationReport | null): (readonly [string, string])[] {
@@ -61,13 +65,13 @@ function perplexityRow(name: string, evaluation: EvaluationReport | null): (read
   return sides.length === 0 ? [] : [[name, `${sides.join(' → ')}${ratio}`]];
 }
 
-function timeSplit(report: Report): string {
-  const { seconds, prune_seconds } = report.run;
+/** The largest phases of pruning as shares of all of them. */
+function phaseRow(report: Report): (readonly [string, string])[] {
   const phases = report.phases.filter((phase) => phase.stage === 'prune' && phase.seconds > 0);
+  if (phases.length === 0) return [];
   const total = phases.reduce((sum, phase) => sum + phase.seconds, 0);
   const largest = [...phases].sort((a, b) => b.seconds - a.seconds).slice(0, SHOWN_PHASES);
-  const split = largest
-    .map((phase) => `${phase.phase} ${formatPercent(phase.seconds / total, 0)}`)
-    .join(', ');
-  return `${formatSeconds(seconds)}, of which pruning ${formatSeconds(prune_seconds)}${split === '' ? '' : ` (${split})`}`;
+  return [
+    ['', largest.map((phase) => `${phase.phase} ${formatPercent(phase.seconds / total, 0)}`).join(', ')],
+  ];
 }

@@ -12,7 +12,6 @@ import { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { checkTensors } from '../model/check-tensors.js';
 import { describeModel } from '../model/describe-model.js';
-import { GraphStore } from '../runtime/compiled-graph.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type EvaluationPhase, evaluateModel } from './evaluate-model.js';
 import { type PerplexityEstimate, perplexity } from './perplexity.js';
@@ -53,8 +52,7 @@ export async function evaluateCheckpoint(
     ...(options.windows === undefined ? {} : { windows: options.windows }),
   });
   options.onStart?.(model.blocks.length, text.windows * text.context);
-  const graphs = new GraphStore();
-  const stream = new ModelStream(model, pool, graphs);
+  const stream = new ModelStream(model, pool);
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
   try {
     const set = { ids: text.tokens, windows: text.windows, tokens: text.context };
@@ -70,6 +68,5 @@ export async function evaluateCheckpoint(
   } finally {
     rmSync(scratch, { recursive: true, force: true });
     stream.dispose();
-    graphs.dispose();
   }
 }

@@ -6,7 +6,7 @@
 import { propagationGraph } from '../graph/block-graphs.js';
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
-import type { GraphStore } from '../runtime/compiled-graph.js';
+import { GraphStore } from '../runtime/compiled-graph.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { embedWindow } from './embed-task.js';
@@ -44,14 +44,15 @@ export interface StreamOptions {
 
 export class ModelStream {
   readonly model: ModelDescription;
+  /** The graphs of blocks; whatever else runs on blocks puts its graphs here too. */
+  readonly graphs = new GraphStore();
+  readonly #headGraphs = new GraphStore();
   readonly #pool: WorkerPool;
-  readonly #graphs: GraphStore;
   readonly #weights: F32Tensors;
 
-  constructor(model: ModelDescription, pool: WorkerPool, graphs: GraphStore) {
+  constructor(model: ModelDescription, pool: WorkerPool) {
     this.model = model;
     this.#pool = pool;
-    this.#graphs = graphs;
     this.#weights = new F32Tensors(streamBytes(model));
   }
 
@@ -79,7 +80,7 @@ export class ModelStream {
     states: HiddenStates,
     options: StreamOptions = {},
   ): Promise<void> {
-    const graph = this.#graphs.get(`propagate ${block.graphKey} ${states.tokens}`, () =>
+    const graph = this.graphs.get(`propagate ${block.graphKey} ${states.tokens}`, () =>
       propagationGraph(block, states.tokens),
     );
     await this.#forEachWindow(states, options, (place) =>
@@ -155,11 +156,13 @@ export class ModelStream {
 
   dispose(): void {
     this.#weights.dispose();
+    this.graphs.dispose();
+    this.#headGraphs.dispose();
   }
 
   async #finalNorm(states: HiddenStates, locate: Locate): Promise<void> {
     const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.#graphs.get(`final norm ${states.tokens}`, () =>
+    const graph = this.#headGraphs.get(`final norm ${states.tokens}`, () =>
       finalNormGraph(this.model, states.tokens),
     );
     await this.#forEachWindow(states, {}, (place) =>
@@ -188,7 +191,7 @@ export class ModelStream {
   #logitParts(tokens: number, vocabularySlice: number) {
     return Array.from({ length: Math.ceil(tokens / LOGIT_TOKENS) }, (_, part) => {
       const size = Math.min(LOGIT_TOKENS, tokens - part * LOGIT_TOKENS);
-      const graph = this.#graphs.get(`logits ${size} ${vocabularySlice}`, () =>
+      const graph = this.#headGraphs.get(`logits ${size} ${vocabularySlice}`, () =>
         logitsGraph(size, this.model.hiddenSize, vocabularySlice),
       );
       return { tokens: size, graph };

@@ -9,7 +9,6 @@ import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
-import type { GraphStore } from '../runtime/compiled-graph.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, patternName, patternSparsity } from '../sparsity/pattern.js';
@@ -26,7 +25,6 @@ import { copyTensors, storeTensor } from './store-block.js';
 export interface BlockLoopOptions {
   readonly run: PreparedRun;
   readonly pool: WorkerPool;
-  readonly graphs: GraphStore;
   readonly stream: ModelStream;
   readonly writer: CheckpointWriter;
   readonly journal: Journal;
@@ -43,7 +41,7 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
   const { run, stream, clock, finished, signal } = options;
   const { blocks } = run.model;
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
-  const collector = new StatisticsCollector(options.pool, options.graphs);
+  const collector = new StatisticsCollector(options.pool, stream.graphs);
   const states =
     run.calibration && run.windows > 0
       ? new HiddenStates(

@@ -19,7 +19,6 @@ import { readReport } from '../report/read-report.js';
 import { reportFiles } from '../report/report-files.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
 import { writeReport } from '../report/write-report.js';
-import { GraphStore } from '../runtime/compiled-graph.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
@@ -87,8 +86,6 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   for (const message of notes) onProgress({ kind: 'note', message });
 
   const pool = new WorkerPool(run.workers);
-  const graphs = new GraphStore();
-  const stream = new ModelStream(run.model, pool, graphs);
   let writer: CheckpointWriter | undefined;
   try {
     const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
@@ -100,7 +97,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     });
     const log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(config));
-    const shared = { run, pool, graphs, stream, writer, folder, onProgress, signal: options.signal };
+    const shared = { run, pool, writer, folder, onProgress, signal: options.signal };
     const work = await doWork(shared, log, journal).finally(() => log.close());
     const phases = [...checks, ...work.phases];
     const report = await makeReport(run, { ...work, phases }, notes, started);
@@ -108,8 +105,6 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     return { output, alreadyDone: false, report };
   } finally {
     await pool.close();
-    stream.dispose();
-    graphs.dispose();
     await writer?.close();
   }
 }
@@ -128,8 +123,6 @@ async function check(
 interface Shared {
   readonly run: PreparedRun;
   readonly pool: WorkerPool;
-  readonly graphs: GraphStore;
-  readonly stream: ModelStream;
   readonly writer: CheckpointWriter;
   readonly folder: string;
   readonly onProgress: ProgressListener;
@@ -145,7 +138,7 @@ interface Work {
 }
 
 async function doWork(shared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
-  const { run, stream, writer, folder, onProgress, signal } = shared;
+  const { run, writer, folder, onProgress, signal } = shared;
   const sets = evaluationSets(run);
   const phases: PhaseSeconds[] = [];
   let dense: SetPerplexities = { heldOut: null, calibration: null };
@@ -155,11 +148,13 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
       dense = { heldOut: known.sets[0]?.dense ?? null, calibration: known.sets[1]?.dense ?? null };
     } else {
       const source = (name: string) => floatTensor(run.checkpoint.tensors, name);
-      const stage = await evaluateStage('evaluate dense', stream, source, sets, {
-        folder,
-        onProgress,
-        signal,
-      });
+      const stage = await withStream(shared, (stream) =>
+        evaluateStage('evaluate dense', stream, source, sets, {
+          folder,
+          onProgress,
+          signal,
+        }),
+      );
       dense = stage.result;
       phases.push(...stage.phases);
       const none = { heldOut: null, calibration: null };
@@ -170,7 +165,9 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const finished = journal?.blocks ?? [];
-  const layers = await pruneBlocks({ ...shared, journal: log, finished, clock });
+  const layers = await withStream(shared, (stream) =>
+    pruneBlocks({ ...shared, stream, journal: log, finished, clock }),
+  );
   await clock.time('write', () => writer.finish({ copyFrom: run.checkpoint }));
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
@@ -179,15 +176,27 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
 
   let pruned: SetPerplexities = { heldOut: null, calibration: null };
   if (sets.heldOut) {
-    const stage = await evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, {
-      folder,
-      onProgress,
-      signal,
-    });
+    const stage = await withStream(shared, (stream) =>
+      evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, {
+        folder,
+        onProgress,
+        signal,
+      }),
+    );
     pruned = stage.result;
     phases.push(...stage.phases);
   }
   return { layers, dense, pruned, phases, pruneSeconds };
+}
+
+/** Gives each stage a stream of its own, so that none keeps the memory of the one before. */
+async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) => Promise<T>): Promise<T> {
+  const stream = new ModelStream(run.model, pool);
+  try {
+    return await work(stream);
+  } finally {
+    stream.dispose();
+  }
 }
 
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */

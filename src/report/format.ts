@@ -51,9 +51,21 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
+/** An estimate of the time left, in whole seconds: `29 s`, `4 min 05 s`. */
+export function formatTimeLeft(seconds: number): string {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : formatSeconds(whole);
+}
+
 /** A fraction as a percentage: `0.5` → `50.00 %`. */
 export function formatPercent(fraction: number, digits = 2): string {
   return `${(fraction * 100).toFixed(digits)} %`;
+}
+
+/** `40.00 % – 50.00 %`, or one percentage where the two ends are written alike. */
+export function formatPercentRange(low: number, high: number): string {
+  const [from, to] = [formatPercent(low), formatPercent(high)];
+  return from === to ? from : `${from} – ${to}`;
 }
 
 function perplexityDecimals(perplexity: number): number {

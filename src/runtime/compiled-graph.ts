@@ -10,14 +10,21 @@ import type { TensorRef } from './tensor-ref.js';
 /** Plain data for a worker: the model's bytes (shared) and where its tables lie. */
 export interface GraphRef {
   readonly id: number;
+  /** The store that it belongs to. A worker keeps the sessions of one store at a time. */
+  readonly store: number;
   readonly model: Uint8Array<SharedArrayBuffer>;
   readonly tables: Readonly<Record<string, TensorRef>>;
 }
 
 let nextId = 0;
+let nextStore = 0;
 
-/** Encodes graphs once and owns the memory of their tables. */
+/**
+ * Encodes graphs once and owns the memory of their tables. When a worker first runs a graph of another store it
+ * releases its sessions, so what is used together belongs into one store, and what follows into another.
+ */
 export class GraphStore {
+  readonly #store = nextStore++;
   readonly #compiled = new Map<string, GraphRef>();
   readonly #regions: NativeRegion[] = [];
 
@@ -33,7 +40,7 @@ export class GraphStore {
       float32View(region.address, data.length).set(data);
       tables[value.name] = { address: region.address, shape: value.shape };
     }
-    const compiled = { id: nextId++, model: encodeOnnx(graph), tables };
+    const compiled = { id: nextId++, store: this.#store, model: encodeOnnx(graph), tables };
     this.#compiled.set(key, compiled);
     return compiled;
   }

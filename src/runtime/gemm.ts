@@ -7,7 +7,7 @@ import { encodeOnnx } from '../graph/encode-onnx.js';
 import { GraphBuilder } from '../graph/graph-builder.js';
 import { FREE } from '../graph/value.js';
 import type { GraphRef } from './compiled-graph.js';
-import { runGraph } from './run-graph.js';
+import { NO_STORE, runGraph } from './run-graph.js';
 
 /** A row-major matrix. */
 export interface Matrix {
@@ -42,7 +42,7 @@ function gemmGraph(options: Required<GemmOptions>): GraphRef {
     });
     graph.output('out', product);
     // Negative ids never meet those of a GraphStore, which live in the main thread.
-    compiled = { id: nextId--, model: encodeOnnx(graph.build()), tables: {} };
+    compiled = { id: nextId--, store: NO_STORE, model: encodeOnnx(graph.build()), tables: {} };
     graphs.set(key, compiled);
   }
   return compiled;

@@ -20,6 +20,20 @@ const mmap = libc.func(
 const munmap = libc.func('int munmap(void *address, size_t length)');
 const madvise = libc.func('int madvise(void *address, size_t length, int advice)');
 
+/** glibc keeps freed memory for itself until told not to; other C libraries have no such function. */
+const mallocTrim = (() => {
+  try {
+    return libc.func('int malloc_trim(size_t pad)');
+  } catch {
+    return undefined;
+  }
+})();
+
+/** Gives memory that the C library holds in reserve back to the system. */
+export function trimReserve(): void {
+  mallocTrim?.(0);
+}
+
 /** A place in native memory; plain data, so it can be sent to a worker. */
 export interface NativeRegion {
   readonly address: bigint;

@@ -1,9 +1,10 @@
 /**
- * Runs compiled graphs inside a worker. Sessions are made on first use and kept for the life of the thread.
+ * Runs compiled graphs inside a worker. Sessions are made on first use and kept until a graph of another store is run.
  * @module
  */
 import * as ort from 'onnxruntime-node';
 import type { GraphRef } from './compiled-graph.js';
+import { trimReserve } from './native-memory.js';
 import { type TensorRef, toOrtTensor } from './tensor-ref.js';
 
 /** One thread a session: parallelism comes from the workers, and one thread sums in one order. */
@@ -15,15 +16,33 @@ const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-const sessions = new Map<number, Promise<ort.InferenceSession>>();
+/** Graphs that belong to no store, and stay: those of single operators. */
+export const NO_STORE = -1;
 
-function sessionOf(graph: GraphRef): Promise<ort.InferenceSession> {
+const sessions = new Map<number, Promise<ort.InferenceSession>>();
+let currentStore = NO_STORE;
+
+async function sessionOf(graph: GraphRef): Promise<ort.InferenceSession> {
+  if (graph.store !== NO_STORE && graph.store !== currentStore) {
+    currentStore = graph.store;
+    await releaseStored();
+  }
   let session = sessions.get(graph.id);
   if (!session) {
     session = ort.InferenceSession.create(new Uint8Array(graph.model), SESSION_OPTIONS);
     sessions.set(graph.id, session);
   }
-  return session;
+  return await session;
+}
+
+/** Sessions keep the memory of their activations; graphs of a store have ids from 0. */
+async function releaseStored(): Promise<void> {
+  for (const [id, session] of sessions) {
+    if (id < 0) continue;
+    sessions.delete(id);
+    await (await session).release();
+  }
+  trimReserve();
 }
 
 export type Feeds = Readonly<Record<string, TensorRef | ort.Tensor>>;

@@ -10,7 +10,6 @@ import { type Locate, ModelStream } from '../../src/forward/model-stream.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { checkTensors } from '../../src/model/check-tensors.js';
 import { describeModel } from '../../src/model/describe-model.js';
-import { GraphStore } from '../../src/runtime/compiled-graph.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { readGolden } from '../support/safetensors.js';
 
@@ -45,7 +44,7 @@ describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-
       const f32 = (tensor: string) => expected.get(tensor)?.data as Float32Array;
       const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
 
-      const stream = new ModelStream(model, pool, new GraphStore());
+      const stream = new ModelStream(model, pool);
       const hidden = new HiddenStates(join(scratch, name), 1, ids.length, model.hiddenSize);
       await stream.embed(hidden, ids, locate);
       expect(largestDifference(states(hidden), f32('embeddings'))).toBe(0);

@@ -16,7 +16,7 @@ import { displayPath } from '../display-path.js';
 import { withInterruption } from '../interruption.js';
 import type { EvaluateResult } from '../library.js';
 import { positiveInteger } from '../option-parsers.js';
-import { printResult } from '../output.js';
+import { noteLines, printResult } from '../output.js';
 import { progressDisplay } from '../progress/progress-display.js';
 import { facts } from '../table.js';
 
@@ -102,5 +102,6 @@ export function evalWords(
       ['time', formatSeconds(result.seconds)],
       ['peak memory', formatBytes(result.peakRssBytes)],
     ]),
+    ...noteLines(result.notes, colours),
   ].join('\n');
 }

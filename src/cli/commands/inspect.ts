@@ -3,13 +3,20 @@
  * @module
  */
 import { Command } from 'commander';
-import { formatBytes, formatCount, formatPercent, formatPlural, formatShape } from '../../report/format.js';
+import {
+  formatBytes,
+  formatCount,
+  formatPercent,
+  formatPercentRange,
+  formatPlural,
+  formatShape,
+} from '../../report/format.js';
 import { linearKind } from '../../report/linear-kind.js';
 import type { CliContext } from '../cli-context.js';
 import { type Colours, coloursFor } from '../colours.js';
 import { displayPath } from '../display-path.js';
 import type { InspectedTensor, InspectResult } from '../library.js';
-import { printResult } from '../output.js';
+import { noteLines, printResult } from '../output.js';
 import { type Column, facts, table } from '../table.js';
 
 /** Checkpoints with more tensors than this are shown by kind unless every tensor is asked for. */
@@ -53,8 +60,8 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
     ...(listed ? [] : [formatCount(row.tensors)]),
     row.shape,
     row.dtype,
-    formatCount(row.zeros),
-    row.low === row.high ? formatPercent(row.low) : `${formatPercent(row.low)} – ${formatPercent(row.high)}`,
+    row.zeros === null ? '–' : formatCount(row.zeros),
+    row.low === null || row.high === null ? '–' : formatPercentRange(row.low, row.high),
     ...(pattern === undefined ? [] : [row.violations === undefined ? '–' : formatCount(row.violations)]),
   ];
   const violations = tensors.reduce((sum, tensor) => sum + (tensor.violations ?? 0), 0);
@@ -85,6 +92,7 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
           ]),
       ...(listed ? [] : [['', colours.dim('--all lists every tensor')] as const]),
     ]),
+    ...noteLines(result.notes, colours),
   ].join('\n');
 }
 
@@ -94,9 +102,10 @@ interface Row {
   readonly dtype: string;
   readonly prunable: boolean;
   tensors: number;
-  zeros: number;
-  low: number;
-  high: number;
+  /** Null for a dtype that isn't read; then `low` and `high` are, too. */
+  zeros: number | null;
+  low: number | null;
+  high: number | null;
   violations: number | undefined;
 }
 
@@ -114,6 +123,11 @@ function single(tensor: InspectedTensor): Row {
   };
 }
 
+/** Null where either is unknown. */
+function combine(a: number | null, b: number | null, join: (a: number, b: number) => number): number | null {
+  return a === null || b === null ? null : join(a, b);
+}
+
 /** One row for tensors that share kind, shape, dtype and being prunable. */
 function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
   const groups = new Map<string, Row>();
@@ -126,9 +140,9 @@ function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
       continue;
     }
     group.tensors++;
-    group.zeros += row.zeros;
-    group.low = Math.min(group.low, row.low);
-    group.high = Math.max(group.high, row.high);
+    group.zeros = combine(group.zeros, row.zeros, (a, b) => a + b);
+    group.low = combine(group.low, row.low, Math.min);
+    group.high = combine(group.high, row.high, Math.max);
     if (row.violations !== undefined) group.violations = (group.violations ?? 0) + row.violations;
   }
   return [...groups.values()];

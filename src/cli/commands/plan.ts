@@ -7,6 +7,7 @@ import {
   formatBytes,
   formatCount,
   formatPercent,
+  formatPercentRange,
   formatPlural,
   formatScaled,
   formatSeconds,
@@ -17,7 +18,7 @@ import type { CliContext } from '../cli-context.js';
 import { type Colours, coloursFor } from '../colours.js';
 import type { Plan, PlannedLayer } from '../library.js';
 import { repeated } from '../option-parsers.js';
-import { printResult } from '../output.js';
+import { noteLines, printResult } from '../output.js';
 import { facts, table } from '../table.js';
 
 /** The command, bound to `context`. */
@@ -25,12 +26,12 @@ export function planCommand(context: CliContext): Command {
   return new Command('plan')
     .description('say what a run would prune, and what it would cost')
     .argument('<run.yaml>', 'the run file')
-    .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated, [])
+    .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
     .option('--json', 'print the plan as one JSON document on stdout')
-    .action(async (runFile: string, options: { set: string[]; json?: boolean }) => {
+    .action(async (runFile: string, options: { set?: string[]; json?: boolean }) => {
       const { plan } = await context.loadLibrary();
       const json = options.json ?? false;
-      const result = await plan(runFile, { set: options.set });
+      const result = await plan(runFile, { set: options.set ?? [] });
       printResult(
         context,
         json,
@@ -48,9 +49,7 @@ export function planWords(plan: Plan, colours: Colours): string {
     formatShape(group.shape),
     formatCount(group.layers),
     group.pattern,
-    group.low === group.high
-      ? formatPercent(group.low)
-      : `${formatPercent(group.low)} – ${formatPercent(group.high)}`,
+    formatPercentRange(group.low, group.high),
     formatCount(group.zeros),
   ]);
   const flopParts = Object.entries(flops).filter(([, count]) => count > 0);
@@ -89,7 +88,7 @@ export function planWords(plan: Plan, colours: Colours): string {
         `about ${formatSeconds(seconds.prune)} pruning and ${formatSeconds(seconds.evaluation)} evaluating, ${formatPlural(plan.workers, 'worker')}`,
       ],
     ]),
-    ...plan.notes.map((note) => `\n${colours.yellow('note:')} ${note}`),
+    ...noteLines(plan.notes, colours),
   ];
   return sections.join('\n');
 }

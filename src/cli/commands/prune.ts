@@ -16,10 +16,10 @@ export function pruneCommand(context: CliContext): Command {
   return new Command('prune')
     .description('prune a model as a run file says, and write the pruned checkpoint')
     .argument('<run.yaml>', 'the run file')
-    .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated, [])
+    .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
     .option('--fresh', 'start over instead of resuming an unfinished output')
     .option('--json', 'print the result as one JSON document on stdout')
-    .action(async (runFile: string, options: { set: string[]; fresh?: boolean; json?: boolean }) => {
+    .action(async (runFile: string, options: { set?: string[]; fresh?: boolean; json?: boolean }) => {
       const { prune } = await context.loadLibrary();
       const display = progressDisplay(context);
       try {
@@ -38,7 +38,7 @@ export function pruneCommand(context: CliContext): Command {
           },
           (signal) =>
             prune(runFile, {
-              set: options.set,
+              set: options.set ?? [],
               fresh: options.fresh ?? false,
               onProgress: display.listener,
               signal,

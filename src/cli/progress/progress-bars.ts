@@ -4,11 +4,17 @@
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
-import { formatCount, formatPercent, formatPlural, formatSeconds } from '../../report/format.js';
+import {
+  formatCount,
+  formatPercent,
+  formatPlural,
+  formatSeconds,
+  formatTimeLeft,
+} from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
 import type { Colours } from '../colours.js';
 import type { ProgressDisplay } from './progress-display.js';
-import { progressLine } from './progress-line.js';
+import { barColumns, type ProgressLineContent, progressLine } from './progress-line.js';
 
 /** Redraws a second; events in between only change what the next one shows. */
 const FRAMES_PER_SECOND = 8;
@@ -97,29 +103,28 @@ export class ProgressBars implements ProgressDisplay {
     this.#drawn = undefined;
   }
 
-  #stageLine({ stage, blocks, blocksDone, step }: StageState, width: number): string {
-    return progressLine(
-      {
-        label: stage,
-        fraction: blocks === 0 ? 0 : blocksDone / blocks,
-        figures: [
-          `${blocksDone}/${blocks} blocks`,
-          ...(step?.etaSeconds === undefined ? [] : [`${formatSeconds(Math.round(step.etaSeconds))} left`]),
-          ...(step?.tokensPerSecond === undefined ? [] : [`${formatCount(step.tokensPerSecond)} tokens/s`]),
-        ],
-      },
-      width,
-      { ...this.colours, label: this.colours.bold },
-    );
+  #stageLine(state: StageState, width: number): string {
+    return progressLine(stageContent(state), width, { ...this.colours, label: this.colours.bold });
   }
 
-  #phaseLine({ step }: StageState, width: number): string {
-    if (!step) return '';
-    const fraction = step.total === 0 ? 1 : step.done / step.total;
-    return progressLine(
-      { label: `  ${step.phase}`, fraction, figures: [formatPercent(fraction, 0)] },
-      width,
-      { ...this.colours, label: this.colours.dim },
-    );
+  #phaseLine(state: StageState, width: number): string {
+    if (!state.step) return '';
+    const { phase, done, total } = state.step;
+    const fraction = total === 0 ? 1 : done / total;
+    const content = { label: `  ${phase}`, fraction, figures: [formatPercent(fraction, 0)] };
+    const colours = { ...this.colours, label: this.colours.dim };
+    return progressLine(content, width, colours, barColumns(stageContent(state), width));
   }
+}
+
+function stageContent({ stage, blocks, blocksDone, step }: StageState): ProgressLineContent {
+  return {
+    label: stage,
+    fraction: blocks === 0 ? 0 : blocksDone / blocks,
+    figures: [
+      `${blocksDone}/${blocks} blocks`,
+      ...(step?.etaSeconds === undefined ? [] : [`${formatTimeLeft(step.etaSeconds)} left`]),
+      ...(step?.tokensPerSecond === undefined ? [] : [`${formatCount(step.tokensPerSecond)} tokens/s`]),
+    ],
+  };
 }

@@ -3,7 +3,14 @@
  * @module
  */
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
-import { formatCount, formatPercent, formatPlural, formatSeconds, formatSmall } from '../../report/format.js';
+import {
+  formatCount,
+  formatPercent,
+  formatPlural,
+  formatSeconds,
+  formatSmall,
+  formatTimeLeft,
+} from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
 import type { ProgressDisplay } from './progress-display.js';
 
@@ -70,7 +77,7 @@ export class ProgressLines implements ProgressDisplay {
     const parts = [
       ...figures,
       ...(tokensPerSecond === undefined ? [] : [`${formatCount(tokensPerSecond)} tokens/s`]),
-      ...(etaSeconds === undefined ? [] : [`${formatSeconds(Math.round(etaSeconds))} left`]),
+      ...(etaSeconds === undefined ? [] : [`${formatTimeLeft(etaSeconds)} left`]),
     ];
     this.message(`${stage}: ${done}/${blocks} blocks, ${parts.join(', ')}`.replace(/, $/, ''));
   }
