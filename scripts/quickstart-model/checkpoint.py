@@ -10,6 +10,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TEXT_ID = 0
 SHARDS = 2
+# The model was not trained on conversations; the template lets texts with roles be tokenised.
+CHAT_TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n\n{% endfor %}"
 
 
 def train_tokenizer(documents: list[str], vocabulary: int) -> Tokenizer:
@@ -105,5 +107,6 @@ def write_checkpoint(folder: pathlib.Path, model: torch.nn.Module, tokenizer: To
             "tokenizer_class": "PreTrainedTokenizerFast",
         },
     )
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     write_json(folder / "special_tokens_map.json", {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT})
     return total

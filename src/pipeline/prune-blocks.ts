@@ -10,7 +10,7 @@ import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
-import type { WorkerPool } from '../runtime/worker-pool.js';
+import { settle, type WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, patternName, patternSparsity } from '../sparsity/pattern.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
@@ -118,33 +118,35 @@ async function pruneBlock(
   const layers = run.layers.filter((layer) => layer.block === index);
   const outcomes = await clock.time('solve', () => solveBlock(options, block, layers, weights, statistics));
 
-  const zeros = new Map<string, number>();
-  await clock.time('write', async () => {
-    for (const layer of layers) {
-      if (layer.pattern === 'dense') continue;
-      const name = weightName(block, layer.linear);
-      zeros.set(layer.name, await storeTensor(pool, writer, name, weightOf(weights, layer)));
-    }
+  const zeros = await clock.time('write', async () => {
     const untouched = block.tensors.filter(({ name }) => !layers.some((layer) => isPruned(layer, name)));
     await copyTensors(
       pool,
       writer,
       untouched.flatMap(({ name }) => run.checkpoint.tensors.get(block.prefix + name) ?? []),
     );
+    return await settle(
+      layers.map(async (layer) =>
+        layer.pattern === 'dense'
+          ? 0
+          : await storeTensor(pool, writer, weightName(block, layer.linear), weightOf(weights, layer)),
+      ),
+    );
   });
 
-  const reports: LayerReport[] = [];
-  await clock.time('statistics', async () => {
-    for (const layer of layers) {
-      const gram = statistics.get(layer.linear.inputGroup)?.gram;
-      const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
-      const error =
-        gram && layer.pattern !== 'dense'
-          ? await outputError(pool, dense, weightOf(weights, layer), gram)
-          : null;
-      reports.push(layerReport(run, layer, zeros.get(layer.name) ?? 0, outcomes.get(layer.name), error));
-    }
-  });
+  const reports = await clock.time('statistics', () =>
+    settle(
+      layers.map(async (layer, position) => {
+        const gram = statistics.get(layer.linear.inputGroup)?.gram;
+        const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
+        const error =
+          gram && layer.pattern !== 'dense'
+            ? await outputError(pool, dense, weightOf(weights, layer), gram)
+            : null;
+        return layerReport(run, layer, zeros[position] ?? 0, outcomes.get(layer.name), error);
+      }),
+    ),
+  );
   await clock.time('write', async () => {
     await writer.sync();
     journal.append({ kind: 'block', block: index, layers: reports, notes: [] });

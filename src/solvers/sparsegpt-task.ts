@@ -181,8 +181,9 @@ function blockErrors(args: SolveRows, { block, strip }: BlockStep): Float32Array
 }
 
 function score({ kernels, width, rows, slab, factor, scores }: BlockState): void {
-  const u = kernels.f32(factor, width * width);
+  // The allocation may detach earlier views.
   const inverse = kernels.arena.allocate(width * 4);
+  const u = kernels.f32(factor, width * width);
   kernels
     .f32(inverse, width)
     .set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));

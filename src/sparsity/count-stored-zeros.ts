@@ -4,6 +4,7 @@
  */
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import { elementCount } from '../graph/value.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { countStoredZeros, type ZeroCount } from './count-zeros-task.js';
 import type { Pattern } from './pattern.js';
@@ -11,17 +12,24 @@ import type { Pattern } from './pattern.js';
 /** Elements of one task. */
 const TASK_ELEMENTS = 4_194_304;
 
-/** Counts in a tensor of any rank: the last axis is the columns, all others are rows. */
+/**
+ * Zeros, and groups of consecutive elements of the last axis that break the pattern, in a tensor of any rank.
+ * `pattern` must divide the last axis.
+ */
 export async function countZeros(
   pool: WorkerPool,
   tensor: StoredFloatTensor,
   pattern: Pattern | undefined,
 ): Promise<ZeroCount> {
-  const columns = tensor.shape.at(-1) ?? 1;
-  const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
-  const elementBytes = bytesPerElement(tensor.dtype);
-  const step = Math.max(1, Math.floor(TASK_ELEMENTS / Math.max(1, columns)));
   const group = pattern?.kind === 'n:m' ? { keep: pattern.keep, of: pattern.of } : undefined;
+  // One group a row, so that no task depends on how long the tensor's own rows are.
+  const columns = group?.of ?? 1;
+  if ((tensor.shape.at(-1) ?? 1) % columns !== 0) {
+    throw new Error(`${tensor.name}: groups of ${columns} do not divide [${tensor.shape}]`);
+  }
+  const rows = elementCount(tensor.shape) / columns;
+  const elementBytes = bytesPerElement(tensor.dtype);
+  const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
   const parts = [];
   for (let first = 0; first < rows; first += step) {
     parts.push({

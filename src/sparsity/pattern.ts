@@ -32,11 +32,15 @@ export function patternSparsity(pattern: Pattern): number {
 }
 
 /**
- * ⌊count · sparsity⌋, meaning the product of the decimal fraction that was written: 0.29 of 100 is 29,
- * although 100 · 0.29 in floating point is below it.
+ * ⌊count · sparsity⌋ for the fraction that was meant: the most zeros whose share of `count`, as a double, isn't
+ * above `sparsity`. So 0.29 of 100 is 29, although 100 · 0.29 in floating point is below it, and 2/3 of 9 is 6.
+ * Exact for a decimal fraction as long as its digits and those of `count` are 15 or fewer together.
  */
 export function zeroCount(count: number, sparsity: number): number {
-  return Math.floor(count * sparsity + count * Number.EPSILON * 2);
+  let zeros = Math.floor(count * sparsity);
+  while (zeros < count && (zeros + 1) / count <= sparsity) zeros++;
+  while (zeros > 0 && zeros / count > sparsity) zeros--;
+  return zeros;
 }
 
 /** @throws RequestError naming the linear when M doesn't divide its input size */

@@ -24,10 +24,15 @@ export interface ScoredMatrix {
 /**
  * Zeroes exactly ⌊count · sparsity⌋ weights of every comparison group of the score (the matrix, or each row),
  * or M − N of every M consecutive inputs. Ties go by index, lowest first.
+ *
+ * @throws RunError naming the linear when a score isn't finite
  */
 export async function pruneByScore(pool: WorkerPool, score: Score, matrix: ScoredMatrix): Promise<void> {
   const { pattern, weights } = matrix;
   const [, columns = 0] = weights.shape;
+  if (score.statistics === 'column norms' && matrix.columnNorms?.length !== columns) {
+    throw new Error(`${matrix.name}: ${score.name} needs ${columns} column norms`);
+  }
   const parts = splitRows(score, matrix);
   if (pattern.kind === 'n:m' || score.comparisonGroup === 'row') {
     const choice =
