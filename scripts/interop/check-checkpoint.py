@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Checks a pruned checkpoint in PyTorch: it loads, its tensors are those of its source, its perplexity is the one expected.
+
+usage: check-checkpoint.py PRUNED SOURCE [--text FILE --context C --windows N --expect-perplexity X --tolerance T]
+
+Prints a table and `N passed, N failed`; the exit status is 1 when something failed.
+"""
+
+import argparse
+import collections
+import json
+import math
+import pathlib
+import struct
+import sys
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def headers(folder: pathlib.Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """name → (dtype, shape) of every tensor in the folder's safetensors files."""
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        found.update({name: (info["dtype"], tuple(info["shape"])) for name, info in header.items()})
+    return found
+
+
+@torch.no_grad()
+def perplexity(model, tokenizer, text: str, context: int, windows: int | None) -> tuple[float, int]:
+    """exp of the mean cross-entropy over non-overlapping windows from the start, no special tokens added."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    count = len(ids) // context
+    count = min(count, windows) if windows else count
+    total = 0.0
+    for i in range(count):
+        window = torch.tensor(ids[i * context : (i + 1) * context])
+        logits = model(window[None], use_cache=False).logits[0, :-1]
+        total += cross_entropy(logits.double(), window[1:]).item()
+    return math.exp(total / count), count
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pruned", type=pathlib.Path)
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("--text", type=pathlib.Path)
+    parser.add_argument("--context", type=int, default=2048)
+    parser.add_argument("--windows", type=int)
+    parser.add_argument("--expect-perplexity", type=float)
+    parser.add_argument("--tolerance", type=float, default=0.01, help="relative")
+    args = parser.parse_args()
+
+    outcomes: list[bool] = []
+
+    def check(name: str, good: bool, detail: object = "") -> None:
+        outcomes.append(good)
+        print(f"{'ok  ' if good else 'FAIL'}  {name}  {detail}")
+
+    ours, theirs = headers(args.pruned), headers(args.source)
+    check("same tensors, dtypes and shapes as the source", ours == theirs, f"{len(ours)} tensors")
+
+    model, info = AutoModelForCausalLM.from_pretrained(args.pruned, dtype=torch.float32, output_loading_info=True)
+    wrong = {key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[key]}
+    check("transformers loads it without missing or unexpected keys", not wrong, wrong or type(model).__name__)
+    model.eval()
+
+    zeros: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
+    negative_zeros = 0
+    for name, module in model.model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            weight = module.weight.data
+            zeros[name.rsplit(".", 1)[-1]][0] += int((weight == 0).sum())
+            zeros[name.rsplit(".", 1)[-1]][1] += weight.numel()
+            negative_zeros += int(((weight == 0) & torch.signbit(weight)).sum())
+    for kind, (count, total) in zeros.items():
+        print(f"      {kind}: {count} of {total} zero ({count / total:.4f})")
+    check("its linears hold zeros", all(count > 0 for count, _ in zeros.values()))
+    check("zeros are +0.0", negative_zeros == 0, negative_zeros or "")
+
+    if args.text:
+        tokenizer = AutoTokenizer.from_pretrained(args.pruned)
+        value, count = perplexity(model, tokenizer, args.text.read_text(encoding="utf-8"), args.context, args.windows)
+        if args.expect_perplexity is None:
+            print(f"      perplexity {value:.4f} over {count} windows")
+        else:
+            difference = abs(value / args.expect_perplexity - 1)
+            check(
+                f"perplexity within {args.tolerance:.3%}",
+                difference <= args.tolerance,
+                f"{value:.4f}, expected {args.expect_perplexity:.4f}, {count} windows",
+            )
+
+    failed = outcomes.count(False)
+    print(f"{len(outcomes) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
