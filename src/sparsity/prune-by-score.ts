@@ -5,7 +5,7 @@
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
-import { type Pattern, zeroCount } from './pattern.js';
+import { checkPattern, type Pattern, zeroCount } from './pattern.js';
 import { HISTOGRAM_BINS, maskBelow, maskRows, type ScoredRows, scoreHistogram } from './score-mask-task.js';
 
 /** Elements of one task. */
@@ -25,11 +25,13 @@ export interface ScoredMatrix {
  * Zeroes exactly ⌊count · sparsity⌋ weights of every comparison group of the score (the matrix, or each row),
  * or M − N of every M consecutive inputs. Ties go by index, lowest first.
  *
+ * @throws RequestError when M doesn't divide the input size
  * @throws RunError naming the linear when a score isn't finite
  */
 export async function pruneByScore(pool: WorkerPool, score: Score, matrix: ScoredMatrix): Promise<void> {
   const { pattern, weights } = matrix;
   const [, columns = 0] = weights.shape;
+  checkPattern(pattern, matrix.name, columns);
   if (score.statistics === 'column norms' && matrix.columnNorms?.length !== columns) {
     throw new Error(`${matrix.name}: ${score.name} needs ${columns} column norms`);
   }
