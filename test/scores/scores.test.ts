@@ -1,0 +1,41 @@
+import { afterAll, expect, it } from 'vitest';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { magnitude } from '../../src/scores/magnitude.js';
+import { scoreByName, scores } from '../../src/scores/score-registry.js';
+import { wanda } from '../../src/scores/wanda.js';
+import { describeScore, randomProblem, scoresOf } from './conformance.js';
+
+const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
+afterAll(() => Promise.all(pools.map((pool) => pool.close())));
+
+for (const score of scores) describeScore(score, pools);
+
+it('the registry finds every score by its own name, and only once', () => {
+  for (const score of scores) expect(scoreByName(score.name)).toBe(score);
+  expect(new Set(scores.map(({ name }) => name)).size).toBe(scores.length);
+  expect(() => scoreByName('magnitud')).toThrow('no score magnitud');
+});
+
+it('magnitude is |w|, whatever the inputs', () => {
+  const problem = randomProblem(11, 29);
+  expect(scoresOf(magnitude, problem)).toEqual(problem.weights.map(Math.abs));
+  expect(magnitude.comparisonGroup).toBe('tensor');
+});
+
+it('wanda is |w_ij|·‖X_j‖₂, within a row', () => {
+  const problem = randomProblem(11, 29);
+  const expected = problem.weights.map((w, i) => Math.abs(w) * (problem.columnNorms[i % 29] as number));
+  expect(scoresOf(wanda, problem)).toEqual(expected);
+  expect(wanda.comparisonGroup).toBe('row');
+});
+
+it('wanda gives the masks of a worked example', () => {
+  // Rows [4 0.1 -1 2] and [1 -1 3 1] with norms [8 8 1 2]: scores [32 0.8 1 4] and [8 8 3 2].
+  const problem = {
+    rows: 2,
+    columns: 4,
+    weights: Float32Array.of(4, 0.1, -1, 2, 1, -1, 3, 1),
+    columnNorms: Float32Array.of(8, 8, 1, 2),
+  };
+  expect([...scoresOf(wanda, problem)]).toEqual([32, Math.fround(Math.fround(0.1) * 8), 1, 4, 8, 8, 3, 2]);
+});
