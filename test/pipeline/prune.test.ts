@@ -1,0 +1,336 @@
+/** Whole runs on the quickstart model. */
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
+import { InterruptedError, inspect, type ProgressEvent, plan, prune, RequestError } from '../../src/index.js';
+import { reportSchema } from '../../src/report/report-schema.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
+const quickstart = join(root, 'models/quickstart');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Changes {
+  model?: string;
+  output?: string;
+  prune?: string;
+  calibration?: string | null;
+  evaluation?: string;
+  rest?: string;
+}
+
+let count = 0;
+/** Writes a run file with small, quick settings. */
+function runFile(changes: Changes = {}): { path: string; output: string } {
+  const path = join(folder, `run-${count++}.yaml`);
+  const output = changes.output ?? join(folder, `out-${count}`);
+  const calibration =
+    changes.calibration === null
+      ? ''
+      : `calibration: ${changes.calibration ?? `{data: ${join(root, 'calibration/general.jsonl')}, samples: 6, sequence_length: 64}`}`;
+  writeFileSync(
+    path,
+    [
+      `model: ${changes.model ?? quickstart}`,
+      `output: ${output}`,
+      calibration,
+      `prune: ${changes.prune ?? '{method: sparsegpt, sparsity: 0.5}'}`,
+      changes.evaluation ? `evaluation: ${changes.evaluation}` : '',
+      changes.rest ?? '',
+    ].join('\n'),
+  );
+  return { path, output };
+}
+
+/** SHA-256 of every file of a checkpoint, without the run's own folder. */
+function files(output: string): Record<string, string> {
+  const names = readdirSync(output, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const hash = (name: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(output, name)))
+      .digest('hex');
+  return Object.fromEntries(names.map(({ name }) => [name, hash(name)]));
+}
+
+async function refusal(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(RequestError);
+  return (error as Error).message;
+}
+
+describe('a run', () => {
+  it.each([
+    ['magnitude', 'sparsity: 0.3', 0.3],
+    ['magnitude', 'pattern: "1:4"', 0.75],
+    ['wanda', 'sparsity: 0.61', 0.61],
+    ['wanda', 'pattern: "4:8"', 0.5],
+    ['sparsegpt', 'sparsity: 0.37', 0.37],
+    ['sparsegpt', 'pattern: "2:4"', 0.5],
+  ])('%s with %s: exact zeros, valid groups, everything else untouched', async (method, goal, sparsity) => {
+    const { path, output } = runFile({ prune: `{method: ${method}, ${goal}}` });
+    const { report } = await prune(path);
+    expect(reportSchema.parse(report)).toEqual(report);
+    const [, pattern] = /"(\d+:\d+)"/.exec(goal) ?? [];
+    const inspected = await inspect(output, { pattern });
+    expect(report.layers).toHaveLength(42);
+    for (const layer of report.layers) {
+      const tensor = inspected.tensors.find(({ name }) => name === `${layer.name}.weight`);
+      const [rows, columns] = layer.shape;
+      const wanted =
+        method === 'wanda' && !pattern
+          ? rows * Math.floor(columns * sparsity)
+          : Math.floor(layer.numel * sparsity);
+      expect(tensor?.zeros).toBe(layer.zeros);
+      expect(layer.zeros).toBe(wanted);
+      if (pattern) expect(tensor?.violations).toBe(0);
+      expect(layer.output_error).toBeGreaterThan(0);
+      expect(layer.output_error).toBeLessThan(1);
+    }
+    const source = files(quickstart);
+    const written = files(output);
+    expect(written['config.json']).toBe(source['config.json']);
+    expect(written['tokenizer.json']).toBe(source['tokenizer.json']);
+    const embedding = inspected.tensors.find(({ name }) => name === 'model.embed_tokens.weight');
+    expect(embedding?.zeros).toBe(0);
+    expect(inspected.tensors.map(({ name }) => name).sort()).toEqual(
+      [...readdirSync(quickstart)]
+        .filter((name) => name.endsWith('.safetensors'))
+        .flatMap((name) => [...readSafetensorsHeader(join(quickstart, name)).tensors.keys()])
+        .sort(),
+    );
+  });
+
+  it('magnitude needs no calibration', async () => {
+    const { path } = runFile({ calibration: null, prune: '{method: magnitude, sparsity: 0.5}' });
+    const { report } = await prune(path);
+    expect(report.layers[0]?.output_error).toBeNull();
+    expect(report.totals.sparsity).toBe(0.5);
+  });
+
+  it('follows rules, first match first', async () => {
+    const rules = '[{match: "model.layers.0.*", keep: dense}, {match: "*.down_proj", pattern: "1:4"}]';
+    const { path } = runFile({ prune: `{method: wanda, sparsity: 0.5, rules: ${rules}}` });
+    const { report } = await prune(path);
+    for (const layer of report.layers) {
+      const expected = layer.block === 0 ? 0 : layer.name.endsWith('down_proj') ? 0.75 : 0.5;
+      expect(layer.sparsity).toBe(expected);
+    }
+    expect(report.layers.filter(({ method }) => method === 'dense')).toHaveLength(7);
+  });
+
+  it('evaluates before and after, on held-out and on calibration text', async () => {
+    const { path } = runFile({
+      evaluation: '{data: text.txt, context: 64, calibration_windows: 3}',
+    });
+    cpSync(join(root, 'docs/architecture.md'), join(folder, 'text.txt'));
+    const { report } = await prune(path);
+    for (const entry of [report.evaluation, report.calibration_evaluation]) {
+      expect(entry?.dense?.perplexity).toBeGreaterThan(1);
+      expect(entry?.pruned?.perplexity).not.toBe(entry?.dense?.perplexity);
+      expect(entry?.tokens).toBe((entry?.windows ?? 0) * 63);
+    }
+    expect(report.calibration_evaluation?.windows).toBe(3);
+  });
+
+  it('writes the same bytes with 1, 2 and 3 workers, in any number of shards', async () => {
+    const outputs = [];
+    for (const workers of [1, 2, 3]) {
+      const { path, output } = runFile({
+        rest: `resources: {workers: ${workers}}\nwrite: {max_shard_size: 2MB}`,
+      });
+      await prune(path);
+      outputs.push(files(output));
+    }
+    expect(Object.keys(outputs[0] ?? {}).filter((name) => name.endsWith('.safetensors'))).toHaveLength(3);
+    expect(outputs[1]).toEqual(outputs[0]);
+    expect(outputs[2]).toEqual(outputs[0]);
+  });
+});
+
+describe('a run that was stopped', () => {
+  it.each([0, 2, 5])('after block %i goes on to the same bytes', async (last) => {
+    const reference = runFile();
+    await prune(reference.path);
+    const { path, output } = runFile();
+    const controller = new AbortController();
+    const onProgress = (event: ProgressEvent) => {
+      if (event.kind === 'block' && event.stage === 'prune' && event.block === last) controller.abort();
+    };
+    const stopped = prune(path, { onProgress, signal: controller.signal });
+    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    const blocks: number[] = [];
+    const { report } = await prune(path, {
+      onProgress: (event) => {
+        if (event.kind === 'block' && event.stage === 'prune') blocks.push(event.block);
+      },
+    });
+    expect(blocks).toEqual([0, 1, 2, 3, 4, 5].slice(last + 1));
+    expect(report.layers).toHaveLength(42);
+    expect(files(output)).toEqual(files(reference.output));
+  });
+
+  it('does nothing when it is finished, refuses another run, and starts over with fresh', async () => {
+    const { path, output } = runFile();
+    const first = await prune(path);
+    const again = await prune(path);
+    expect(again.alreadyDone).toBe(true);
+    expect(again.report).toEqual(first.report);
+    const message = await refusal(prune(path, { set: ['prune.sparsity=0.6'] }));
+    expect(message).toMatch(/differs in: prune;.*--fresh/);
+    const { report } = await prune(path, { set: ['prune.sparsity=0.6'], fresh: true });
+    expect(report.totals.sparsity).toBeCloseTo(0.6, 4);
+    expect(readdirSync(output)).toContain('model.safetensors');
+  });
+});
+
+describe('a wrong request is refused before anything is written', () => {
+  let model: string;
+  beforeEach(() => {
+    model = join(folder, `model-${count++}`);
+    cpSync(quickstart, model, { recursive: true });
+  });
+
+  async function refusedUnwritten(changes: Changes): Promise<string> {
+    const { path, output } = runFile({ model, ...changes });
+    const message = await refusal(prune(path));
+    expect(() => readdirSync(output)).toThrow(/ENOENT/);
+    return message;
+  }
+
+  /** Overwrites two bytes of a stored tensor. */
+  function poison(name: string, element: number, bits: number): string {
+    for (const file of readdirSync(model).filter((each) => each.endsWith('.safetensors'))) {
+      const path = join(model, file);
+      const tensor = readSafetensorsHeader(path).tensors.get(name);
+      if (!tensor) continue;
+      const bytes = readFileSync(path);
+      bytes.writeUInt16LE(bits, tensor.offset + element * 2);
+      writeFileSync(path, bytes);
+      return path;
+    }
+    throw new Error(`no tensor ${name}`);
+  }
+
+  function editConfig(change: object): void {
+    const path = join(model, 'config.json');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...change }));
+  }
+
+  it.each([
+    ['NaN', 0x7fc0],
+    ['Infinity', 0x7f80],
+  ])('%s in a weight', async (value, bits) => {
+    poison('model.layers.3.mlp.up_proj.weight', 1234, bits);
+    const message = await refusedUnwritten({});
+    expect(message).toContain(`model.layers.3.mlp.up_proj.weight holds ${value} at index 1234`);
+  });
+
+  it('a pattern that does not divide the input size', async () => {
+    expect(await refusedUnwritten({ prune: '{method: wanda, pattern: "2:5"}' })).toMatch(
+      /self_attn\.q_proj.*2:5.*192/,
+    );
+  });
+
+  it('a misspelt key, with its place and the nearest spelling', async () => {
+    const message = await refusedUnwritten({ prune: '{method: wanda, sparsty: 0.5}' });
+    expect(message).toMatch(/run-\d+\.yaml:4:\d+/);
+    expect(message).toContain('sparsity');
+  });
+
+  it('a method that needs calibration without it', async () => {
+    expect(await refusedUnwritten({ calibration: null })).toMatch(/calibration/);
+  });
+
+  it('a rule that matches nothing', async () => {
+    const prune = '{method: wanda, sparsity: 0.5, rules: [{match: "*.down_porj", keep: dense}]}';
+    expect(await refusedUnwritten({ prune })).toMatch(/down_porj matches no linear/);
+  });
+
+  it('too little calibration text, with both numbers', async () => {
+    const text = join(folder, 'short.txt');
+    writeFileSync(text, 'Only a few words.');
+    const message = await refusedUnwritten({
+      calibration: `{data: ${text}, samples: 4, sequence_length: 64}`,
+    });
+    expect(message).toMatch(/256/);
+  });
+
+  it('a shape that disagrees with the config', async () => {
+    editConfig({ intermediate_size: 513 });
+    expect(await refusedUnwritten({})).toMatch(
+      /gate_proj\.weight has shape \[512, 192\], config\.json implies \[513, 192\]/,
+    );
+  });
+
+  it('another family, by name', async () => {
+    editConfig({ model_type: 'gemma2' });
+    expect(await refusedUnwritten({})).toMatch(/model_type gemma2 is not supported yet; supported: llama/);
+  });
+
+  it('a vocabulary smaller than the tokenizer', async () => {
+    editConfig({ vocab_size: 1000 });
+    expect(await refusedUnwritten({})).toMatch(/embed_tokens|vocab/);
+  });
+
+  it('a missing tokenizer, shard, index, model', async () => {
+    rmSync(join(model, 'tokenizer.json'));
+    expect(await refusedUnwritten({})).toMatch(/tokenizer\.json/);
+    rmSync(join(model, 'model-00002-of-00002.safetensors'));
+    expect(await refusedUnwritten({})).toMatch(/model-00002-of-00002\.safetensors/);
+    rmSync(join(model, 'model.safetensors.index.json'));
+    expect(await refusedUnwritten({})).toMatch(/model\.safetensors/);
+    rmSync(model, { recursive: true });
+    expect(await refusedUnwritten({})).toContain(model);
+  });
+
+  it('a shard cut short', async () => {
+    truncateSync(join(model, 'model-00001-of-00002.safetensors'), 100_000);
+    expect(await refusedUnwritten({})).toMatch(/model-00001-of-00002\.safetensors/);
+  });
+
+  it('an output that is the model folder, lies in it, or holds something else', async () => {
+    const link = join(folder, `link-${count++}`);
+    symlinkSync(model, link);
+    for (const output of [model, link, join(model, 'out')]) {
+      expect(await refusal(prune(runFile({ model, output }).path))).toMatch(/model folder/);
+    }
+    const other = join(folder, `other-${count++}`);
+    cpSync(join(root, 'configs'), other, { recursive: true });
+    expect(await refusal(prune(runFile({ model, output: other }).path, { fresh: true }))).toMatch(
+      /holds something else/,
+    );
+    expect(files(model)).toEqual(files(quickstart));
+  });
+
+  it('a memory limit that is too small, with what would be enough', async () => {
+    expect(await refusedUnwritten({ rest: 'resources: {memory_limit: 50MB}' })).toMatch(/needs about \d+ MB/);
+  });
+});
+
+describe('a plan', () => {
+  it('says what a run will do', async () => {
+    const { path } = runFile({ prune: '{method: sparsegpt, pattern: "2:4"}' });
+    const planned = await plan(path);
+    expect(planned.totals.prunable).toBe(2_359_296);
+    expect(planned.totals.zeros).toBe(planned.totals.prunable / 2);
+    expect(planned.layers).toHaveLength(42);
+    expect(planned.bytes.written).toBe(5_510_016);
+    const { report } = await prune(path);
+    expect(report.totals.zeros).toBe(planned.totals.zeros);
+  });
+});
