@@ -1,4 +1,5 @@
 /** Whole runs on the quickstart model. */
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   mkdtempSync,
