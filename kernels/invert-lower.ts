@@ -16,19 +16,13 @@ export function invertLower(l: usize, out: usize, n: usize, scratch: usize): i32
     const row = scratch + r * pitch;
     memory.fill(row, 0, pitch);
     for (let k: usize = 0; k < r; k++) {
-      const factor = <f64>load<f32>(coefficients + (k << 2));
-      const factors = f64x2.splat(factor);
+      const factors = f64x2.splat(<f64>load<f32>(coefficients + (k << 2)));
       const other = scratch + k * pitch;
-      // Row k of the inverse ends at column k; the one column a pair may go beyond it adds 0.
-      const end = min<usize>((k + 2) & ~1, n & ~1);
-      let c: usize = 0;
-      for (; c < end; c += 2) {
+      // Row k of the inverse ends at column k; the one column a pair may go beyond it adds 0 (k + 1 < n).
+      const end = (k + 2) & ~1;
+      for (let c: usize = 0; c < end; c += 2) {
         const p = row + (c << 3);
         v128.store(p, f64x2.sub(v128.load(p), f64x2.mul(factors, v128.load(other + (c << 3)))));
-      }
-      for (; c <= k; c++) {
-        const p = row + (c << 3);
-        store<f64>(p, load<f64>(p) - factor * load<f64>(other + (c << 3)));
       }
     }
     const inverse = 1 / <f64>load<f32>(coefficients + (r << 2));
