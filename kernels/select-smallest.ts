@@ -40,6 +40,40 @@ function countTop(scores: usize, n: usize): void {
   }
 }
 
+/** How many scores lie in the sixteen bins from `digit` on. */
+function sixteenBins(digit: u32): u32 {
+  const p = BINS + (digit << 2);
+  const sum = i32x4.add(
+    i32x4.add(v128.load(p), v128.load(p, 16)),
+    i32x4.add(v128.load(p, 32), v128.load(p, 48)),
+  );
+  const pairs = i64x2.add(i64x2.extend_low_i32x4_u(sum), i64x2.extend_high_i32x4_u(sum));
+  return <u32>(i64x2.extract_lane(pairs, 0) + i64x2.extract_lane(pairs, 1));
+}
+
+/** How many scores lie in bins below the one that `findDigit` found. */
+let below: u32 = 0;
+
+/** The bin in which the counts, added up from the first bin on, reach `rank`. */
+function findDigit(rank: u32): u32 {
+  let digit: u32 = 0;
+  let sum: u32 = 0;
+  // Most bins are empty, and where rows are short, looking at them is most of the work.
+  let next = sixteenBins(0);
+  while (next < rank) {
+    sum = next;
+    digit += 16;
+    next += sixteenBins(digit);
+  }
+  next = sum + load<u32>(BINS + (digit << 2));
+  while (next < rank) {
+    sum = next;
+    next += load<u32>(BINS + (++digit << 2));
+  }
+  below = sum;
+  return digit;
+}
+
 /** `mask[i] = 1` on exactly the `k` smallest of `n` non-negative scores, ties by lowest index; 0 elsewhere. */
 export function selectSmallest(scores: usize, n: usize, k: u32, mask: usize): void {
   if (k == 0 || <usize>k >= n) {
@@ -47,22 +81,12 @@ export function selectSmallest(scores: usize, n: usize, k: u32, mask: usize): vo
     return;
   }
   countTop(scores, n);
-  let rest = k;
-  let prefix: u32 = 0;
-  let binCount = load<u32>(BINS);
-  while (rest > binCount) {
-    rest -= binCount;
-    binCount = load<u32>(BINS + (++prefix << 2));
-  }
+  let prefix = findDigit(k);
+  let rest = k - below;
   for (let shift = 10; shift >= 0; shift -= 10) {
     count(scores, n, prefix, shift, 10);
-    let digit: u32 = 0;
-    binCount = load<u32>(BINS);
-    while (rest > binCount) {
-      rest -= binCount;
-      binCount = load<u32>(BINS + (++digit << 2));
-    }
-    prefix = (prefix << 10) | digit;
+    prefix = (prefix << 10) | findDigit(rest);
+    rest -= below;
   }
   thresholdMask(scores, n, <i32>prefix, <i32>rest, mask);
 }
