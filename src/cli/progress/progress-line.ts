@@ -14,7 +14,7 @@ export interface ProgressLineContent {
 
 const LABEL_COLUMNS = 16;
 const WIDEST_BAR = 36;
-const NARROWEST_BAR = 8;
+const NARROWEST_BAR = 12;
 
 /** Columns that a bar may have beside the label and the figures that fit, 0 where none fits. */
 export function barColumns(content: ProgressLineContent, width: number): number {
