@@ -33,7 +33,8 @@ export function countGroupViolations32(values: usize, rows: usize, cols: usize, 
   }
   for (; i < total; i += width) {
     let present: u32 = 0;
-    for (let c: usize = 0; c < width; c++) present += u32((load<u32>(values + ((i + c) << 2)) & 0x7fffffff) != 0);
+    for (let c: usize = 0; c < width; c++)
+      present += u32((load<u32>(values + ((i + c) << 2)) & 0x7fffffff) != 0);
     found += u32(present > n);
   }
   return found;

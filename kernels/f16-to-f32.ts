@@ -31,7 +31,10 @@ export function f16ToF32(source: usize, target: usize, n: usize): i32 {
   }
   const tail = i;
   for (; i < n; i++) {
-    store<i32>(target + (i << 2), i32x4.extract_lane(decode(i32x4.splat(<i32>load<u16>(source + (i << 1)))), 0));
+    store<i32>(
+      target + (i << 2),
+      i32x4.extract_lane(decode(i32x4.splat(<i32>load<u16>(source + (i << 1)))), 0),
+    );
   }
   if (v128.any_true(bad)) return findNonFinite16(source, n, EXPONENT);
   const found = findNonFinite16(source + (tail << 1), n - tail, EXPONENT);

@@ -6,7 +6,7 @@
 /** Index of the first of `n` 16-bit floats whose exponent bits (`exponent`) are all ones, or -1. */
 export function findNonFinite16(values: usize, n: usize, exponent: u32): i32 {
   for (let i: usize = 0; i < n; i++) {
-    if (((<u32>load<u16>(values + (i << 1))) & exponent) == exponent) return <i32>i;
+    if ((<u32>load<u16>(values + (i << 1)) & exponent) == exponent) return <i32>i;
   }
   return -1;
 }

@@ -1,7 +1,13 @@
 /** @module */
 
 /** `out[c, lane] = (weights[c, lane] · inverseDiagonal[c])²` for a slab `[cols, lanes]`. */
-export function obsScores(weights: usize, inverseDiagonal: usize, out: usize, cols: usize, lanes: usize): void {
+export function obsScores(
+  weights: usize,
+  inverseDiagonal: usize,
+  out: usize,
+  cols: usize,
+  lanes: usize,
+): void {
   for (let c: usize = 0; c < cols; c++) {
     const factor = load<f32>(inverseDiagonal + (c << 2));
     const factors = f32x4.splat(factor);

@@ -34,11 +34,13 @@ export function transpose(source: usize, target: usize, rows: usize, cols: usize
           transposeFour(source + r * from + (c << 2), from, target + c * to + (r << 2), to);
         }
         for (; c < cEnd; c++) {
-          for (let k = r; k < r + 4; k++) store<u32>(target + c * to + (k << 2), load<u32>(source + k * from + (c << 2)));
+          for (let k = r; k < r + 4; k++)
+            store<u32>(target + c * to + (k << 2), load<u32>(source + k * from + (c << 2)));
         }
       }
       for (; r < rEnd; r++) {
-        for (let c = c0; c < cEnd; c++) store<u32>(target + c * to + (r << 2), load<u32>(source + r * from + (c << 2)));
+        for (let c = c0; c < cEnd; c++)
+          store<u32>(target + c * to + (r << 2), load<u32>(source + r * from + (c << 2)));
       }
     }
   }
