@@ -93,7 +93,15 @@ function pruneColumn(w: usize, e: usize, mask: usize, uRow: usize, later: usize)
 }
 
 /** Chooses a group's mask: the `prune` of `m` columns with the smallest `(w / U_jj)²`. `scores` is a tile to fill. */
-function selectGroup(w: usize, u: usize, uPitch: usize, scores: usize, mask: usize, m: usize, prune: i32): void {
+function selectGroup(
+  w: usize,
+  u: usize,
+  uPitch: usize,
+  scores: usize,
+  mask: usize,
+  m: usize,
+  prune: i32,
+): void {
   for (let c: usize = 0; c < m; c++) {
     const inverse = f32x4.splat(<f32>1 / load<f32>(u + c * uPitch + (c << 2)));
     for (let at = c * COLUMN; at < (c + 1) * COLUMN; at += 16) {
@@ -155,7 +163,7 @@ function copyRows(source: usize, from: usize, target: usize, to: usize, width: u
  * @param errors f32 `[cols, lanes]`, written: `w_j / U_jj` where pruned, else 0
  * @param loss f64 `[lanes]`, `½ Σ error²` is added
  * @param m 0, or a divisor of `cols`
- * @param packed room for U in quads of columns, `⌈group/4⌉·16·cols` bytes a group, or 0 to read U as it is
+ * @param packed room for U in quads of columns, `16·cols` bytes a quad, or 0 to read U where it is
  * @param tile room for `cols · 144 + 256` bytes
  */
 export function obsBlock(
@@ -183,9 +191,9 @@ export function obsBlock(
     for (let p0: usize = 0; p0 < cols; p0 += panel) {
       const pEnd = min<usize>(p0 + panel, cols);
       for (let q = p0; q < pEnd; q += QUAD) {
-        const bytes = min<usize>(pEnd - q, QUAD) << 2;
+        // Past a narrow quad this reads on into row i + 1, which exists: i < q.
         for (let i: usize = 0; i < q; i++) {
-          memory.copy(to, u + i * uPitch + (q << 2), bytes);
+          v128.store(to, v128.load(u + i * uPitch + (q << 2)));
           to += 16;
         }
       }
@@ -193,7 +201,7 @@ export function obsBlock(
   }
 
   const w = tile;
-  // A quad that is narrower than four reads up to three columns too far, never writes them.
+  // A narrow quad reads up to three columns too far, and doesn't write them.
   const e = w + cols * COLUMN + 256;
   const k = e + cols * COLUMN;
 
