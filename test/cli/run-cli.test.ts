@@ -1,0 +1,296 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import type { Library } from '../../src/cli/library.js';
+import { InterruptedError, RequestError, RunError } from '../../src/errors.js';
+import { sampleReport } from '../report/sample-report.js';
+import { cli, samplePlan } from './fake-library.js';
+
+const failing = (error: unknown): Partial<Library> => ({
+  prune: () => Promise.reject(error),
+});
+
+describe('exit codes', () => {
+  it.each<[string, string[], number]>([
+    ['help', ['--help'], 0],
+    ['help of a command', ['prune', '--help'], 0],
+    ['version', ['--version'], 0],
+    ['no command', [], 2],
+    ['an unknown command', ['prun', 'run.yaml'], 2],
+    ['an unknown option', ['prune', 'run.yaml', '--frsh'], 2],
+    ['a missing argument', ['prune'], 2],
+    ['an argument too many', ['prune', 'a.yaml', 'b.yaml'], 2],
+    ['a missing required option', ['eval', 'folder'], 2],
+    ['a context that is not a number', ['eval', 'folder', '--data', 'x.txt', '--context', '2k'], 2],
+    ['no windows at all', ['eval', 'folder', '--data', 'x.txt', '--windows', '0'], 2],
+    ['done', ['prune', 'run.yaml'], 0],
+  ])('%s', async (_, args, code) => {
+    const run = await cli(args);
+    expect(run.code).toBe(code);
+    if (code !== 0) {
+      expect(run.stdout).toBe('');
+      expect(run.stderr).not.toBe('');
+    }
+  });
+
+  it.each<[string, unknown, number]>([
+    ['a wrong request', new RequestError('run.yaml:3:5: unknown key "sparsty"'), 2],
+    ['a failed run', new RunError('NaN in model.layers.3.mlp.up_proj'), 1],
+    ['an interruption from outside', new InterruptedError(), 130],
+    ['an unexpected error', new TypeError('x is not a function'), 1],
+    ['something thrown that is no error', 'oops', 1],
+  ])('%s', async (_, error, code) => {
+    const run = await cli(['prune', 'run.yaml'], failing(error));
+    expect(run.code).toBe(code);
+    expect(run.stderr).toContain(error instanceof Error ? error.message : String(error));
+    expect(run.stderr).not.toContain('    at ');
+    expect(run.stdout).toBe('');
+  });
+
+  it('suggests the nearest command and option', async () => {
+    expect((await cli(['prun', 'x'])).stderr).toContain('Did you mean prune?');
+    expect((await cli(['prune', 'x', '--frsh'])).stderr).toContain('--fresh');
+  });
+
+  it('offers no command that does not exist yet', async () => {
+    expect((await cli(['--help'])).stdout).not.toContain('fetch');
+    expect((await cli(['fetch', 'org/name'])).code).toBe(2);
+  });
+});
+
+describe('stacks', () => {
+  const cause = new Error('the root of it');
+  const library = failing(new TypeError('x is not a function', { cause }));
+
+  it('come with --verbose, before or after the command, and with DEBUG', async () => {
+    for (const run of [
+      await cli(['--verbose', 'prune', 'run.yaml'], library),
+      await cli(['prune', 'run.yaml', '--verbose'], library),
+      await cli(['prune', 'run.yaml'], library, { env: { DEBUG: '1' } }),
+    ]) {
+      expect(run.code).toBe(1);
+      expect(run.stderr).toContain('    at ');
+      expect(run.stderr).toContain('caused by Error: the root of it');
+    }
+  });
+
+  it('are pointed to where an error was not expected', async () => {
+    expect((await cli(['prune', 'run.yaml'], library)).stderr).toContain('--verbose');
+    expect((await cli(['prune', 'run.yaml'], failing(new RunError('disk')))).stderr).not.toContain(
+      '--verbose',
+    );
+  });
+});
+
+describe('--json', () => {
+  it.each([
+    ['prune', 'run.yaml'],
+    ['plan', 'run.yaml'],
+    ['eval', 'folder', '--data', 'x.txt'],
+    ['inspect', 'folder'],
+  ])('%s prints one document on stdout and the words on stderr', async (...args) => {
+    const run = await cli([...args, '--json']);
+    expect(run.code).toBe(0);
+    expect(typeof JSON.parse(run.stdout)).toBe('object');
+    expect(run.stderr).not.toBe('');
+    const plain = await cli(args);
+    expect(run.stderr).toContain(plain.stdout);
+  });
+
+  it('is the result of the library', async () => {
+    expect(JSON.parse((await cli(['plan', 'run.yaml', '--json'])).stdout)).toEqual(samplePlan);
+    expect(JSON.parse((await cli(['prune', 'run.yaml', '--json'])).stdout)).toEqual({
+      output: '/home/user/out/tiny',
+      alreadyDone: false,
+      report: sampleReport({ blocks: 2 }),
+    });
+  });
+
+  it('is a document of the error when something fails', async () => {
+    const failed = await cli(['prune', 'run.yaml', '--json'], failing(new RequestError('no such model')));
+    expect(failed.code).toBe(2);
+    expect(JSON.parse(failed.stdout)).toEqual({
+      error: { kind: 'RequestError', message: 'no such model', exitCode: 2 },
+    });
+    expect(failed.stderr).toContain('error: no such model');
+    const misused = await cli(['eval', 'folder', '--json']);
+    expect(JSON.parse(misused.stdout).error).toMatchObject({ kind: 'UsageError', exitCode: 2 });
+  });
+});
+
+describe('arguments reach the library', () => {
+  it('prune', async () => {
+    const calls: unknown[] = [];
+    await cli(['prune', 'run.yaml', '--set', 'a.b=1', '--set', 'c=x=y', '--fresh'], {
+      prune: (runFile, options) => {
+        calls.push([runFile, options?.set, options?.fresh, options?.signal instanceof AbortSignal]);
+        return Promise.reject(new RunError('enough'));
+      },
+    });
+    expect(calls).toEqual([['run.yaml', ['a.b=1', 'c=x=y'], true, true]]);
+  });
+
+  it('eval, with the context of the contract by default', async () => {
+    const calls: unknown[] = [];
+    const evaluate: Library['evaluate'] = (checkpoint, { onProgress, signal, ...options }) => {
+      calls.push([checkpoint, options]);
+      return Promise.reject(new RunError('enough'));
+    };
+    await cli(['eval', 'a', '--data', 'x.txt'], { evaluate });
+    await cli(
+      [
+        'eval',
+        'a',
+        '--data',
+        'x.txt',
+        '--context',
+        '512',
+        '--windows',
+        '20',
+        '--baseline',
+        'b',
+        '--workers',
+        '1',
+      ],
+      { evaluate },
+    );
+    expect(calls).toEqual([
+      ['a', { data: 'x.txt', context: 2048 }],
+      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1 }],
+    ]);
+  });
+});
+
+describe('what people read', () => {
+  it('prune: figures, paths below the working folder, notes counted', async () => {
+    const { stdout, stderr } = await cli(['prune', 'run.yaml']);
+    expect(stdout).toMatch(/perplexity, held-out text\s+20\.97 ± 0\.83 → 41\.63 ± 1\.72 {3}×1\.99/);
+    expect(stdout).toMatch(/sparsity\s+50\.00 %/);
+    expect(stdout).toMatch(/peak memory\s+893 MB/);
+    expect(stdout).toMatch(/checkpoint\s+out\/tiny \(/);
+    expect(stdout).toMatch(/report\s+out\/tiny\/secateur\/report\.html/);
+    expect(stdout).not.toContain('nothing was done');
+    expect(stderr).toContain('note: a note on the way');
+    expect(stdout + stderr).not.toContain('\u001b');
+  });
+
+  it('prune: a path elsewhere stays absolute, and a finished output is said to be one', async () => {
+    const { stdout, code } = await cli(['prune', 'run.yaml'], {
+      prune: async () => ({
+        output: '/home/userdata/tiny',
+        alreadyDone: true,
+        report: sampleReport({ blocks: 1 }),
+      }),
+    });
+    expect(code).toBe(0);
+    expect(stdout).toContain('/home/userdata/tiny is finished already; nothing was done.');
+  });
+
+  it('plan: linears by kind with the range of their targets', async () => {
+    const { stdout } = await cli(['plan', 'run.yaml']);
+    expect(stdout).toMatch(/mlp\.up_proj +96 × 32 +2 +unstructured +40\.00 % – 50\.00 % +2,764/);
+    expect(stdout).toMatch(/mlp\.down_proj +32 × 96 +2 +dense +0\.00 % +0/);
+    expect(stdout).toContain('6.00 GFLOP: forward 3.00 G, gram 1.00 G, evaluation 2.00 G');
+    expect(stdout).toContain('note: sequence_length 4096 was capped at 2048');
+  });
+
+  it('eval: the ratio to the baseline', async () => {
+    const { stdout } = await cli(['eval', 'a', '--data', 'x.txt', '--baseline', 'b']);
+    expect(stdout).toMatch(/perplexity +41\.63 ± 1\.72/);
+    expect(stdout).toMatch(/ratio +×1\.99/);
+    expect((await cli(['eval', 'a', '--data', 'x.txt'])).stdout).not.toContain('ratio');
+  });
+
+  it('inspect: prunable tensors first, uncounted ones marked, violations summed', async () => {
+    const { stdout } = await cli(['inspect', 'a', '--pattern', '2:4']);
+    expect(stdout.indexOf('up_proj')).toBeLessThan(stdout.indexOf('embed_tokens'));
+    expect(stdout).toMatch(/up_proj\.weight +96 × 32 +BF16 +1,536 +50\.00 % +3\n/);
+    expect(stdout).toMatch(/model\.layers\.0\.steps +4 +BF16 +– +– +–\n/);
+    expect(stdout).toContain('3 groups break it');
+    expect((await cli(['inspect', 'a'])).stdout).not.toContain('break');
+  });
+
+  it('inspect: many tensors by kind, each of them with --all', async () => {
+    const tensors = Array.from({ length: 60 }, (_, block) => ({
+      name: `model.layers.${block}.mlp.up_proj.weight`,
+      shape: [8, 4],
+      dtype: 'F32',
+      numel: 32,
+      zeros: block === 0 ? 8 : 16,
+      sparsity: block === 0 ? 0.25 : 0.5,
+      prunable: true,
+      violations: 1,
+    }));
+    const inspect: Library['inspect'] = async (folder) => ({
+      folder,
+      tensors,
+      totals: { parameters: 1920, zeros: 952, prunable: 1920, prunableZeros: 952, bytes: 7680 },
+      pattern: '2:4',
+      notes: [],
+    });
+    const grouped = (await cli(['inspect', 'a', '--pattern', '2:4'], { inspect })).stdout;
+    expect(grouped).toMatch(/mlp\.up_proj +60 +8 × 4 +F32 +952 +25\.00 % – 50\.00 % +60\n/);
+    expect(grouped.split('\n').length).toBeLessThan(15);
+    const all = (await cli(['inspect', 'a', '--pattern', '2:4', '--all'], { inspect })).stdout;
+    expect(all.match(/up_proj\.weight/g)).toHaveLength(60);
+  });
+
+  it('report and schema: the path, and a document', async () => {
+    expect((await cli(['report', 'out/tiny'])).stdout).toBe('out/tiny/secateur/report.html\n');
+    expect(JSON.parse((await cli(['schema'])).stdout)).toEqual({ type: 'object', title: 'run.yaml' });
+    expect((await cli(['--version'])).stdout).toBe('1.2.3\n');
+  });
+});
+
+describe('signals', () => {
+  /** Works until aborted. */
+  const patient: Library['prune'] = (_, options) =>
+    new Promise((_resolve, reject) => {
+      options?.signal?.addEventListener('abort', () => reject(options.signal?.reason));
+    });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])('%s stops the run with code %d and says that it can be resumed', async (name, code) => {
+    const signals = new EventEmitter();
+    const run = cli(['prune', 'run.yaml'], { prune: patient }, { signals });
+    setTimeout(() => signals.emit(name, name), 20);
+    const { stderr, ...rest } = await run;
+    expect(rest).toEqual({ code, stdout: '' });
+    expect(stderr).toContain(`${name}: finishing the current tensor`);
+    expect(stderr).toContain('run the same command again');
+    expect(signals.listenerCount('SIGINT') + signals.listenerCount('SIGTERM')).toBe(0);
+  });
+
+  it('keeps the result of a run that ended all the same', async () => {
+    const signals = new EventEmitter();
+    const run = await cli(
+      ['prune', 'run.yaml'],
+      {
+        prune: async () => {
+          signals.emit('SIGINT', 'SIGINT');
+          return { output: '/home/user/out/tiny', alreadyDone: false, report: sampleReport({ blocks: 1 }) };
+        },
+      },
+      { signals },
+    );
+    expect(run.code).toBe(0);
+    expect(run.stdout).toContain('out/tiny');
+  });
+
+  it('does not pass off another failure as an interruption', async () => {
+    const signals = new EventEmitter();
+    const run = await cli(
+      ['prune', 'run.yaml'],
+      {
+        prune: () => {
+          signals.emit('SIGINT', 'SIGINT');
+          return Promise.reject(new RunError('no space left'));
+        },
+      },
+      { signals },
+    );
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain('error: no space left');
+  });
+});
