@@ -4,6 +4,7 @@
 usage: make-tiny-llama.py [FOLDER]      default: test/golden/tiny-llama of this project; test/golden/README.md lists the tensors
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -103,7 +104,8 @@ def main() -> None:
         config = dict(sorted({**BASE, **sizes}.items()))
         generator = torch.Generator().manual_seed(seed)
         # A plain float32 softmax(QKᵀ)V, not a fused kernel.
-        model = LlamaForCausalLM(LlamaConfig(**config, attn_implementation="eager")).eval()
+        # LlamaConfig completes the nested rope dict it is given, so it gets a copy: the file keeps what was written above.
+        model = LlamaForCausalLM(LlamaConfig(**copy.deepcopy(config), attn_implementation="eager")).eval()
         randomise(model, generator)
         ids = torch.randint(config["vocab_size"], (1, tokens), generator=generator)
 
@@ -121,7 +123,7 @@ def main() -> None:
         values = expected(reloaded.eval(), ids)
         save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
 
-        other = LlamaForCausalLM(LlamaConfig(**without_rope_kind(config), attn_implementation="eager")).eval()
+        other = LlamaForCausalLM(LlamaConfig(**copy.deepcopy(without_rope_kind(config)), attn_implementation="eager")).eval()
         other.load_state_dict(model.state_dict())
         difference = (expected(other, ids)["logits"] - values["logits"]).abs().max().item()
         assert difference > 0.1, f"{name}: the logits hardly depend on the rotary embedding ({difference})"
