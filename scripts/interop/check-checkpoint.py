@@ -9,14 +9,14 @@ Prints a table and `N passed, N failed`; the exit status is 1 when something fai
 import argparse
 import collections
 import json
-import math
 import pathlib
 import struct
 import sys
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from perplexity import perplexity
 
 
 def headers(folder: pathlib.Path) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -29,20 +29,6 @@ def headers(folder: pathlib.Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         header.pop("__metadata__", None)
         found.update({name: (info["dtype"], tuple(info["shape"])) for name, info in header.items()})
     return found
-
-
-@torch.no_grad()
-def perplexity(model, tokenizer, text: str, context: int, windows: int | None) -> tuple[float, int]:
-    """exp of the mean cross-entropy over non-overlapping windows from the start, no special tokens added."""
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    count = len(ids) // context
-    count = min(count, windows) if windows else count
-    total = 0.0
-    for i in range(count):
-        window = torch.tensor(ids[i * context : (i + 1) * context])
-        logits = model(window[None], use_cache=False).logits[0, :-1]
-        total += cross_entropy(logits.double(), window[1:]).item()
-    return math.exp(total / count), count
 
 
 def main() -> int:
