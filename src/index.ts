@@ -2,14 +2,17 @@
  * secateur: streaming weight pruning for large language models.
  * @module
  */
+import { z } from 'zod';
 import { loadRunFile } from './config/load-run-file.js';
 import { runFileJsonSchema } from './config/run-file-json-schema.js';
 import type { RunConfig } from './config/run-schema.js';
+import { RequestError } from './errors.js';
 import { type EvaluateOptions, type EvaluateResult, runEvaluate } from './pipeline/evaluate.js';
 import { type InspectResult, runInspect } from './pipeline/inspect.js';
 import { runSchema as schema } from './pipeline/methods/method-registry.js';
 import { makePlan, type Plan } from './pipeline/plan.js';
 import { type PruneResult, type RunOptions, runPrune } from './pipeline/prune.js';
+import { reportSchema } from './report/report-schema.js';
 
 export type { RunConfig } from './config/run-schema.js';
 export { InterruptedError, RequestError, RunError, SecateurError } from './errors.js';
@@ -68,6 +71,11 @@ export async function inspect(
   return await runInspect(checkpoint, options);
 }
 
+/** The JSON Schema of `secateur/report.json`; also in `docs/report.schema.json`. */
+export function reportJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(reportSchema);
+}
+
 /** The JSON Schema of `run.yaml`. */
 export function runSchema(): Record<string, unknown> {
   return runFileJsonSchema(schema);
@@ -75,5 +83,7 @@ export function runSchema(): Record<string, unknown> {
 
 function load(runFile: RunFile, set: readonly string[] | undefined): RunConfig {
   if (typeof runFile === 'string') return loadRunFile(runFile, schema, { set: set ?? [] }).config;
-  return schema.parse(runFile);
+  const parsed = schema.safeParse(runFile);
+  if (!parsed.success) throw new RequestError(`run config: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
 }

@@ -2,7 +2,7 @@
  * One run from beginning to end: evaluate, prune block by block, verify what was written, evaluate again, report.
  * @module
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
@@ -89,14 +89,9 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   let writer: CheckpointWriter | undefined;
   try {
     const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
-    await makeFolder(folder);
-    writer = await createCheckpointWriter({
-      folder: output,
-      plan: run.shards,
-      resume: journal !== undefined,
-    });
-    const log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
-    await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(config));
+    const opened = await openOutput(run, folder, journal);
+    const { log } = opened;
+    writer = opened.writer;
     const shared = { run, pool, writer, folder, onProgress, signal: options.signal };
     const work = await doWork(shared, log, journal).finally(() => log.close());
     const phases = [...checks, ...work.phases];
@@ -106,6 +101,33 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   } finally {
     await pool.close();
     await writer?.close();
+  }
+}
+
+/**
+ * Makes the output's files: the journal first, so that what is there is known to be ours whenever the process ends.
+ * When that fails for a new run, nothing of it stays.
+ */
+async function openOutput(
+  run: PreparedRun,
+  folder: string,
+  journal: JournalContent | undefined,
+): Promise<{ log: Journal; writer: CheckpointWriter }> {
+  const { output } = run.config;
+  const made = makeFolder(folder);
+  let log: Journal | undefined;
+  try {
+    log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
+    await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
+    const resume = journal !== undefined;
+    return { log, writer: await createCheckpointWriter({ folder: output, plan: run.shards, resume }) };
+  } catch (error) {
+    log?.close();
+    if (!journal) {
+      removeEarlierRun(output);
+      if (made !== undefined && made !== folder) rmSync(made, { recursive: true });
+    }
+    throw error;
   }
 }
 
