@@ -2,7 +2,7 @@
  * Worker task: adds windows to one strip of a Gram matrix, in the order of the windows.
  * @module
  */
-import { gemm } from '../runtime/gemm.js';
+import { gemmSum } from '../runtime/gemm.js';
 import { float32View } from '../runtime/native-memory.js';
 import type { Strip } from './gram-layout.js';
 
@@ -18,13 +18,12 @@ export interface GramArguments {
 export async function accumulateStrip({ address, strip, windows, tokens }: GramArguments): Promise<void> {
   const { first, width, rows, offset } = strip;
   const out = { data: float32View(address + BigInt(offset * 4), rows * width), rows, columns: width };
-  for (const window of windows) {
+  const products = windows.map((window) => {
     const below = float32View(window + BigInt(first * tokens * 4), rows * tokens);
-    await gemm(
-      { data: below, rows, columns: tokens },
-      { data: below.subarray(0, width * tokens), rows: width, columns: tokens },
-      out,
-      { transposeB: true, accumulate: true },
-    );
-  }
+    return {
+      a: { data: below, rows, columns: tokens },
+      b: { data: below.subarray(0, width * tokens), rows: width, columns: tokens },
+    };
+  });
+  await gemmSum(products, out, { transposeB: true, accumulate: true });
 }
