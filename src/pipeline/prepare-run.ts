@@ -61,18 +61,13 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
 
   const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
-  const measured = calibration
-    ? Math.min(calibration.samples, Math.ceil(OUTPUT_ERROR_TOKENS / calibration.sequenceLength))
-    : 0;
-  const all = calibration?.samples ?? 0;
-  const windows = method.statistics === 'none' ? measured : all;
-  const gramWindows = method.statistics === 'gram' ? all : measured;
+  const { windows, gramWindows } = windowsOf(method, calibration);
 
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
-  if (calibration && gramWindows < all) {
+  if (gramWindows < windows) {
     notes.push(
-      `output errors of layers are measured on the first ${gramWindows} of ${all} calibration windows`,
+      `output errors of layers are measured on the first ${gramWindows} of ${windows} calibration windows`,
     );
   }
   return {
@@ -97,6 +92,17 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
     },
     notes,
   };
+}
+
+/** A method that only looks at weights runs no windows, and its output errors aren't measured. */
+function windowsOf(
+  method: Method,
+  calibration: CalibrationSet | undefined,
+): { windows: number; gramWindows: number } {
+  if (!calibration || method.statistics === 'none') return { windows: 0, gramWindows: 0 };
+  const { samples, sequenceLength } = calibration;
+  const measured = Math.min(samples, Math.ceil(OUTPUT_ERROR_TOKENS / sequenceLength));
+  return { windows: samples, gramWindows: method.statistics === 'gram' ? samples : measured };
 }
 
 /** Opens the folder of a run file's `model`. */

@@ -20,7 +20,7 @@ export const layerReportSchema = z.strictObject({
   output_error: z
     .number()
     .nullable()
-    .describe('‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations; null without calibration'),
+    .describe('‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations; null where no activations were seen'),
   predicted_loss: z
     .number()
     .nullable()

@@ -43,7 +43,10 @@ export function outputErrorLines(grid: LayerGrid, layout: 'wide' | 'narrow'): Ch
         type: 'log',
         ...logRange(measured.map((cell) => cell.outputError as number)),
         splitLine: { show: true, lineStyle: { color: 'var(--line)' } },
-        axisLabel: { ...plainAxis.axisLabel, formatter: (value: number) => String(value) },
+        axisLabel: {
+          ...plainAxis.axisLabel,
+          formatter: (value: number) => String(Number(value.toPrecision(3))),
+        },
       },
       series: rows
         .filter(({ values }) => values.some((value) => value !== null))
