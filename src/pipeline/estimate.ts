@@ -78,8 +78,8 @@ export interface MemoryPart {
 }
 
 /** Node, onnxruntime and the code itself; then each worker thread with its heap and its sessions' own needs. */
-const PROCESS_BYTES = 130e6;
-const WORKER_BYTES = 45e6;
+const PROCESS_BYTES = 200e6;
+const WORKER_BYTES = 55e6;
 
 /** What will be resident at the worst moment, part by part. */
 export function estimateMemory(run: PreparedRun): MemoryPart[] {
