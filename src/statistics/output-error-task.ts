@@ -3,12 +3,12 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { bytesPerElement, CHUNK_ELEMENTS, decode } from '../forward/float-storage.js';
+import { bytesPerElement } from '../forward/float-storage.js';
+import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { float32View } from '../runtime/native-memory.js';
 import { scratch } from '../runtime/scratch.js';
-import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { gramStrips } from './gram-layout.js';
 import type { GramRef } from './group-statistics.js';
@@ -69,20 +69,13 @@ async function quadraticForm(d: Float32Array, rows: number, columns: number, gra
 }
 
 function loadRows({ dense, firstRow, rows, columns }: OutputErrorArguments): Float32Array {
-  const kernels = freshKernels();
-  const size = bytesPerElement(dense.dtype);
-  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
-  const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   const target = scratch('dense rows', rows * columns);
-  const file = sourceFile(dense.path);
-  for (let start = 0; start < target.length; start += CHUNK_ELEMENTS) {
-    const n = Math.min(CHUNK_ELEMENTS, target.length - start);
-    file.readInto(dense.offset + (firstRow * columns + start) * size, kernels.u8(stored, n * size));
-    if (decode(kernels, dense.dtype, stored, decoded, n) >= 0) {
-      throw new RunError(`${dense.path}: tensor ${dense.name} changed while it was being pruned`);
-    }
-    target.set(kernels.f32(decoded, n), start);
-  }
+  const offset = dense.offset + firstRow * columns * bytesPerElement(dense.dtype);
+  const { path, dtype } = dense;
+  const bad = readElements({ path, offset, dtype, elements: rows * columns }, (chunk, start) =>
+    target.set(chunk, start),
+  );
+  if (bad) throw new RunError(`${path}: tensor ${dense.name} changed while it was being pruned`);
   return target;
 }
 

@@ -1,0 +1,47 @@
+/**
+ * Reads stored weights as f32, chunk by chunk through the kernels. Used inside workers.
+ * @module
+ */
+import type { FloatDtype } from '../model/check-tensors.js';
+import { sourceFile } from '../runtime/worker-files.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import { bytesPerElement, CHUNK_ELEMENTS, decode } from './float-storage.js';
+
+/** Consecutive elements of a stored tensor. */
+export interface StoredElements {
+  readonly path: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly dtype: FloatDtype;
+  readonly elements: number;
+}
+
+/** An element that is NaN or ±Inf; `index` counts from the first that was asked for. */
+export interface NonFiniteElement {
+  readonly index: number;
+  readonly value: number;
+}
+
+/**
+ * Gives every chunk and the index of its first element to `use`; the chunk is only valid during the call.
+ *
+ * @returns the first element that isn't finite, at which reading stops; undefined when all are
+ */
+export function readElements(
+  { path, offset, dtype, elements }: StoredElements,
+  use: (chunk: Float32Array, start: number) => void,
+): NonFiniteElement | undefined {
+  const kernels = freshKernels();
+  const file = sourceFile(path);
+  const size = bytesPerElement(dtype);
+  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
+  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
+    const n = Math.min(CHUNK_ELEMENTS, elements - start);
+    file.readInto(offset + start * size, kernels.u8(stored, n * size));
+    const bad = decode(kernels, dtype, stored, decoded, n);
+    if (bad >= 0) return { index: start + bad, value: kernels.f32(decoded, n)[bad] as number };
+    use(kernels.f32(decoded, n), start);
+  }
+  return undefined;
+}
