@@ -1,6 +1,6 @@
 /**
- * The hidden states of a set of windows, in a file: [windows, tokens, hidden] f32. They are read and written
- * one window at a time, so they cost page cache that the system may evict, not memory.
+ * The hidden states of a set of windows, in a file: one record a window, [tokens, hidden] f32 at its start. They are
+ * read and written one window at a time, so they cost page cache that the system may evict, not memory.
  * @module
  */
 import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
@@ -11,31 +11,35 @@ export class HiddenStates {
   readonly windows: number;
   readonly tokens: number;
   readonly hiddenSize: number;
+  /** Of a window's record. */
+  readonly recordBytes: number;
 
-  /** Creates the file at `path`, replacing what is there. @throws RunError when it can't be created */
-  constructor(path: string, windows: number, tokens: number, hiddenSize: number) {
+  /**
+   * Creates the file at `path`, replacing what is there.
+   *
+   * @param recordBytes of a window, where more than its hidden states is kept
+   * @throws RunError when it can't be created
+   */
+  constructor(path: string, windows: number, tokens: number, hiddenSize: number, recordBytes = 0) {
     this.path = path;
     this.windows = windows;
     this.tokens = tokens;
     this.hiddenSize = hiddenSize;
+    this.recordBytes = Math.max(recordBytes, tokens * hiddenSize * 4);
     try {
       const fd = openSync(path, 'w');
-      ftruncateSync(fd, windows * this.windowBytes);
+      ftruncateSync(fd, windows * this.recordBytes);
       closeSync(fd);
     } catch (error) {
       throw new RunError(
-        `${path}: can't keep ${windows * this.windowBytes} bytes of hidden states: ${(error as Error).message}`,
+        `${path}: can't keep ${windows * this.recordBytes} bytes of hidden states: ${(error as Error).message}`,
       );
     }
   }
 
-  get windowBytes(): number {
-    return this.tokens * this.hiddenSize * 4;
-  }
-
-  /** Byte offset of a window. */
+  /** Byte offset of a window's record. */
   offset(window: number): number {
-    return window * this.windowBytes;
+    return window * this.recordBytes;
   }
 
   /** Removes the file. */

@@ -3,7 +3,7 @@
  * @module
  */
 import * as ort from 'onnxruntime-node';
-import { HIDDEN_INPUT } from '../graph/block-graphs.js';
+import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import {
   HEAD_INPUT,
   MAXIMUM_OUTPUT,

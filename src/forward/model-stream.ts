@@ -3,8 +3,9 @@
  * @module
  */
 
-import { propagationGraph } from '../graph/block-graphs.js';
-import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import { type BlockPasses, carriedOutputName, passGraph, planPasses } from '../graph/block-passes.js';
+import { HIDDEN_INPUT } from '../graph/block-scope.js';
+import { finalNormGraph, HIDDEN_OUTPUT, logitsGraph } from '../graph/logits-graph.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
 import { GraphStore } from '../runtime/compiled-graph.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -14,8 +15,8 @@ import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
 import type { HiddenStates } from './hidden-states.js';
 import { sliceLogits } from './logits-task.js';
-import { propagateWindow } from './propagate-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
+import { runWindow } from './window-task.js';
 
 /** Where the tensor of a full name is stored. */
 export type Locate = (name: string) => StoredFloatTensor;
@@ -73,24 +74,37 @@ export class ModelStream {
     return await this.#weights.load(block.tensors, (name) => locate(block.prefix + name), this.#pool);
   }
 
-  /** Replaces every window's hidden states by what the loaded block makes of them. */
+  /**
+   * Replaces every window's hidden states by what the loaded block makes of them.
+   *
+   * @param passes where all but the last pass have been run; the whole block when left out
+   */
   async propagate(
     block: BlockDescription,
     weights: Readonly<Record<string, TensorRef>>,
     states: HiddenStates,
-    options: StreamOptions = {},
+    options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
   ): Promise<void> {
-    const graph = this.graphs.get(`propagate ${block.graphKey} ${states.tokens}`, () =>
-      propagationGraph(block, states.tokens),
+    const { passes = planPasses(block, states.tokens, new Set(), 'pruned') } = options;
+    const pass = passes.passes.at(-1);
+    if (!pass) throw new Error(`${block.prefix} has no passes`);
+    const graph = this.graphs.get(`${passes.key}: ${pass.index}`, () =>
+      passGraph(block, states.tokens, pass, []),
     );
-    await this.#forEachWindow(states, options, (place) =>
-      this.#pool.run('forward/propagate-task', propagateWindow, {
+    const writes = pass.writes.map((value) => ({ ...value, name: carriedOutputName(value) }));
+    await this.#forEachWindow(states, options, async (path, record) => {
+      await this.#pool.run('forward/window-task', runWindow, {
         graph,
         weights,
-        where: block.prefix,
-        ...place,
-      }),
-    );
+        path,
+        record,
+        reads: pass.reads,
+        writes,
+        captures: {},
+        returns: {},
+        where: block.prefix.replace(/\.$/, ''),
+      });
+    });
   }
 
   /**
@@ -120,7 +134,7 @@ export class ModelStream {
       await this.#forEachWindow(
         states,
         { ...options, onWindow: (done) => options.onWindow?.((slice * states.windows + done) / slices) },
-        async ({ path, offset }, window) => {
+        async (path, offset, window) => {
           const start = window * states.tokens;
           const targets = windowTargets(tokens, start, states.tokens).map((target) =>
             target >= first && target < first + count ? target - first : -1,
@@ -165,14 +179,20 @@ export class ModelStream {
     const graph = this.#headGraphs.get(`final norm ${states.tokens}`, () =>
       finalNormGraph(this.model, states.tokens),
     );
-    await this.#forEachWindow(states, {}, (place) =>
-      this.#pool.run('forward/propagate-task', propagateWindow, {
+    const shape = [states.tokens, states.hiddenSize];
+    await this.#forEachWindow(states, {}, async (path, record) => {
+      await this.#pool.run('forward/window-task', runWindow, {
         graph,
         weights,
+        path,
+        record,
+        reads: [{ name: HIDDEN_INPUT, shape, offset: 0 }],
+        writes: [{ name: HIDDEN_OUTPUT, shape, offset: 0 }],
+        captures: {},
+        returns: {},
         where: 'final norm',
-        ...place,
-      }),
-    );
+      });
+    });
   }
 
   async #loadHeadSlice(head: StoredFloatTensor, first: number, count: number): Promise<TensorRef> {
@@ -201,16 +221,12 @@ export class ModelStream {
   async #forEachWindow(
     states: HiddenStates,
     { signal, onWindow }: StreamOptions,
-    run: (
-      place: { path: string; offset: number; tokens: number; hiddenSize: number },
-      window: number,
-    ) => Promise<void>,
+    run: (path: string, record: number, window: number) => Promise<void>,
   ): Promise<void> {
     let done = 0;
     await this.#pool.forEach([...Array(states.windows).keys()], async (window) => {
       signal?.throwIfAborted();
-      const { path, tokens, hiddenSize } = states;
-      await run({ path, offset: states.offset(window), tokens, hiddenSize }, window);
+      await run(states.path, states.offset(window), window);
       onWindow?.(++done);
     });
   }

@@ -45,7 +45,7 @@ export class GraphBuilder {
   readonly #outputs: Value[] = [];
   readonly #nodes: GraphNode[] = [];
   readonly #constants: Constant[] = [];
-  readonly #tables = new Map<string, Table>();
+  readonly #tables = new Map<string, { readonly value: Value; readonly data: () => Float32Array }>();
   readonly #names = new Set<string>();
 
   constructor(name: string) {
@@ -96,7 +96,7 @@ export class GraphBuilder {
     const existing = this.#tables.get(name);
     if (existing) return existing.value;
     const value = this.input(name, shape);
-    this.#tables.set(name, { value, data: data() });
+    this.#tables.set(name, { value, data });
     return value;
   }
 
@@ -107,23 +107,36 @@ export class GraphBuilder {
     this.#outputs.push(output);
   }
 
-  build(): Graph {
+  /** The operators so far, in the order in which they were added. */
+  get nodes(): readonly GraphNode[] {
+    return this.#nodes;
+  }
+
+  /**
+   * What the outputs need, and nothing else.
+   *
+   * @param cuts values that are fed under their own names instead of being computed
+   */
+  build(cuts: readonly Value[] = []): Graph {
     if (this.#outputs.length === 0) throw new Error(`graph ${this.#name} has no output`);
+    const fed = new Set(cuts);
     const needed = new Set<Value>(this.#outputs);
     const nodes = this.#nodes.toReversed();
     const live: GraphNode[] = [];
     for (const node of nodes) {
-      if (!node.outputs.some((output) => needed.has(output))) continue;
+      if (!node.outputs.some((output) => needed.has(output) && !fed.has(output))) continue;
       live.push(node);
       for (const input of node.inputs) needed.add(input);
     }
     return {
       name: this.#name,
-      inputs: this.#inputs.filter((input) => needed.has(input)),
+      inputs: [...new Set([...this.#inputs, ...cuts])].filter((input) => needed.has(input)),
       outputs: this.#outputs,
       nodes: live.reverse(),
       constants: this.#constants.filter(({ value }) => needed.has(value)),
-      tables: [...this.#tables.values()].filter(({ value }) => needed.has(value)),
+      tables: [...this.#tables.values()]
+        .filter(({ value }) => needed.has(value))
+        .map(({ value, data }) => ({ value, data: data() })),
     };
   }
 

@@ -3,11 +3,14 @@
  * @module
  */
 import type { ModelDescription } from '../model/description.js';
-import { HIDDEN_INPUT, HIDDEN_OUTPUT } from './block-graphs.js';
+import { HIDDEN_INPUT } from './block-scope.js';
 import { type Graph, GraphBuilder } from './graph-builder.js';
 import { exponential, linear, subtract } from './operators/arithmetic.js';
 import { reduce } from './operators/reduce.js';
 import { reshape } from './operators/shape.js';
+
+/** Name of the final normalisation's output. */
+export const HIDDEN_OUTPUT = 'hidden_out';
 
 /** Final normalisation: hidden [tokens, hidden] → [tokens, hidden]. Weights are inputs by full name. */
 export function finalNormGraph(model: ModelDescription, tokens: number): Graph {

@@ -3,11 +3,13 @@
  * @module
  */
 import { headSliceRows, streamBytes } from '../forward/model-stream.js';
+import type { MeasuredGroup } from '../graph/block-passes.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
-import { activationBytes, gramBytes, WINDOWS_IN_FLIGHT } from '../statistics/collect-statistics.js';
+import { activationBytes, gramBytes, windowsInFlight } from '../statistics/collect-statistics.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { PreparedRun } from './prepare-run.js';
+import { blockPasses } from './prune-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -84,6 +86,13 @@ const WORKER_BYTES = 55e6;
 /** What will be resident at the worst moment, part by part. */
 export function estimateMemory(run: PreparedRun): MemoryPart[] {
   const { model, method, calibration, evaluation, workers, gramWindows } = run;
+  const length = calibration?.sequenceLength ?? 0;
+  const largestPass = (f: (groups: readonly MeasuredGroup[]) => number) =>
+    Math.max(
+      ...model.blocks.flatMap((block, index) =>
+        blockPasses(run, index, block).passes.map(({ groups }) => f(groups)),
+      ),
+    );
   const largest = (f: (block: BlockDescription) => number) => Math.max(...model.blocks.map(f));
   const tokens = Math.max(run.windows > 0 ? (calibration?.sequenceLength ?? 0) : 0, evaluation?.context ?? 0);
   const widest = largest((block) => Math.max(...block.linears.map(({ out }) => out)));
@@ -97,11 +106,10 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
   ];
   if (gramWindows > 0) {
     parts.push(
-      { name: 'Gram matrices', bytes: largest(gramBytes) },
+      { name: 'Gram matrices', bytes: largestPass(gramBytes) },
       {
         name: 'activations for the Gram matrices',
-        bytes:
-          largest((block) => activationBytes(block, calibration?.sequenceLength ?? 0)) * WINDOWS_IN_FLIGHT,
+        bytes: largestPass((groups) => activationBytes(groups, length)) * windowsInFlight(length, workers),
       },
     );
   }
@@ -110,7 +118,8 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
     parts.push({
       name: 'factors and errors',
       bytes:
-        largest(gramBytes) + largest((block) => block.linears.reduce((sum, l) => sum + l.out * l.in * 4, 0)),
+        largestPass(gramBytes) +
+        largest((block) => block.linears.reduce((sum, l) => sum + l.out * l.in * 4, 0)),
     });
   }
   return parts;

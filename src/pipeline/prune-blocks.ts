@@ -7,6 +7,7 @@ import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
+import { type BlockPasses, planPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -49,6 +50,7 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
           run.windows,
           run.calibration.sequenceLength,
           run.model.hiddenSize,
+          Math.max(...blocks.map((block, index) => blockPasses(run, index, block).recordBytes)),
         )
       : undefined;
   const reports: LayerReport[] = [];
@@ -65,6 +67,7 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
       const isLast = index === blocks.length - 1;
       const done = finished[index];
       let weights: Record<string, TensorRef> | undefined;
+      let passes: BlockPasses | undefined;
       if (done) {
         reports.push(...done.layers);
         clock.skip();
@@ -75,14 +78,17 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
         }
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
-        const layers = await pruneBlock(options, index, block, weights, states, collector);
+        passes = states ? blockPasses(run, index, block) : undefined;
+        const layers = await pruneBlock(options, index, block, weights, states, passes, collector);
         reports.push(...layers);
         clock.block(index, (performance.now() - started) / 1000, summary(layers));
       }
       if (states && weights && !isLast) {
         const loaded = weights;
         const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
-        await clock.time('propagate', () => stream.propagate(block, loaded, states, { signal, onWindow }));
+        await clock.time('propagate', () =>
+          stream.propagate(block, loaded, states, { passes, signal, onWindow }),
+        );
       }
     }
   } finally {
@@ -92,69 +98,105 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
   return reports;
 }
 
+/** How the windows go through a block while its linears are pruned. */
+export function blockPasses(run: PreparedRun, index: number, block: BlockDescription): BlockPasses {
+  const pruned = run.layers
+    .filter((layer) => layer.block === index && layer.pattern !== 'dense')
+    .map(({ linear }) => linear.name);
+  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), 'pruned');
+}
+
 async function pruneBlock(
   options: BlockLoopOptions,
   index: number,
   block: BlockDescription,
   weights: Record<string, TensorRef>,
   states: HiddenStates | undefined,
+  passes: BlockPasses | undefined,
   collector: StatisticsCollector,
 ): Promise<LayerReport[]> {
   const { run, pool, writer, clock, journal, signal } = options;
-  const statistics: ReadonlyMap<string, GroupStatistics> = states
-    ? await collector.collect({
-        block,
-        weights,
-        hidden: states,
-        windows: run.windows,
-        gramWindows: run.gramWindows,
-        signal,
-        onWindow: (done) => clock.step('forward', index, done, run.windows),
-        onSeconds: (phase, seconds) => clock.add(phase, seconds),
-      })
-    : new Map();
-
-  signal?.throwIfAborted();
   const layers = run.layers.filter((layer) => layer.block === index);
-  const outcomes = await clock.time('solve', () => solveBlock(options, block, layers, weights, statistics));
-
-  const zeros = await clock.time('write', async () => {
-    const untouched = block.tensors.filter(({ name }) => !layers.some((layer) => isPruned(layer, name)));
-    await copyTensors(
+  const untouched = block.tensors.filter(({ name }) => !layers.some((layer) => isPruned(layer, name)));
+  await clock.time('write', () =>
+    copyTensors(
       pool,
       writer,
       untouched.flatMap(({ name }) => run.checkpoint.tensors.get(block.prefix + name) ?? []),
+    ),
+  );
+  const reports = new Map<string, LayerReport>();
+  const measured = passes?.passes.slice(0, -1) ?? [undefined];
+  for (const pass of measured) {
+    const groups = pass?.groups ?? inputGroups(block);
+    const statistics =
+      states && passes && pass
+        ? await collector.collect({
+            block,
+            passes,
+            pass,
+            weights,
+            states,
+            gramWindows: run.gramWindows,
+            signal,
+            onWindow: (done) =>
+              clock.step(
+                'forward',
+                index,
+                pass.index * states.windows + done,
+                measured.length * states.windows,
+              ),
+            onSeconds: (phase, seconds) => clock.add(phase, seconds),
+          })
+        : new Map<string, GroupStatistics>();
+    signal?.throwIfAborted();
+    const inPass = layers.filter(
+      ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
-    return await settle(
-      layers.map(async (layer) =>
-        layer.pattern === 'dense'
-          ? 0
-          : await storeTensor(pool, writer, weightName(block, layer.linear), weightOf(weights, layer)),
-      ),
-    );
+    for (const report of await pruneLayers(options, block, inPass, weights, statistics)) {
+      reports.set(report.name, report);
+    }
+  }
+  const inOrder = layers.map(
+    (layer) => reports.get(layer.name) ?? layerReport(run, layer, 0, undefined, null),
+  );
+  await clock.time('write', async () => {
+    await writer.sync();
+    journal.append({ kind: 'block', block: index, layers: inOrder, notes: [] });
   });
+  return inOrder;
+}
 
-  const reports = await clock.time('statistics', () =>
+/** Prunes linears whose inputs are measured, and writes them. */
+async function pruneLayers(
+  options: BlockLoopOptions,
+  block: BlockDescription,
+  layers: readonly LayerPlan[],
+  weights: Record<string, TensorRef>,
+  statistics: ReadonlyMap<string, GroupStatistics>,
+): Promise<LayerReport[]> {
+  const { run, pool, writer, clock } = options;
+  const outcomes = await clock.time('solve', () => solveLayers(options, block, layers, weights, statistics));
+  const zeros = await clock.time('write', () =>
+    settle(
+      layers.map((layer) =>
+        storeTensor(pool, writer, weightName(block, layer.linear), weightOf(weights, layer)),
+      ),
+    ),
+  );
+  return await clock.time('statistics', () =>
     settle(
       layers.map(async (layer, position) => {
         const gram = statistics.get(layer.linear.inputGroup)?.gram;
         const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
-        const error =
-          gram && layer.pattern !== 'dense'
-            ? await outputError(pool, dense, weightOf(weights, layer), gram)
-            : null;
+        const error = gram ? await outputError(pool, dense, weightOf(weights, layer), gram) : null;
         return layerReport(run, layer, zeros[position] ?? 0, outcomes.get(layer.name), error);
       }),
     ),
   );
-  await clock.time('write', async () => {
-    await writer.sync();
-    journal.append({ kind: 'block', block: index, layers: reports, notes: [] });
-  });
-  return reports;
 }
 
-async function solveBlock(
+async function solveLayers(
   options: BlockLoopOptions,
   block: BlockDescription,
   layers: readonly LayerPlan[],

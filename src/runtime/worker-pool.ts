@@ -35,7 +35,7 @@ export class WorkerPool {
   /**
    * Runs an exported function of a task module in the next free worker.
    *
-   * @param module path below `src/`, without extension: `forward/propagate-task`
+   * @param module path below `src/`, without extension: `forward/window-task`
    * @param task the function, exported by that module under its own name; arguments and result are cloned
    * @throws RunError when the worker dies; what the task throws otherwise
    */

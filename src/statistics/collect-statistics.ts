@@ -1,48 +1,66 @@
 /**
- * The statistics pass of one block over the calibration windows.
+ * Runs the windows through one pass of a block and measures the activations that its linears read.
  * @module
  */
 import { RunError } from '../errors.js';
 import type { HiddenStates } from '../forward/hidden-states.js';
-import { statisticsGraph } from '../graph/block-graphs.js';
-import { type BlockDescription, inputGroups } from '../model/description.js';
+import { runWindow } from '../forward/window-task.js';
+import {
+  activationOutputName,
+  type BlockPass,
+  type BlockPasses,
+  carriedOutputName,
+  type MeasuredGroup,
+  passGraph,
+} from '../graph/block-passes.js';
+import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import { allocateNative, discardNative, freeNative, type NativeRegion } from '../runtime/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { collectWindow } from './collect-task.js';
 import { gramStrips, stripElements } from './gram-layout.js';
 import { accumulateStrip } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
 
-/** Windows whose activations wait in memory for the Gram matrices; what is summed doesn't depend on it. */
-export const WINDOWS_IN_FLIGHT = 4;
+/** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
+const BATCH_TOKENS = 2048;
+
+/** Windows that are added to the Gram matrices at a time; what is summed, and how, doesn't depend on it. */
+function batchWindows(tokens: number): number {
+  return Math.max(1, Math.floor(BATCH_TOKENS / tokens));
+}
+
+/** Windows whose activations wait in memory: one batch is added up while the next is computed. */
+export function windowsInFlight(tokens: number, workers: number): number {
+  const batch = batchWindows(tokens);
+  return batch + Math.max(batch, workers);
+}
 
 export interface CollectOptions {
   readonly block: BlockDescription;
+  readonly passes: BlockPasses;
+  readonly pass: BlockPass;
   readonly weights: Readonly<Record<string, TensorRef>>;
-  readonly hidden: HiddenStates;
-  /** Windows to visit, from the first. */
-  readonly windows: number;
-  /** Of these, how many go into the Gram matrices, from the first; 0 for none. */
+  readonly states: HiddenStates;
+  /** Of the windows, how many go into the Gram matrices, from the first; 0 for none. */
   readonly gramWindows: number;
   readonly signal?: AbortSignal | undefined;
   onWindow(done: number): void;
-  /** Told the seconds of each half, which alternate. */
+  /** Told the wall time of the pass, shared out by what the workers were busy with. */
   onSeconds(phase: 'forward' | 'statistics', seconds: number): void;
 }
 
-/** f32 bytes of the Gram matrices of a block. */
-export function gramBytes(block: BlockDescription): number {
-  return inputGroups(block).reduce((sum, { size }) => sum + stripElements(gramStrips(size)) * 4, 0);
+/** f32 bytes of the Gram matrices of a pass. */
+export function gramBytes(groups: readonly MeasuredGroup[]): number {
+  return groups.reduce((sum, { size }) => sum + stripElements(gramStrips(size)) * 4, 0);
 }
 
-/** f32 bytes of one window's activations for the Gram matrices. */
-export function activationBytes(block: BlockDescription, tokens: number): number {
-  return inputGroups(block).reduce((sum, { size }) => sum + size * tokens * 4, 0);
+/** f32 bytes of one window's activations for the Gram matrices of a pass. */
+export function activationBytes(groups: readonly MeasuredGroup[], tokens: number): number {
+  return groups.reduce((sum, { size }) => sum + size * tokens * 4, 0);
 }
 
-/** Collects statistics block after block, in memory that it keeps. */
+/** Collects statistics pass after pass, in memory that it keeps. */
 export class StatisticsCollector {
   readonly #pool: WorkerPool;
   readonly #graphs: GraphStore;
@@ -55,64 +73,57 @@ export class StatisticsCollector {
   }
 
   /**
-   * The Gram matrices in the result stay valid until the next call.
+   * Also writes what the next pass needs into the windows' records. The Gram matrices in the result stay valid
+   * until the next call.
    *
    * @throws RunError naming the block and input group whose activations aren't finite
    */
   async collect(options: CollectOptions): Promise<Map<string, GroupStatistics>> {
-    const { block, hidden, windows, gramWindows } = options;
-    const { tokens } = hidden;
-    const groups = inputGroups(block);
+    const { block, pass, states, gramWindows } = options;
+    const { windows, tokens } = states;
+    const { groups } = pass;
+    const started = performance.now();
+    const busy = { forward: 0, statistics: 0 };
     const sums = groups.map(({ size }) => new Float64Array(size));
-    const grams = this.#gramAddresses(block, gramWindows > 0);
-    const slots = gramWindows > 0 ? this.#slotAddresses(block, tokens) : [];
+    const grams = this.#gramAddresses(groups, gramWindows > 0);
+    const slots = gramWindows > 0 ? this.#slotAddresses(groups, tokens) : [];
 
-    for (let first = 0; first < windows; ) {
-      options.signal?.throwIfAborted();
-      const intoGram = first < gramWindows;
-      const end = Math.min(intoGram ? Math.min(first + slots.length, gramWindows) : windows, windows);
-      const graph = this.#graphs.get(`statistics ${block.graphKey} ${tokens} ${intoGram}`, () =>
-        statisticsGraph(
-          block,
-          tokens,
-          intoGram ? ['sum of squares', 'transposed activations'] : ['sum of squares'],
-        ),
+    const perWindow: (readonly Float32Array[])[] = [];
+    let finished = 0;
+    const forward = async (window: number, slot?: ReadonlyMap<string, bigint>) => {
+      const task = this.#windowArguments(options, window, slot);
+      const { returned, seconds } = await this.#pool.run('forward/window-task', runWindow, task);
+      busy.forward += seconds;
+      perWindow[window] = groups.flatMap(
+        ({ name }) => returned[activationOutputName(name, 'sum of squares')] ?? [],
       );
-      const started = performance.now();
-      const list = Array.from({ length: end - first }, (_, index) => ({
-        graph,
-        weights: options.weights,
-        path: hidden.path,
-        offset: hidden.offset(first + index),
-        tokens,
-        hiddenSize: hidden.hiddenSize,
-        groups: groups.map(({ name, size }) => {
-          const transposed = intoGram ? slots[index]?.get(name) : undefined;
-          return transposed === undefined ? { name, size } : { name, size, transposed };
-        }),
-      }));
-      let finished = first;
-      const results = await this.#pool.map('statistics/collect-task', collectWindow, list, () => {
-        options.onWindow(++finished);
-      });
-      for (const windowSums of results) addSums(sums, windowSums);
-      const collected = performance.now();
-      options.onSeconds('forward', (collected - started) / 1000);
+      options.onWindow(++finished);
+    };
+    const accumulate = async (inBatch: readonly ReadonlyMap<string, bigint>[]) => {
+      const strips = groups.flatMap(({ name, size }) =>
+        gramStrips(size).map((strip) => ({
+          address: grams.get(name) ?? 0n,
+          strip,
+          windows: inBatch.map((slot) => slot.get(name) ?? 0n),
+          tokens,
+        })),
+      );
+      const seconds = await this.#pool.map('statistics/gram-task', accumulateStrip, strips);
+      busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
+    };
 
-      if (intoGram) {
-        const strips = groups.flatMap(({ name, size }) =>
-          gramStrips(size).map((strip) => ({
-            address: grams.get(name) ?? 0n,
-            strip,
-            windows: slots.slice(0, end - first).map((slot) => slot.get(name) ?? 0n),
-            tokens,
-          })),
-        );
-        await this.#pool.map('statistics/gram-task', accumulateStrip, strips);
-        options.onSeconds('statistics', (performance.now() - collected) / 1000);
-      }
-      first = end;
-    }
+    await this.#inBatches(gramWindows, batchWindows(tokens), slots, options.signal, forward, accumulate);
+    const rest = Array.from({ length: windows - gramWindows }, (_, index) => gramWindows + index);
+    await this.#pool.forEach(rest, async (window) => {
+      options.signal?.throwIfAborted();
+      await forward(window);
+    });
+    for (const windowSums of perWindow) addSums(sums, windowSums);
+
+    const wall = (performance.now() - started) / 1000;
+    const share = busy.forward / (busy.forward + busy.statistics);
+    options.onSeconds('forward', wall * share);
+    options.onSeconds('statistics', wall * (1 - share));
 
     return new Map(
       groups.map(({ name, size }, index) => {
@@ -122,10 +133,7 @@ export class StatisticsCollector {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
         }
         const address = grams.get(name);
-        const gram =
-          address === undefined
-            ? undefined
-            : { address, size, tokens: Math.min(gramWindows, windows) * tokens };
+        const gram = address === undefined ? undefined : { address, size, tokens: gramWindows * tokens };
         return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, gram }];
       }),
     );
@@ -137,28 +145,95 @@ export class StatisticsCollector {
     this.#activations = undefined;
   }
 
-  #gramAddresses(block: BlockDescription, wanted: boolean): Map<string, bigint> {
+  /**
+   * Computes windows into slots, and adds up one batch of them after the other. While a batch is added up, windows
+   * after it are computed into the slots that are free, so no worker waits.
+   */
+  async #inBatches<Slot>(
+    windows: number,
+    batch: number,
+    slots: readonly Slot[],
+    signal: AbortSignal | undefined,
+    compute: (window: number, slot: Slot) => Promise<void>,
+    add: (slots: readonly Slot[]) => Promise<void>,
+  ): Promise<void> {
+    const computed: Promise<void>[] = [];
+    const added: Promise<void>[] = [];
+    const failures: unknown[] = [];
+    const watched = (promise: Promise<void>) => promise.catch((error) => void failures.push(error));
+    for (let first = 0; first < windows && failures.length === 0 && !signal?.aborted; first += batch) {
+      const end = Math.min(first + batch, windows);
+      for (let window = first; window < end; window++) {
+        const before = Math.floor((window - slots.length) / batch);
+        if (before >= 0) await added[before];
+        computed.push(watched(compute(window, slots[window % slots.length] as Slot)));
+      }
+      const own = Array.from({ length: end - first }, (_, i) => slots[(first + i) % slots.length] as Slot);
+      const ready = Promise.all([added.at(-1), ...computed.slice(first, end)]);
+      added.push(watched(ready.then(() => (failures.length === 0 ? add(own) : undefined))));
+    }
+    await Promise.all(added);
+    if (failures.length > 0) throw failures[0];
+    signal?.throwIfAborted();
+  }
+
+  #windowArguments(
+    { block, passes, pass, weights, states }: CollectOptions,
+    window: number,
+    slot: ReadonlyMap<string, bigint> | undefined,
+  ) {
+    const { tokens } = states;
+    const graph = this.#graphs.get(`${passes.key}: ${pass.index} ${slot !== undefined}`, () =>
+      passGraph(
+        block,
+        tokens,
+        pass,
+        slot ? ['sum of squares', 'transposed activations'] : ['sum of squares'],
+      ),
+    );
+    const captures: Record<string, TensorRef> = {};
+    const returns: Record<string, number> = {};
+    for (const { name, size } of pass.groups) {
+      returns[activationOutputName(name, 'sum of squares')] = size;
+      const address = slot?.get(name);
+      if (address === undefined) continue;
+      captures[activationOutputName(name, 'transposed activations')] = { address, shape: [size, tokens] };
+    }
+    return {
+      graph,
+      weights,
+      path: states.path,
+      record: states.offset(window),
+      reads: pass.reads,
+      writes: pass.writes.map((value) => ({ ...value, name: carriedOutputName(value) })),
+      captures,
+      returns,
+    };
+  }
+
+  #gramAddresses(groups: readonly MeasuredGroup[], wanted: boolean): Map<string, bigint> {
     const addresses = new Map<string, bigint>();
     if (!wanted) return addresses;
-    this.#grams = cleared(this.#grams, gramBytes(block));
+    this.#grams = cleared(this.#grams, gramBytes(groups));
     let { address } = this.#grams;
-    for (const { name, size } of inputGroups(block)) {
+    for (const { name, size } of groups) {
       addresses.set(name, address);
       address += BigInt(stripElements(gramStrips(size)) * 4);
     }
     return addresses;
   }
 
-  #slotAddresses(block: BlockDescription, tokens: number): Map<string, bigint>[] {
-    const bytes = activationBytes(block, tokens) * WINDOWS_IN_FLIGHT;
+  #slotAddresses(groups: readonly MeasuredGroup[], tokens: number): Map<string, bigint>[] {
+    const count = windowsInFlight(tokens, this.#pool.size);
+    const bytes = activationBytes(groups, tokens) * count;
     if (!this.#activations || this.#activations.bytes < bytes) {
       if (this.#activations) freeNative(this.#activations);
       this.#activations = allocateNative(bytes);
     }
     let { address } = this.#activations;
-    return Array.from({ length: WINDOWS_IN_FLIGHT }, () => {
+    return Array.from({ length: count }, () => {
       const slot = new Map<string, bigint>();
-      for (const { name, size } of inputGroups(block)) {
+      for (const { name, size } of groups) {
         slot.set(name, address);
         address += BigInt(size * tokens * 4);
       }

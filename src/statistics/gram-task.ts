@@ -15,7 +15,10 @@ export interface GramArguments {
   readonly tokens: number;
 }
 
-export async function accumulateStrip({ address, strip, windows, tokens }: GramArguments): Promise<void> {
+/** @returns the seconds it took */
+export async function accumulateStrip(args: GramArguments): Promise<number> {
+  const started = performance.now();
+  const { address, strip, windows, tokens } = args;
   const { first, width, rows, offset } = strip;
   const out = { data: float32View(address + BigInt(offset * 4), rows * width), rows, columns: width };
   const products = windows.map((window) => {
@@ -26,4 +29,5 @@ export async function accumulateStrip({ address, strip, windows, tokens }: GramA
     };
   });
   await gemmSum(products, out, { transposeB: true, accumulate: true });
+  return (performance.now() - started) / 1000;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { type BlockPass, planPasses } from '../../src/graph/block-passes.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { GraphStore } from '../../src/runtime/compiled-graph.js';
@@ -10,7 +11,7 @@ import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
 import { gramStrips } from '../../src/statistics/gram-layout.js';
-import type { GramRef, GroupStatistics } from '../../src/statistics/group-statistics.js';
+import type { GramRef } from '../../src/statistics/group-statistics.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 
@@ -53,16 +54,17 @@ async function collect(pool: WorkerPool, gramWindows: number, values = data) {
   const states = new HiddenStates(join(folder, 'states'), windows, tokens, hidden);
   writeFileSync(states.path, values);
   const collector = new StatisticsCollector(pool, new GraphStore());
-  const result = await collector.collect({
+  const passes = planPasses(block, tokens, new Set(block.linears.map(({ name }) => name)), 'dense');
+  return await collector.collect({
     block,
+    passes,
+    pass: passes.passes[0] as BlockPass,
     weights,
-    hidden: states,
-    windows,
+    states,
     gramWindows,
     onWindow() {},
     onSeconds() {},
   });
-  return result as Map<string, GroupStatistics>;
 }
 
 /** The lower half as a dense matrix. */

@@ -1,0 +1,63 @@
+/**
+ * The whole forward of a block as a graph, with the place of every linear in it.
+ * @module
+ */
+import type { BlockDescription, BlockScope } from '../model/description.js';
+import { GraphBuilder } from './graph-builder.js';
+import { linear } from './operators/arithmetic.js';
+import type { Value } from './value.js';
+
+/** Name of the graph input that takes the block's input [tokens, hidden]. */
+export const HIDDEN_INPUT = 'hidden';
+
+/** A linear as it is applied. */
+export interface LinearCall {
+  readonly name: string;
+  readonly inputGroup: string;
+  /** [tokens, in] */
+  readonly input: Value;
+  /** [tokens, out] */
+  readonly output: Value;
+}
+
+export interface BlockGraph {
+  readonly graph: GraphBuilder;
+  /** The block's input [tokens, hidden]. */
+  readonly hidden: Value;
+  /** The block's output, of the same shape. */
+  readonly output: Value;
+  readonly linears: readonly LinearCall[];
+}
+
+/** Weights are inputs named as within the block. The same arguments give the same names to all values. */
+export function buildBlock(block: BlockDescription, tokens: number): BlockGraph {
+  const graph = new GraphBuilder(block.graphKey);
+  const hidden = graph.input(HIDDEN_INPUT, [tokens, block.hiddenSize]);
+  const weights = new Map(
+    block.tensors.map((tensor) => [tensor.name, graph.input(tensor.name, tensor.shape)]),
+  );
+  const weight = (tensor: string): Value => {
+    const value = weights.get(tensor);
+    if (!value) throw new Error(`block ${block.prefix} describes no tensor ${tensor}`);
+    return value;
+  };
+  const linears: LinearCall[] = [];
+  const scope: BlockScope = {
+    graph,
+    weight,
+    linear(name, input) {
+      const description = block.linears.find((candidate) => candidate.name === name);
+      if (!description) throw new Error(`block ${block.prefix} describes no linear ${name}`);
+      const { inputGroup } = description;
+      const sibling = linears.find((call) => call.inputGroup === inputGroup);
+      if (sibling && sibling.input !== input) {
+        throw new Error(`the linears of input group ${inputGroup} read different values`);
+      }
+      const output = linear(graph, input, weight(`${name}.weight`), weights.get(`${name}.bias`));
+      linears.push({ name, inputGroup, input, output });
+      return output;
+    },
+  };
+  const output = block.forward(scope, hidden);
+  return { graph, hidden, output, linears };
+}
