@@ -3,12 +3,14 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { RequestError } from '../errors.js';
+import { parseBoundedJson } from './bounded-json.js';
 import { containedFile } from './contained-file.js';
 import { fileError } from './file-error.js';
 import { listOtherFiles, type OtherFiles } from './other-files.js';
+import { readSmallFile } from './read-small-file.js';
 import { readSafetensorsHeader, type TensorInfo } from './safetensors-header.js';
 import {
   INDEX_FILE_NAME,
@@ -19,7 +21,10 @@ import {
 } from './shard-index.js';
 
 /** No config comes near: the largest published ones have some hundred KB. */
-export const MAX_CONFIG_BYTES = 16_000_000;
+export const MAX_CONFIG_BYTES = 4_000_000;
+
+/** A config has some five levels and some hundred values; lists of ids by label have thousands. */
+const CONFIG_LIMITS = { maxDepth: 64, maxValues: 500_000 };
 
 /** A tensor and the shard it lies in. */
 export interface CheckpointTensor extends TensorInfo {
@@ -136,34 +141,27 @@ function hasEntry(folder: string, name: string): boolean {
   return lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Reads a whole small file of the folder, its size checked first. */
-function readLimited(folder: string, name: string, limit: number): string {
+/** Reads a whole small file of the folder. */
+function readContained(folder: string, name: string, limit: number): Uint8Array {
   const path = join(folder, name);
   try {
-    containedFile(folder, name);
-    const { size } = statSync(path);
-    if (size > limit) throw new RequestError(`${path} has ${size} bytes; the limit is ${limit}`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+    return readSmallFile(containedFile(folder, name), limit);
   } catch (error) {
-    if (error instanceof TypeError) throw new RequestError(`${path} is not valid UTF-8`, { cause: error });
     throw fileError(error, 'read', path);
   }
 }
 
 function readConfig(folder: string): unknown {
-  const text = readLimited(folder, 'config.json', MAX_CONFIG_BYTES);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new RequestError(`${join(folder, 'config.json')} is not valid JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  return parseBoundedJson(
+    readContained(folder, 'config.json', MAX_CONFIG_BYTES),
+    CONFIG_LIMITS,
+    join(folder, 'config.json'),
+  );
 }
 
 function readIndex(folder: string): WeightMap {
   return parseShardIndex(
-    readLimited(folder, INDEX_FILE_NAME, MAX_INDEX_BYTES),
+    readContained(folder, INDEX_FILE_NAME, MAX_INDEX_BYTES),
     join(folder, INDEX_FILE_NAME),
   );
 }

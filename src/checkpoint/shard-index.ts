@@ -4,17 +4,20 @@
  */
 import { RequestError } from '../errors.js';
 import { plainNameProblem } from './contained-file.js';
-import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from './strict-json.js';
+import { JsonError, type JsonObject, type JsonValue, parseStrictJson, shortened } from './strict-json.js';
 
 export const SINGLE_FILE_NAME = 'model.safetensors';
 export const INDEX_FILE_NAME = 'model.safetensors.index.json';
 
 /** No index comes near: the largest published ones have some hundred thousand tensors in 20 MB. */
-export const MAX_INDEX_BYTES = 100_000_000;
+export const MAX_INDEX_BYTES = 48_000_000;
+/** Keys and values: two for each tensor, so 500,000 of them; as much memory as the index's own bytes allow. */
+export const MAX_INDEX_VALUES = 1_000_000;
 /** No checkpoint comes near: the largest published ones have some hundreds. */
 export const MAX_SHARDS = 10_000;
 
-const MAX_INDEX_DEPTH = 127;
+/** An index has two levels; what a tool may add to it has a few more. */
+const MAX_INDEX_DEPTH = 64;
 
 /** Tensor name → file name of its shard, in the index's order. */
 export type WeightMap = ReadonlyMap<string, string>;
@@ -24,10 +27,10 @@ export type WeightMap = ReadonlyMap<string, string>;
  * @param path only for messages
  * @throws RequestError naming the file, and the tensor where there is one
  */
-export function parseShardIndex(text: string, path: string): WeightMap {
+export function parseShardIndex(bytes: Uint8Array, path: string): WeightMap {
   let root: JsonValue;
   try {
-    root = parseStrictJson(text, { maxDepth: MAX_INDEX_DEPTH });
+    root = parseStrictJson(bytes, { maxDepth: MAX_INDEX_DEPTH, maxValues: MAX_INDEX_VALUES });
   } catch (error) {
     if (error instanceof JsonError) throw new RequestError(`${path} is not valid JSON: ${error.message}`);
     throw error;
@@ -39,13 +42,15 @@ export function parseShardIndex(text: string, path: string): WeightMap {
   const weightMap = new Map<string, string>();
   const shards = new Set<string>();
   for (const [tensor, file] of entries as JsonObject) {
-    const where = `${path}: the file name of tensor ${JSON.stringify(tensor)}`;
-    if (typeof file !== 'string') throw new RequestError(`${where} is not a string`);
-    const problem = plainNameProblem(file);
-    if (problem !== undefined)
-      throw new RequestError(`${where}, ${JSON.stringify(file)}, is refused: ${problem}`);
-    if (!file.endsWith('.safetensors'))
-      throw new RequestError(`${where}, ${JSON.stringify(file)}, does not end in .safetensors`);
+    const where = () => `${path}: the file name of tensor ${JSON.stringify(shortened(tensor))}`;
+    if (typeof file !== 'string') throw new RequestError(`${where()} is not a string`);
+    if (!shards.has(file)) {
+      const name = () => JSON.stringify(shortened(file));
+      const problem = plainNameProblem(file);
+      if (problem !== undefined) throw new RequestError(`${where()}, ${name()}, is refused: ${problem}`);
+      if (!file.endsWith('.safetensors'))
+        throw new RequestError(`${where()}, ${name()}, does not end in .safetensors`);
+    }
     weightMap.set(tensor, file);
     shards.add(file);
     if (shards.size > MAX_SHARDS) throw new RequestError(`${path} names more than ${MAX_SHARDS} files`);

@@ -234,7 +234,7 @@ describe('parseSafetensorsHeader refuses', () => {
     [
       'a length of 2^64 - 1',
       Buffer.alloc(16, 0xff),
-      'claims 18446744073709551615 bytes; the limit is 100000000',
+      'claims 18446744073709551615 bytes; the limit is 32000000',
     ],
     [
       'a length beyond the file',

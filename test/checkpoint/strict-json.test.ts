@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JsonError, JsonNumber, type JsonValue, parseStrictJson } from '../../src/checkpoint/strict-json.js';
 
-const parse = (text: string, maxDepth = 100) => parseStrictJson(text, { maxDepth });
+const parse = (text: string, maxDepth = 100, maxValues = 1_000) =>
+  parseStrictJson(Buffer.from(text), { maxDepth, maxValues });
 
 function plain(value: JsonValue): unknown {
   if (value instanceof JsonNumber) return Number(value.text);
@@ -58,7 +59,7 @@ describe('parseStrictJson', () => {
   });
 
   it.each([
-    ['{"a":1,"a":1}', 'the key "a" a second time at character 8'],
+    ['{"a":1,"a":1}', 'the key "a" a second time at byte 8'],
     ['{"a":1,"\\u0061":2}', 'a second time'],
     ['{"x":{"a":1,"b":{},"a":2}}', 'a second time'],
     ['"\\ud800"', 'surrogate'],
@@ -71,7 +72,7 @@ describe('parseStrictJson', () => {
     ['"\n"', 'control character'],
     ['"\\x"', 'invalid escape'],
     ['"\\u12g4"', 'invalid escape'],
-    ['"a', 'does not end at character 1'],
+    ['"a', 'does not end at byte 1'],
     ['', 'ends early'],
     ['[1,]', 'expected a value'],
     ['{"a":1,}', 'expected a key'],
@@ -97,6 +98,22 @@ describe('parseStrictJson', () => {
     expect(() => parse('[[[]]]', 2)).toThrow('more than 2 nested');
     expect(plain(parse('[[],[],{"a":[]}]', 3))).toEqual([[], [], { a: [] }]);
     expect(() => parse('['.repeat(5_000_000))).toThrow('nested');
+  });
+
+  it('counts keys and values, strings inside strings not', () => {
+    expect(plain(parse('{"a,:[":[1,2]}', 9, 5))).toEqual({ 'a,:[': [1, 2] });
+    expect(() => parse('{"a":[1,2]}', 9, 4)).toThrow('more than 4 keys and values at byte 9');
+    expect(() => parse(`[${'[],'.repeat(5_000_000)}[]]`)).toThrow('more than 1000 keys and values');
+  });
+
+  it('refuses bytes that are not UTF-8', () => {
+    for (const bytes of [
+      [0x22, 0xff, 0x22],
+      [0x22, 0x5c, 0x80, 0x22],
+      [0x22, 0xed, 0xa0, 0x80, 0x22],
+      [0x22, 0xc3, 0x22],
+    ])
+      expect(() => parseStrictJson(new Uint8Array(bytes), { maxDepth: 9, maxValues: 9 })).toThrow(JsonError);
   });
 
   it('survives strings and numbers of many megabytes', () => {
