@@ -5,11 +5,27 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { RunError } from '../errors.js';
 import type { ByteSource } from './byte-source.js';
-import { nativeMemory } from './native-memory.js';
+import { type NativeMemory, nativeMemory } from './native-memory.js';
 import { checkRange, openRegularFile, truncatedError } from './open-regular-file.js';
 
-/** A multiple of every page size in use (4, 16 and 64 KiB). */
-const PAGE_MULTIPLE = 65536;
+/**
+ * A page that is touched brings neighbours into the map: those in the same aligned stretch of addresses (Linux's
+ * fault-around), at most as many as one entry of the next level of the page table covers, 2 MiB with 4 KiB pages.
+ */
+const NEIGHBOURHOOD = 2n ** 21n;
+
+interface Addresses {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** Drops the pages of a range and whatever came into the map with them. The map is this thread's own. */
+function dropAround(native: NativeMemory, map: Addresses, range: Addresses): void {
+  const first = range.start - (range.start % NEIGHBOURHOOD);
+  const last = range.end + ((NEIGHBOURHOOD - (range.end % NEIGHBOURHOOD)) % NEIGHBOURHOOD);
+  const start = first < map.start ? map.start : first;
+  native.drop(start, Number((last > map.end ? map.end : last) - start));
+}
 
 /** Why files can't be mapped on this system, or `undefined` where they can. */
 export function mappingUnavailable(): string | undefined {
@@ -64,9 +80,7 @@ export function openMappedSource(path: string): ByteSource | undefined {
       }
       // Again: the rest of a page beyond a new end reads as zeros without any error.
       checkSize();
-      const first = Math.floor(offset / PAGE_MULTIPLE) * PAGE_MULTIPLE;
-      const last = Math.min(Math.ceil((offset + bytes) / PAGE_MULTIPLE) * PAGE_MULTIPLE, size);
-      native.drop(start + BigInt(first), last - first);
+      dropAround(native, { start, end: start + BigInt(size) }, { start: from, end: from + BigInt(bytes) });
     },
     close() {
       if (closed) return;
