@@ -136,6 +136,12 @@ const calibrationSchema = z
         'contiguous: one after the other from the start; random: seeded start positions; document: the beginning of each document that is long enough.',
       ),
     seed: z.int().nonnegative().default(0).describe('Seed of the random start positions.'),
+    inputs: z
+      .enum(['pruned', 'dense'])
+      .default('pruned')
+      .describe(
+        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. Either way the blocks before are pruned. dense computes every block twice.',
+      ),
   })
   .superRefine((value, context) => {
     if (value.samples * value.sequence_length <= maximumCalibrationTokens) return;

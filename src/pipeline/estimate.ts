@@ -35,6 +35,9 @@ export function estimateFlops(run: PreparedRun): Flops {
   const sum = (f: (block: BlockDescription) => number) =>
     model.blocks.reduce((total, block) => total + f(block), 0);
   const prunes = windows > 0;
+  // With pruned inputs the statistics passes compute everything but the last linear for good.
+  const computed = (block: BlockDescription) =>
+    config.calibration?.inputs === 'dense' ? 0 : blockFlops(block, tokens, false);
   const usesGram = run.method.statistics === 'gram';
 
   const evaluationSets =
@@ -69,7 +72,7 @@ export function estimateFlops(run: PreparedRun): Flops {
       const updates = block.linears.reduce((total, linear) => total + linear.out * linear.in ** 2, 0);
       return factors + (usesGram ? updates : 0) + (gramWindows > 0 ? 2 * updates : 0);
     }),
-    propagate: prunes ? windows * sum((block) => blockFlops(block, tokens, true)) : 0,
+    propagate: prunes ? windows * sum((block) => blockFlops(block, tokens, true) - computed(block)) : 0,
     evaluation: evaluationFlops,
   };
 }

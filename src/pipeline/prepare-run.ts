@@ -89,6 +89,7 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
       'write.max_shard_size': config.write.max_shard_size,
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
+      'calibration.inputs': config.calibration?.inputs ?? null,
     },
     notes,
   };

@@ -103,7 +103,8 @@ export function blockPasses(run: PreparedRun, index: number, block: BlockDescrip
   const pruned = run.layers
     .filter((layer) => layer.block === index && layer.pattern !== 'dense')
     .map(({ linear }) => linear.name);
-  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), 'pruned');
+  const inputs = run.config.calibration?.inputs ?? 'pruned';
+  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputs);
 }
 
 async function pruneBlock(

@@ -65,6 +65,32 @@ function files(output: string): Record<string, string> {
   return Object.fromEntries(names.map(({ name }) => [name, hash(name)]));
 }
 
+/** SHA-256 of every tensor of a checkpoint. */
+function tensorHashes(output: string): Record<string, string> {
+  const shards = readdirSync(output).filter((name) => name.endsWith('.safetensors'));
+  return Object.fromEntries(
+    shards.flatMap((shard) => {
+      const bytes = readFileSync(join(output, shard));
+      const start = 8 + Number(bytes.readBigUInt64LE(0));
+      const header = JSON.parse(bytes.toString('utf8', 8, start));
+      delete header.__metadata__;
+      return Object.entries(header as Record<string, { data_offsets: [number, number] }>).map(
+        ([
+          name,
+          {
+            data_offsets: [from, to],
+          },
+        ]) => [
+          name,
+          createHash('sha256')
+            .update(bytes.subarray(start + from, start + to))
+            .digest('hex'),
+        ],
+      );
+    }),
+  );
+}
+
 async function refusal(promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(
     () => undefined,
@@ -150,6 +176,25 @@ describe('a run', () => {
       expect(entry?.tokens).toBe((entry?.windows ?? 0) * 63);
     }
     expect(report.calibration_evaluation?.windows).toBe(3);
+  });
+
+  it('measures dense inputs when asked to: only what lies behind pruned linears differs', async () => {
+    const tensors = [];
+    for (const inputs of ['pruned', 'dense']) {
+      const data = join(root, 'calibration/general.jsonl');
+      const { path, output } = runFile({
+        calibration: `{data: ${data}, samples: 6, sequence_length: 64, inputs: ${inputs}}`,
+        prune: '{method: wanda, sparsity: 0.5}',
+      });
+      await prune(path);
+      tensors.push(tensorHashes(output));
+    }
+    const [pruned = {}, dense = {}] = tensors;
+    const changed = Object.keys(pruned).filter((name) => pruned[name] !== dense[name]);
+    expect(changed).not.toContain('model.layers.0.self_attn.q_proj.weight');
+    expect(changed).toContain('model.layers.0.mlp.down_proj.weight');
+    expect(changed).toContain('model.layers.1.self_attn.q_proj.weight');
+    expect(changed.every((name) => name.endsWith('_proj.weight'))).toBe(true);
   });
 
   it('writes the same bytes with 1, 2 and 3 workers, in any number of shards', async () => {

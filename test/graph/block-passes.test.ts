@@ -1,0 +1,180 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import { type BlockPasses, planPasses } from '../../src/graph/block-passes.js';
+import { describeModel } from '../../src/model/describe-model.js';
+import type { BlockDescription } from '../../src/model/description.js';
+import { float32View } from '../../src/runtime/native-memory.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
+import { nativeTensor } from '../support/native.js';
+import { normals } from '../support/random.js';
+
+const hidden = 24;
+const inner = 112;
+const tokens = 70;
+const windows = 5;
+const model = describeModel(
+  {
+    model_type: 'llama',
+    hidden_size: hidden,
+    intermediate_size: inner,
+    num_hidden_layers: 1,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    vocab_size: 16,
+    attention_bias: true,
+  },
+  'config.json',
+);
+const [block] = model.blocks as [BlockDescription];
+const all = new Set(block.linears.map(({ name }) => name));
+const freshWeights = () =>
+  Object.fromEntries(
+    block.tensors.map(({ name, shape }, index) => [
+      name,
+      nativeTensor(
+        normals(
+          shape.reduce((a, b) => a * b, 1),
+          index,
+        ).map((value) => value * 0.3),
+        shape,
+      ),
+    ]),
+  );
+const input = normals(windows * tokens * hidden, 3);
+const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
+const pool = new WorkerPool(2);
+const stream = new ModelStream(model, pool);
+afterAll(async () => {
+  stream.dispose();
+  await pool.close();
+  rmSync(folder, { recursive: true });
+});
+
+let files = 0;
+function newStates(recordBytes = 0): HiddenStates {
+  const states = new HiddenStates(join(folder, `states-${files++}`), windows, tokens, hidden, recordBytes);
+  const bytes = readFileSync(states.path);
+  const width = tokens * hidden;
+  for (let window = 0; window < windows; window++) {
+    const record = input.slice(window * width, (window + 1) * width);
+    bytes.set(new Uint8Array(record.buffer), states.offset(window));
+  }
+  writeFileSync(states.path, bytes);
+  return states;
+}
+
+/** Hidden states of every window. */
+function read(states: HiddenStates): Uint8Array[] {
+  const bytes = readFileSync(states.path);
+  return Array.from({ length: windows }, (_, window) =>
+    bytes.subarray(states.offset(window), states.offset(window) + tokens * hidden * 4),
+  );
+}
+
+type Weights = ReturnType<typeof freshWeights>;
+
+/** Runs the passes, changing weights between them; returns Σx² of each group and the block's output. */
+async function run(passes: BlockPasses, weights: Weights, between: (groups: string[]) => void = () => {}) {
+  const states = newStates(passes.recordBytes);
+  const collector = new StatisticsCollector(pool, stream.graphs);
+  const sums = new Map<string, Float64Array>();
+  for (const pass of passes.passes.slice(0, -1)) {
+    const statistics = await collector.collect({
+      block,
+      passes,
+      pass,
+      weights,
+      states,
+      gramWindows: 2,
+      onWindow() {},
+      onSeconds() {},
+    });
+    for (const [name, { sumOfSquares }] of statistics) sums.set(name, sumOfSquares);
+    between([...statistics.keys()]);
+  }
+  await stream.propagate(block, weights, states, { passes });
+  collector.dispose();
+  return { sums, output: read(states) };
+}
+
+/** Zeroes every third weight of the linears that read the given groups. */
+function prune(weights: Weights, groups: readonly string[]): void {
+  for (const { name, inputGroup } of block.linears) {
+    if (!groups.includes(inputGroup)) continue;
+    const { address = 0n, shape = [] } = weights[`${name}.weight`] ?? {};
+    const data = float32View(address, (shape[0] ?? 0) * (shape[1] ?? 0));
+    for (let i = 0; i < data.length; i += 3) data[i] = 0;
+  }
+}
+
+describe('passes of a Llama block', () => {
+  it('stop where pruned linears read, and carry what follows cheaply from nothing else', () => {
+    const { passes, recordBytes } = planPasses(block, tokens, all, 'pruned');
+    expect(passes.map(({ groups }) => groups.map(({ name }) => name))).toEqual([
+      ['attention input'],
+      ['attention output'],
+      ['mlp input'],
+      ['mlp hidden'],
+      [],
+    ]);
+    const sizes = passes.map(({ reads }) => reads.map(({ shape, offset }) => [shape[1], offset]));
+    const second = tokens * hidden * 4;
+    expect(sizes).toEqual([
+      [[hidden, 0]],
+      [[hidden, 0]],
+      [
+        [hidden, 0],
+        [hidden, second],
+      ],
+      [[hidden, 0]],
+      [
+        [hidden, 0],
+        [inner, second],
+      ],
+    ]);
+    expect(recordBytes).toBe(tokens * (hidden + inner) * 4);
+  });
+
+  it('leave out linears that stay dense', () => {
+    const { passes } = planPasses(block, tokens, new Set(['mlp.down_proj', 'mlp.up_proj']), 'pruned');
+    expect(passes.map(({ groups }) => groups.map(({ name }) => name))).toEqual([
+      ['mlp input'],
+      ['mlp hidden'],
+      [],
+    ]);
+    expect(planPasses(block, tokens, new Set(), 'pruned').passes).toHaveLength(1);
+  });
+
+  it('measure everything at once when inputs are to be dense', () => {
+    const { passes } = planPasses(block, tokens, all, 'dense');
+    expect(passes.map(({ groups }) => groups.length)).toEqual([4, 0]);
+    expect(passes[1]?.reads.map(({ name }) => name)).toEqual(['hidden']);
+  });
+
+  it.each(['pruned', 'dense'] as const)('give the output of the whole block (%s inputs)', async (inputs) => {
+    const weights = freshWeights();
+    const states = newStates();
+    await stream.propagate(block, weights, states);
+    const { output } = await run(planPasses(block, tokens, all, inputs), weights);
+    expect(output).toEqual(read(states));
+  });
+
+  it('measure what the linears will read once everything before them is pruned', async () => {
+    const weights = freshWeights();
+    const sequential = await run(planPasses(block, tokens, all, 'pruned'), weights, (groups) =>
+      prune(weights, groups),
+    );
+    // The weights are pruned by now; measured at once, every group sees what the passes saw.
+    const afterwards = await run(planPasses(block, tokens, all, 'dense'), weights);
+    expect(sequential.sums).toEqual(afterwards.sums);
+    expect(sequential.output).toEqual(afterwards.output);
+    const dense = await run(planPasses(block, tokens, all, 'dense'), freshWeights());
+    expect(dense.sums.get('attention input')).toEqual(sequential.sums.get('attention input'));
+    expect(dense.sums.get('attention output')).not.toEqual(sequential.sums.get('attention output'));
+  });
+});
