@@ -1,5 +1,5 @@
 /**
- * A size in `config.json`.
+ * Sizes in `config.json`.
  * @module
  */
 import { z } from 'zod';
@@ -7,4 +7,15 @@ import { z } from 'zod';
 /** Far above every published model; keeps absurd configs from asking for absurd memory. */
 const MAX_SIZE = 2 ** 24;
 
+/** Widths, vocabularies, sequence lengths. */
 export const configSize = z.int().positive().max(MAX_SIZE);
+
+/** Blocks are described one by one before the checkpoint is looked at; the deepest published models have some hundred. */
+const MAX_LAYERS = 4096;
+
+export const configLayers = z.int().positive().max(MAX_LAYERS);
+
+/** Rotary frequencies are computed for every pair of a head; published heads have 256 dimensions at most. */
+const MAX_HEAD_SIZE = 2 ** 14;
+
+export const configHeadSize = z.int().positive().max(MAX_HEAD_SIZE);

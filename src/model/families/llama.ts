@@ -10,7 +10,7 @@ import { add, multiply } from '../../graph/operators/arithmetic.js';
 import { causalAttention } from '../../graph/operators/attention.js';
 import { rmsNorm } from '../../graph/operators/normalization.js';
 import { rotary } from '../../graph/operators/rotary.js';
-import { configSize } from '../config-size.js';
+import { configHeadSize, configLayers, configSize } from '../config-size.js';
 import type {
   BlockDescription,
   LinearDescription,
@@ -23,10 +23,10 @@ import { ropeConfigShape, ropeFrequencies } from '../rope-frequencies.js';
 const configSchema = z.looseObject({
   hidden_size: configSize,
   intermediate_size: configSize,
-  num_hidden_layers: configSize,
+  num_hidden_layers: configLayers,
   num_attention_heads: configSize,
   num_key_value_heads: configSize.nullish(),
-  head_dim: configSize.nullish(),
+  head_dim: configHeadSize.nullish(),
   vocab_size: configSize,
   max_position_embeddings: configSize.default(2048),
   rms_norm_eps: z.number().positive().default(1e-6),
@@ -46,9 +46,9 @@ export const llama: Family = {
     const heads = config.num_attention_heads;
     const keyValueHeads = config.num_key_value_heads ?? heads;
     const headDim = config.head_dim ?? hidden / heads;
-    if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
+    if (!configHeadSize.multipleOf(2).safeParse(headDim).success) {
       throw new RequestError(
-        `config.json: head size ${headDim} (hidden_size / num_attention_heads) is not even`,
+        `config.json: head size ${headDim} (hidden_size / num_attention_heads) is not even, or too large`,
       );
     }
     if (heads % keyValueHeads !== 0) {
