@@ -1,0 +1,36 @@
+/**
+ * Worker tasks that are the limits: bare products, copies and reads of native memory, in the same threads as the
+ * parts they are compared with. (`.js`, because the worker pool adds that extension.)
+ * @module
+ */
+import { gemm } from '../../dist/runtime/gemm.js';
+import { bytesView, float32View } from '../../dist/runtime/native-memory.js';
+import { freshKernels } from '../../dist/runtime/worker-kernels.js';
+
+/** Stays in a core's cache. */
+const READ_BYTES = 262_144;
+
+const matrix = ({ address, rows, columns }) => ({
+  data: float32View(address, rows * columns),
+  rows,
+  columns,
+});
+
+/** @param {{a: object, b: object, out: object, options?: object}[]} products in native memory, one after the other */
+export async function multiply(products) {
+  for (const { a, b, out, options } of products) await gemm(matrix(a), matrix(b), matrix(out), options);
+}
+
+/** Copies bytes between two places of native memory. */
+export function copy({ from, to, bytes }) {
+  bytesView(to, bytes).set(bytesView(from, bytes));
+}
+
+/** Reads native memory through a buffer that stays in the cache. */
+export function read({ from, bytes }) {
+  const kernels = freshKernels();
+  const buffer = kernels.u8(kernels.arena.allocate(READ_BYTES), READ_BYTES);
+  for (let start = 0; start < bytes; start += READ_BYTES) {
+    buffer.set(bytesView(from + BigInt(start), Math.min(READ_BYTES, bytes - start)));
+  }
+}
