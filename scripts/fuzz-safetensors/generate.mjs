@@ -391,6 +391,7 @@ const MUTATIONS = {
 
   'header length'(random, file) {
     file.fileChanges.push((bytes) => {
+      if (bytes.length < 8) return bytes;
       const length = bytes.readBigUInt64LE();
       const options = [
         length + BigInt(random.below(20)),

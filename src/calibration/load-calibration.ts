@@ -74,7 +74,9 @@ async function* tokenise(
     let tokens: Int32Array;
     try {
       tokens =
-        'text' in document ? tokenizer.encode(document.text) : tokenizer.applyChatTemplate(document.messages);
+        'text' in document
+          ? tokenizer.encode(document.text)
+          : await tokenizer.applyChatTemplate(document.messages);
     } catch (cause) {
       if (cause instanceof RequestError) throw new RequestError(`${where}: ${cause.message}`, { cause });
       throw cause;

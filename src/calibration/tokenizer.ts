@@ -5,26 +5,45 @@
  * inference runtime and an image library into the process.
  * @module
  */
-import { readFile, stat } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseBoundedJson } from '../checkpoint/bounded-json.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
+import { type JsonLimits, shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
 import { type ChatMessage, type ChatTemplate, compileChatTemplate } from './chat-template.js';
+import { CpuTimeError, withinCpuTime } from './cpu-time-limit.js';
 
 /** Largest `tokenizer.json` that is read; the largest published ones have about 35 MB. */
-export const maximumTokenizerBytes = 128_000_000;
+export const maximumTokenizerBytes = 48_000_000;
+
+/** The largest published vocabularies and merges are two million keys and values, in some ten levels. */
+const tokenizerLimits = { maxDepth: 64, maxValues: 4_000_000 };
 
 /** Largest `tokenizer_config.json` and chat template that are read. */
-const maximumConfigBytes = 8_000_000;
+const maximumConfigBytes = 4_000_000;
+
+/** A `tokenizer_config.json` describes its added tokens one by one, some thousands at most. */
+const configLimits = { maxDepth: 64, maxValues: 500_000 };
 
 /** Highest token id that a vocabulary may have; the largest published ones have about 260,000 tokens. */
 const maximumTokenId = 2 ** 24;
+
+/**
+ * Milliseconds of computing for whatever a tokenizer does once; its patterns come from a file, and a pattern may take
+ * longer than the universe lasts. Beyond that so many bytes a millisecond, a tenth of what tokenizers take or less.
+ */
+const milliseconds = 500;
+const tokenizerBytesPerMillisecond = 3_000;
+const textBytesPerMillisecond = 20;
 
 /** Text to token ids. */
 export interface Tokenizer {
   /** The ids of a text; no special tokens are added, those written out in the text are recognised. */
   encode(text: string): Int32Array;
   /** The ids of a conversation through the chat template, without a prompt for the next answer. */
-  applyChatTemplate(messages: readonly ChatMessage[]): Int32Array;
+  applyChatTemplate(messages: readonly ChatMessage[]): Promise<Int32Array>;
   /** One more than the highest id it may give. */
   readonly vocabularySize: number;
   readonly eosTokenId?: number;
@@ -44,29 +63,15 @@ interface TokenizersLibrary {
   };
 }
 
-async function readText(path: string, limit: number): Promise<string | undefined> {
-  try {
-    const { size } = await stat(path);
-    if (size > limit) throw new RequestError(`${path}: ${size} bytes; ${limit} at most are read`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
-  } catch (cause) {
-    if (cause instanceof RequestError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new RequestError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
+/** The file's bytes; undefined when there is none. */
+function readIfThere(path: string, limit: number): Buffer | undefined {
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined ? undefined : readSmallFile(path, limit);
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
-async function readJson(path: string, limit: number): Promise<Json | undefined> {
-  const text = await readText(path, limit);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new RequestError(`${path}: not valid JSON: ${(cause as Error).message}`, { cause });
-  }
+function parseObject(bytes: Buffer, limits: JsonLimits, path: string): Json {
+  const value = parseBoundedJson(bytes, limits, path);
   if (!isObject(value)) throw new RequestError(`${path}: expected a JSON object`);
   return value;
 }
@@ -120,13 +125,13 @@ function specialTokensOf(config: Json): Record<string, string> {
 }
 
 /** The template's text and the file it is in; `chat_template.jinja` goes before `tokenizer_config.json`. */
-async function findChatTemplate(
-  folder: string,
-  config: Json,
-): Promise<{ source: string; name: string } | undefined> {
+function findChatTemplate(folder: string, config: Json): { source: string; name: string } | undefined {
   const file = join(folder, 'chat_template.jinja');
-  const source = await readText(file, maximumConfigBytes);
-  if (source !== undefined) return { source, name: file };
+  const bytes = readIfThere(file, maximumConfigBytes);
+  if (bytes !== undefined) {
+    if (!isUtf8(bytes)) throw new RequestError(`${file}: not valid UTF-8`);
+    return { source: bytes.toString(), name: file };
+  }
   const inline = config.chat_template;
   const chosen = Array.isArray(inline)
     ? inline.find((each) => isObject(each) && each.name === 'default')?.template
@@ -143,29 +148,34 @@ async function findChatTemplate(
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
-  const json = await readJson(path, maximumTokenizerBytes);
-  if (json === undefined) {
+  const bytes = readIfThere(path, maximumTokenizerBytes);
+  if (bytes === undefined) {
     throw new RequestError(
       `${folder}: no tokenizer.json there; calibration and evaluation text need the model's tokenizer in that format`,
     );
   }
-  const config = (await readJson(join(folder, 'tokenizer_config.json'), maximumConfigBytes)) ?? {};
+  const json = parseObject(bytes, tokenizerLimits, path);
+  const configPath = join(folder, 'tokenizer_config.json');
+  const configBytes = readIfThere(configPath, maximumConfigBytes);
+  const config = configBytes === undefined ? {} : parseObject(configBytes, configLimits, configPath);
   const vocabularySize = countVocabulary(json, path);
   const specialTokens = specialTokensOf(config);
-  const template = await findChatTemplate(folder, config);
+  const template = findChatTemplate(folder, config);
 
   const library = (await import('@huggingface/tokenizers')) as unknown as TokenizersLibrary;
   let tokenizer: InstanceType<TokenizersLibrary['Tokenizer']>;
   try {
-    tokenizer = new library.Tokenizer(json, config);
+    const limit = milliseconds + bytes.length / tokenizerBytesPerMillisecond;
+    tokenizer = withinCpuTime(limit, () => new library.Tokenizer(json, config));
   } catch (cause) {
-    throw new RequestError(`${path}: this tokenizer is not supported: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new RequestError(
+      `${path}: this tokenizer is not supported: ${shortened((cause as Error).message)}`,
+      { cause },
+    );
   }
   const render: ChatTemplate =
     template === undefined
-      ? () => {
+      ? async () => {
           throw new RequestError(
             `${folder}: the model has no chat template (chat_template.jinja), which data with messages needs; give field text instead`,
           );
@@ -173,7 +183,19 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
       : await compileChatTemplate(template.source, template.name, specialTokens);
 
   const encode = (text: string): Int32Array => {
-    const { ids } = tokenizer.encode(text, { add_special_tokens: false });
+    let ids: (number | undefined)[];
+    try {
+      const limit = milliseconds + text.length / textBytesPerMillisecond;
+      ({ ids } = withinCpuTime(limit, () => tokenizer.encode(text, { add_special_tokens: false })));
+    } catch (cause) {
+      const reason = shortened((cause as Error).message);
+      throw new RequestError(
+        `${path}: it cannot be applied to a text of ${text.length} characters: ${
+          cause instanceof CpuTimeError ? `${reason}; its patterns do not suit the text` : reason
+        }`,
+        { cause },
+      );
+    }
     const unknown = ids.indexOf(undefined);
     if (unknown >= 0) {
       throw new RequestError(
@@ -185,7 +207,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const eosTokenId = specialTokens.eos_token && tokenizer.token_to_id(specialTokens.eos_token);
   return {
     encode,
-    applyChatTemplate: (messages) => encode(render(messages)),
+    applyChatTemplate: async (messages) => encode(await render(messages)),
     vocabularySize,
     ...(typeof eosTokenId === 'number' && { eosTokenId }),
     tokenOf: (id) => tokenizer.id_to_token(id),

@@ -50,7 +50,7 @@ describe('loadCalibration', () => {
       const set = await loadCalibration(request({ [path]: 1 }, { samples: 80 }), tokenizer, limits);
       const expected = [
         ...tokenizer.encode(text('one')),
-        ...tokenizer.applyChatTemplate(messages),
+        ...(await tokenizer.applyChatTemplate(messages)),
         ...tokenizer.encode(text('two')),
       ];
       expect([...set.tokens]).toEqual(expected.slice(0, 640));

@@ -1,0 +1,108 @@
+/**
+ * The thread in which chat templates run: a program that somebody else wrote, so that it may be stopped, and has
+ * little memory.
+ *
+ * Gets a conversation a message, answers with its text or with why there is none.
+ * @module
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ChatMessage } from './chat-template.js';
+
+/** What the thread is started with. */
+export interface ChatTemplateProgram {
+  /** Jinja. */
+  readonly source: string;
+  readonly specialTokens: Readonly<Record<string, string>>;
+  /** Characters of a text at most. */
+  readonly maximumText: number;
+}
+
+/** The thread's first message says whether the template could be read (`text` is empty), each later one answers. */
+export type ChatTemplateAnswer = { readonly text: string } | { readonly problem: string };
+
+/** Longest list that a template's `range()` may ask for. */
+const maximumRange = 100_000;
+
+/** The day that templates are told it is: a run must give the same tokens whenever it happens. */
+const today = new Date(Date.UTC(2024, 6, 26));
+
+const months = 'January February March April May June July August September October November December'.split(
+  ' ',
+);
+
+/** Python's `strftime` for the directives that published templates use, of {@link today}. */
+function formatToday(format: string): string {
+  const month = months[today.getUTCMonth()] as string;
+  const two = (value: number) => String(value).padStart(2, '0');
+  const parts: Readonly<Record<string, string>> = {
+    Y: String(today.getUTCFullYear()),
+    m: two(today.getUTCMonth() + 1),
+    d: two(today.getUTCDate()),
+    B: month,
+    b: month.slice(0, 3),
+    H: '00',
+    M: '00',
+    S: '00',
+    '%': '%',
+  };
+  return format.replace(/%(.)/g, (whole, letter: string) => parts[letter] ?? whole);
+}
+
+function range(first: number, second?: number, step = 1): number[] {
+  const [start, stop] = second === undefined ? [0, first] : [first, second];
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  if (!(length <= maximumRange)) throw new Error(`range() of ${length} entries`);
+  return Array.from({ length }, (_, i) => start + i * step);
+}
+
+/** The part of `@huggingface/jinja` that is used here; its own declarations don't resolve from ES modules. */
+interface Jinja {
+  readonly Template: new (source: string) => { readonly parsed: unknown };
+  readonly Environment: new () => { set(name: string, value: unknown): void };
+  readonly Interpreter: new (environment: unknown) => { run(program: unknown): { readonly value: unknown } };
+}
+
+const { Template, Environment, Interpreter } = (await import('@huggingface/jinja')) as unknown as Jinja;
+const { source, specialTokens, maximumText } = workerData as ChatTemplateProgram;
+
+function render(program: unknown, messages: readonly ChatMessage[]): string {
+  const variables = {
+    ...specialTokens,
+    messages,
+    add_generation_prompt: false,
+    tools: null,
+    documents: null,
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
+    range,
+    strftime_now: formatToday,
+    raise_exception: (message: string) => {
+      throw new Error(message);
+    },
+  };
+  const environment = new Environment();
+  for (const [key, value] of Object.entries(variables)) environment.set(key, value);
+  const text = String(new Interpreter(environment).run(program).value);
+  if (text.length > maximumText) throw new Error(`the text is longer than ${maximumText} characters`);
+  return text;
+}
+
+function answer(make: () => string): void {
+  let result: ChatTemplateAnswer;
+  try {
+    result = { text: make() };
+  } catch (error) {
+    result = { problem: error instanceof Error ? error.message : String(error) };
+  }
+  parentPort?.postMessage(result);
+}
+
+answer(() => {
+  const { parsed } = new Template(source);
+  parentPort?.on('message', (messages: readonly ChatMessage[]) => answer(() => render(parsed, messages)));
+  return '';
+});
