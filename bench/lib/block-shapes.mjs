@@ -3,7 +3,7 @@
  * @module
  */
 import { describeModel } from '../../dist/model/describe-model.js';
-import { float32View } from '../../dist/runtime/native-memory.js';
+import { float32View } from '../../dist/system/native-memory.js';
 
 const llama = {
   model_type: 'llama',

@@ -5,7 +5,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { HiddenStates } from '../../dist/forward/hidden-states.js';
-import { float32View } from '../../dist/runtime/native-memory.js';
+import { float32View } from '../../dist/system/native-memory.js';
 import { NativeMatrices } from './native-matrices.mjs';
 
 let files = 0;

@@ -2,7 +2,7 @@
  * Matrices in native memory, filled with random numbers.
  * @module
  */
-import { allocateNative, float32View, freeNative } from '../../dist/runtime/native-memory.js';
+import { allocateNative, float32View, freeNative } from '../../dist/system/native-memory.js';
 
 /** Draws that matrices are filled from, round and round; a prime, so that no two rows are the same. */
 const DRAWS = 1_048_583;

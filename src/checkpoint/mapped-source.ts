@@ -4,8 +4,8 @@
  */
 import { closeSync, fstatSync } from 'node:fs';
 import { RunError } from '../errors.js';
+import { type FileMap, fileMap } from '../system/file-map.js';
 import type { ByteSource } from './byte-source.js';
-import { type NativeMemory, nativeMemory } from './native-memory.js';
 import { checkRange, openRegularFile, truncatedError } from './open-regular-file.js';
 
 /**
@@ -20,7 +20,7 @@ interface Addresses {
 }
 
 /** Drops the pages of a range and whatever came into the map with them. The map is this thread's own. */
-function dropAround(native: NativeMemory, map: Addresses, range: Addresses): void {
+function dropAround(native: FileMap, map: Addresses, range: Addresses): void {
   const first = range.start - (range.start % NEIGHBOURHOOD);
   const last = range.end + ((NEIGHBOURHOOD - (range.end % NEIGHBOURHOOD)) % NEIGHBOURHOOD);
   const start = first < map.start ? map.start : first;
@@ -29,7 +29,7 @@ function dropAround(native: NativeMemory, map: Addresses, range: Addresses): voi
 
 /** Why files can't be mapped on this system, or `undefined` where they can. */
 export function mappingUnavailable(): string | undefined {
-  const native = nativeMemory();
+  const native = fileMap();
   return 'unavailable' in native ? native.unavailable : undefined;
 }
 
@@ -43,7 +43,7 @@ export function mappingUnavailable(): string | undefined {
  * @throws RequestError when there is no such regular file or it may not be read
  */
 export function openMappedSource(path: string): ByteSource | undefined {
-  const native = nativeMemory();
+  const native = fileMap();
   if ('unavailable' in native) return undefined;
   const { descriptor, size } = openRegularFile(path);
   const address = size === 0 ? undefined : native.map(descriptor, size);

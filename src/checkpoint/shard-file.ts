@@ -4,12 +4,9 @@
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
 import { RequestError } from '../errors.js';
+import { allocateFile } from '../system/allocate-file.js';
 import { fileError } from './file-error.js';
-import { nativeMemory } from './native-memory.js';
 import type { PlannedShard } from './shard-plan.js';
-
-/** What `fallocate` says where the file system can't reserve blocks; the file is then left sparse. */
-const NOT_SUPPORTED: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL', 'EPERM']);
 
 /** Whether `path` is a file of the planned size that begins with the planned header. */
 export function matchesPlan(path: string, shard: PlannedShard): boolean {
@@ -59,10 +56,8 @@ export function createShardFile(path: string, shard: PlannedShard): void {
 }
 
 function reserve(descriptor: number, path: string, bytes: number): void {
-  const native = nativeMemory();
-  if ('unavailable' in native) return;
-  const error = native.allocate(descriptor, bytes);
-  if (error === undefined || NOT_SUPPORTED.has(error.code)) return;
+  const error = allocateFile(descriptor, bytes);
+  if (error === undefined) return;
   throw fileError(
     Object.assign(new Error(error.code), { code: error.code }),
     `write ${bytes} bytes to`,

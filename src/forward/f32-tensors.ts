@@ -5,9 +5,9 @@
 
 import { elementCount } from '../graph/value.js';
 import type { BlockDescription, TensorDescription } from '../model/description.js';
-import { allocateNative, freeNative, type NativeRegion } from '../runtime/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import { allocateNative, freeNative, type NativeRegion } from '../system/native-memory.js';
 import { bytesPerElement } from './float-storage.js';
 import { type LoadArguments, loadElements } from './load-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';

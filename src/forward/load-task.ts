@@ -3,7 +3,7 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { float32View } from '../runtime/native-memory.js';
+import { float32View } from '../system/native-memory.js';
 import { readElements, type StoredElements } from './read-elements.js';
 
 export interface LoadArguments extends StoredElements {

@@ -4,9 +4,9 @@
  */
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
-import { float32View } from '../runtime/native-memory.js';
 import { sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
+import { float32View } from '../system/native-memory.js';
 import { bytesPerElement, CHUNK_ELEMENTS, decode, encode } from './float-storage.js';
 
 export interface StoreArguments {

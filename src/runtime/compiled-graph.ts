@@ -4,7 +4,7 @@
  */
 import { encodeOnnx } from '../graph/encode-onnx.js';
 import type { Graph } from '../graph/graph-builder.js';
-import { allocateNative, float32View, freeNative, type NativeRegion } from './native-memory.js';
+import { allocateNative, float32View, freeNative, type NativeRegion } from '../system/native-memory.js';
 import type { TensorRef } from './tensor-ref.js';
 
 /** Plain data for a worker: the model's bytes (shared) and where its tables lie. */

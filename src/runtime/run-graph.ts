@@ -4,7 +4,7 @@
  */
 import * as ort from 'onnxruntime-node';
 import type { GraphRef } from './compiled-graph.js';
-import { trimReserve } from './native-memory.js';
+import { trimReserve } from '../system/native-memory.js';
 import { type TensorRef, toOrtTensor } from './tensor-ref.js';
 
 /** One thread a session: parallelism comes from the workers, and one thread sums in one order. */

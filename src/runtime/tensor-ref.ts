@@ -4,7 +4,7 @@
  */
 import * as ort from 'onnxruntime-node';
 import { elementCount } from '../graph/value.js';
-import { float32View, int64View } from './native-memory.js';
+import { float32View, int64View } from '../system/native-memory.js';
 
 export interface TensorRef {
   readonly address: bigint;

@@ -4,11 +4,11 @@
  */
 import { gemm } from '../runtime/gemm.js';
 import type { Kernels } from '../runtime/kernels.js';
-import { float32View } from '../runtime/native-memory.js';
 import { scratch } from '../runtime/scratch.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { gramStrips, type Strip } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
+import { float32View } from '../system/native-memory.js';
 
 export interface FactorArguments {
   readonly gram: GramRef;

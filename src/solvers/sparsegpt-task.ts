@@ -8,10 +8,10 @@
  */
 import { gemm } from '../runtime/gemm.js';
 import type { Kernels } from '../runtime/kernels.js';
-import { bytesView, float32View } from '../runtime/native-memory.js';
 import { scratch } from '../runtime/scratch.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import type { Strip } from '../statistics/gram-layout.js';
+import { bytesView, float32View } from '../system/native-memory.js';
 import type { ColumnBlock } from './column-blocks.js';
 
 /** Rows of one matrix, and the factor of its inputs. */

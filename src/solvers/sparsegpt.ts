@@ -3,12 +3,12 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { allocateNative, freeNative } from '../runtime/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, zeroCount } from '../sparsity/pattern.js';
 import { stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
+import { allocateNative, freeNative } from '../system/native-memory.js';
 import { columnBlocks, reversedStrips } from './column-blocks.js';
 import { type Factor, factorHessian } from './factor-task.js';
 import {

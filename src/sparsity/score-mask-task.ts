@@ -4,9 +4,9 @@
  */
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
-import { float32View } from '../runtime/native-memory.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { scoreByName } from '../scores/score-registry.js';
+import { float32View } from '../system/native-memory.js';
 
 /** Elements scored at a time; whole rows, at least one. */
 const CHUNK_ELEMENTS = 262_144;

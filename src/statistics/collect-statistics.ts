@@ -15,7 +15,7 @@ import {
 } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
-import { allocateNative, discardNative, freeNative, type NativeRegion } from '../runtime/native-memory.js';
+import { allocateNative, discardNative, freeNative, type NativeRegion } from '../system/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { gramStrips, stripElements } from './gram-layout.js';

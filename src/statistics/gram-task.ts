@@ -3,7 +3,7 @@
  * @module
  */
 import { gemmSum } from '../runtime/gemm.js';
-import { float32View } from '../runtime/native-memory.js';
+import { float32View } from '../system/native-memory.js';
 import type { Strip } from './gram-layout.js';
 
 export interface GramArguments {

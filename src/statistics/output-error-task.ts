@@ -7,9 +7,9 @@ import { bytesPerElement } from '../forward/float-storage.js';
 import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
-import { float32View } from '../runtime/native-memory.js';
 import { scratch } from '../runtime/scratch.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
+import { float32View } from '../system/native-memory.js';
 import { gramStrips } from './gram-layout.js';
 import type { GramRef } from './group-statistics.js';
 

@@ -7,9 +7,9 @@ import { ModelStream } from '../../src/forward/model-stream.js';
 import { type BlockPasses, planPasses } from '../../src/graph/block-passes.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
-import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 

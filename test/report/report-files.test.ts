@@ -74,7 +74,8 @@ describe('readReport', () => {
 describe('renderReport', () => {
   it('draws the page again from the JSON alone', async () => {
     const report = sampleReport({ blocks: 2 });
-    const files = await writeReport(output, report);
+    await writeReport(output, report);
+    const files = reportFiles(output);
     await rm(files.html);
     expect(await renderReport(output)).toBe(files.html);
     expect(await readFile(files.html, 'utf8')).toBe(renderReportHtml(report));

@@ -1,11 +1,11 @@
 /** What every score must satisfy, whatever its formula: run by `scores.test.ts` for each line of the registry. @module */
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/errors.js';
-import { float32View } from '../../src/runtime/native-memory.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 import type { Score } from '../../src/scores/score.js';
 import { type Pattern, zeroCount } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { smallest } from '../kernels/selection-oracle.js';
 import { bitsOf, Workspace } from '../kernels/workspace.js';
 import { nativeTensor } from '../support/native.js';

@@ -1,12 +1,12 @@
 /** A small layer with dead inputs against the published SparseGPT code (scripts/golden/make-sparsegpt-golden.py). */
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { wanda } from '../../src/scores/wanda.js';
 import { sparseGpt } from '../../src/solvers/sparsegpt.js';
 import { type Pattern, parsePattern } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { nativeGram, nativeTensor } from '../support/native.js';
 import { readGolden } from '../support/safetensors.js';
 

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { allocateNative, float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { columnBlocks, reversedStrips } from '../../src/solvers/column-blocks.js';
 import { factorHessian } from '../../src/solvers/factor-task.js';
 import { stripElements } from '../../src/statistics/gram-layout.js';
+import { allocateNative, float32View } from '../../src/system/native-memory.js';
 import { nativeGram } from '../support/native.js';
 import { correlatedActivations } from '../support/random.js';
 

@@ -1,7 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
-import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { sparseGpt } from '../../src/solvers/sparsegpt.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { nativeGram, nativeTensor } from '../support/native.js';
 import { correlatedActivations, normals } from '../support/random.js';
 

@@ -1,13 +1,13 @@
 /** One real layer against the published SparseGPT code and Wanda's rule (scripts/golden/make-sparsegpt-golden.py). */
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { allocateNative, float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { wanda } from '../../src/scores/wanda.js';
 import { sparseGpt } from '../../src/solvers/sparsegpt.js';
 import { type Pattern, parsePattern } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
 import { gramStrips, stripElements } from '../../src/statistics/gram-layout.js';
+import { allocateNative, float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { readGolden } from '../support/safetensors.js';
 

@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { magnitude } from '../../src/scores/magnitude.js';
 import { wanda } from '../../src/scores/wanda.js';
 import { sparseGpt } from '../../src/solvers/sparsegpt.js';
 import type { Pattern } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { nativeGram, nativeTensor } from '../support/native.js';
 import { correlatedActivations, normals } from '../support/random.js';
 

@@ -1,8 +1,9 @@
 /** Native memory for tests. @module */
-import { allocateNative, float32View } from '../../src/runtime/native-memory.js';
+
 import type { TensorRef } from '../../src/runtime/tensor-ref.js';
 import { gramStrips, stripElements } from '../../src/statistics/gram-layout.js';
 import type { GramRef } from '../../src/statistics/group-statistics.js';
+import { allocateNative, float32View } from '../../src/system/native-memory.js';
 
 /** A copy of the data that workers can reach; freed with the process. */
 export function nativeTensor(data: Float32Array, shape: readonly number[]): TensorRef {

@@ -1,0 +1,115 @@
+/**
+ * Memory outside the JavaScript heap that every worker thread sees at the same address, and that onnxruntime
+ * takes as tensors without a copy.
+ * @module
+ */
+import type * as Koffi from 'koffi';
+import { RunError } from '../errors.js';
+import { requireLibc } from './libc.js';
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_PRIVATE = 2;
+const MAP_ANONYMOUS = process.platform === 'darwin' ? 0x1000 : 0x20;
+const MADV_DONTNEED = 4;
+const MAP_FAILED = 2n ** 64n - 1n;
+const PAGE = 4096;
+
+/** A place in native memory; plain data, so it can be sent to a worker. */
+export interface NativeRegion {
+  readonly address: bigint;
+  readonly bytes: number;
+}
+
+type NativeFunction = ReturnType<Koffi.LibraryHandle['func']>;
+
+interface Calls {
+  readonly koffi: typeof Koffi;
+  readonly mmap: NativeFunction;
+  readonly munmap: NativeFunction;
+  readonly madvise: NativeFunction;
+  readonly mallocTrim: NativeFunction | undefined;
+  readonly mallopt: NativeFunction | undefined;
+}
+
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+/** The most that glibc takes. */
+const LARGEST_REUSED = 32 * 2 ** 20;
+const LARGEST_RESERVE = 256 * 2 ** 20;
+
+let bound: Calls | undefined;
+
+function calls(): Calls {
+  if (bound) return bound;
+  const { koffi, library } = requireLibc();
+  bound = {
+    koffi,
+    mmap: library.func('mmap', 'void *', ['void *', 'size_t', 'int', 'int', 'int', 'int64_t']),
+    munmap: library.func('munmap', 'int', ['void *', 'size_t']),
+    madvise: library.func('madvise', 'int', ['void *', 'size_t', 'int']),
+    mallocTrim: optional(() => library.func('malloc_trim', 'int', ['size_t'])),
+    mallopt: optional(() => library.func('mallopt', 'int', ['int', 'int'])),
+  };
+  return bound;
+}
+
+/** glibc keeps freed memory for itself until told not to; other C libraries have no such functions. */
+function optional<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Lets the C library keep freed memory, up to `LARGEST_REUSED` a piece, for the next allocation, whoever makes it:
+ * pages that go back and forth between the process and the system are zeroed each time.
+ */
+export function keepReserve(): void {
+  const { mallopt } = calls();
+  mallopt?.(M_MMAP_THRESHOLD, LARGEST_REUSED);
+  mallopt?.(M_TRIM_THRESHOLD, LARGEST_RESERVE);
+}
+
+/** Gives memory that the C library holds in reserve back to the system. */
+export function trimReserve(): void {
+  calls().mallocTrim?.(0);
+}
+
+/** Zero-filled pages, counted in RSS only once touched. @throws RunError when the system has none left */
+export function allocateNative(bytes: number): NativeRegion {
+  const length = Math.max(PAGE, Math.ceil(bytes / PAGE) * PAGE);
+  const { mmap } = calls();
+  const address = BigInt(mmap(null, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (BigInt.asUintN(64, address) === MAP_FAILED || address === 0n) {
+    throw new RunError(`out of memory: the system refused ${length} bytes`);
+  }
+  return { address, bytes: length };
+}
+
+/** Gives the region back. No view of it may be used afterwards, in any thread. */
+export function freeNative(region: NativeRegion): void {
+  if (calls().munmap(region.address, region.bytes) !== 0)
+    throw new RunError(`munmap of ${region.bytes} bytes failed`);
+}
+
+/** Drops the content and its pages from RSS; the region reads as zeros until written again. */
+export function discardNative(region: NativeRegion): void {
+  if (process.platform === 'linux') calls().madvise(region.address, region.bytes, MADV_DONTNEED);
+  else bytesView(region.address, region.bytes).fill(0);
+}
+
+/** `length` f32 elements from an address. */
+export function float32View(address: bigint, length: number): Float32Array {
+  return new Float32Array(calls().koffi.view(address, length * 4));
+}
+
+export function bytesView(address: bigint, length: number): Uint8Array {
+  return new Uint8Array(calls().koffi.view(address, length));
+}
+
+export function int64View(address: bigint, length: number): BigInt64Array {
+  return new BigInt64Array(calls().koffi.view(address, length * 8));
+}
