@@ -89,7 +89,7 @@ export class ModelStream {
     const pass = passes.passes.at(-1);
     if (!pass) throw new Error(`${block.prefix} has no passes`);
     const graph = this.graphs.get(`${passes.key}: ${pass.index}`, () =>
-      passGraph(block, states.tokens, pass, []),
+      passGraph(block, states.tokens, pass, 'sum of squares'),
     );
     const writes = pass.writes.map((value) => ({ ...value, name: carriedOutputName(value) }));
     await this.#forEachWindow(states, options, async (path, record) => {

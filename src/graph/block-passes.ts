@@ -49,16 +49,16 @@ export interface BlockPasses {
   readonly key: string;
 }
 
-/** What a pass gives for a measured group. */
+/** What a pass gives for its measured groups. */
 export type ActivationOutput =
   /** Σ over tokens of x², [in] */
   | 'sum of squares'
   /** Xᵀ [in, tokens]: rows are features, so that slabs of features are contiguous */
   | 'transposed activations';
 
-/** Name of a pass's output for a group. */
-export function activationOutputName(group: string, output: ActivationOutput): string {
-  return `${output}: ${group}`;
+/** Name of a pass's output for a measured group. */
+export function activationOutputName(group: string): string {
+  return `activation: ${group}`;
 }
 
 /** Name of a pass's output for what it writes. */
@@ -102,12 +102,12 @@ export function planPasses(
   return { passes, recordBytes: record.bytes, key };
 }
 
-/** The graph of one pass; `outputs` is what it gives for each measured group. */
+/** The graph of one pass, which gives `output` for each measured group. */
 export function passGraph(
   block: BlockDescription,
   tokens: number,
   pass: BlockPass,
-  outputs: readonly ActivationOutput[],
+  output: ActivationOutput,
 ): Graph {
   const { graph, hidden, linears } = buildBlock(block, tokens);
   const values = new Map([hidden, ...graph.nodes.flatMap((node) => node.outputs)].map((v) => [v.name, v]));
@@ -120,11 +120,9 @@ export function passGraph(
   for (const { name } of pass.groups) {
     const x = linears.find(({ inputGroup }) => inputGroup === name)?.input;
     if (!x) throw new Error(`block ${block.prefix} has no input group ${name}`);
-    for (const output of outputs) {
-      const value =
-        output === 'sum of squares' ? reduce(graph, 'ReduceSumSquare', x, 0) : transpose(graph, x, [1, 0]);
-      graph.output(activationOutputName(name, output), value);
-    }
+    const value =
+      output === 'sum of squares' ? reduce(graph, 'ReduceSumSquare', x, 0) : transpose(graph, x, [1, 0]);
+    graph.output(activationOutputName(name), value);
   }
   return graph.build(pass.reads.map(named));
 }

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RunError, SecateurError } from '../errors.js';
+import { keepReserve } from '../system/native-memory.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
 const compiledRoot = new URL('../../dist/', import.meta.url);
@@ -23,6 +24,7 @@ export class WorkerPool {
 
   constructor(size: number) {
     this.size = size;
+    keepReserve();
     this.#pool = new Piscina({
       minThreads: size,
       maxThreads: size,
@@ -30,6 +32,11 @@ export class WorkerPool {
       idleTimeout: Number.POSITIVE_INFINITY,
       filename: new URL('runtime/warm-up-task.js', compiledRoot).href,
     });
+  }
+
+  /** Waits until every worker has started. */
+  async ready(): Promise<void> {
+    await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { RunError } from '../errors.js';
 import type { HiddenStates } from '../forward/hidden-states.js';
-import { runWindow } from '../forward/window-task.js';
+import { runWindow, type WindowResult } from '../forward/window-task.js';
 import {
   activationOutputName,
   type BlockPass,
@@ -15,9 +15,15 @@ import {
 } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
-import { allocateNative, discardNative, freeNative, type NativeRegion } from '../system/native-memory.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import {
+  allocateNative,
+  discardNative,
+  float32View,
+  freeNative,
+  type NativeRegion,
+} from '../system/native-memory.js';
 import { gramStrips, stripElements } from './gram-layout.js';
 import { accumulateStrip } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
@@ -84,19 +90,16 @@ export class StatisticsCollector {
     const { groups } = pass;
     const started = performance.now();
     const busy = { forward: 0, statistics: 0 };
-    const sums = groups.map(({ size }) => new Float64Array(size));
     const grams = this.#gramAddresses(groups, gramWindows > 0);
     const slots = gramWindows > 0 ? this.#slotAddresses(groups, tokens) : [];
 
-    const perWindow: (readonly Float32Array[])[] = [];
+    const windowSums: WindowResult['returned'][] = [];
     let finished = 0;
     const forward = async (window: number, slot?: ReadonlyMap<string, bigint>) => {
       const task = this.#windowArguments(options, window, slot);
       const { returned, seconds } = await this.#pool.run('forward/window-task', runWindow, task);
       busy.forward += seconds;
-      perWindow[window] = groups.flatMap(
-        ({ name }) => returned[activationOutputName(name, 'sum of squares')] ?? [],
-      );
+      windowSums[window] = returned;
       options.onWindow(++finished);
     };
     const accumulate = async (inBatch: readonly ReadonlyMap<string, bigint>[]) => {
@@ -118,21 +121,20 @@ export class StatisticsCollector {
       options.signal?.throwIfAborted();
       await forward(window);
     });
-    for (const windowSums of perWindow) addSums(sums, windowSums);
-
     const wall = (performance.now() - started) / 1000;
     const share = busy.forward / (busy.forward + busy.statistics);
     options.onSeconds('forward', wall * share);
     options.onSeconds('statistics', wall * (1 - share));
 
     return new Map(
-      groups.map(({ name, size }, index) => {
-        const sumOfSquares = sums[index] ?? new Float64Array(size);
+      groups.map(({ name, size }) => {
+        const address = grams.get(name);
+        const sumOfSquares = address === undefined ? new Float64Array(size) : gramDiagonal(address, size);
+        for (const returned of windowSums) add(sumOfSquares, returned[activationOutputName(name)]);
         const bad = sumOfSquares.findIndex((value) => !Number.isFinite(value));
         if (bad >= 0) {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
         }
-        const address = grams.get(name);
         const gram = address === undefined ? undefined : { address, size, tokens: gramWindows * tokens };
         return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, gram }];
       }),
@@ -184,20 +186,14 @@ export class StatisticsCollector {
   ) {
     const { tokens } = states;
     const graph = this.#graphs.get(`${passes.key}: ${pass.index} ${slot !== undefined}`, () =>
-      passGraph(
-        block,
-        tokens,
-        pass,
-        slot ? ['sum of squares', 'transposed activations'] : ['sum of squares'],
-      ),
+      passGraph(block, tokens, pass, slot ? 'transposed activations' : 'sum of squares'),
     );
     const captures: Record<string, TensorRef> = {};
     const returns: Record<string, number> = {};
     for (const { name, size } of pass.groups) {
-      returns[activationOutputName(name, 'sum of squares')] = size;
       const address = slot?.get(name);
-      if (address === undefined) continue;
-      captures[activationOutputName(name, 'transposed activations')] = { address, shape: [size, tokens] };
+      if (address === undefined) returns[activationOutputName(name)] = size;
+      else captures[activationOutputName(name)] = { address, shape: [size, tokens] };
     }
     return {
       graph,
@@ -251,9 +247,18 @@ function cleared(region: NativeRegion | undefined, bytes: number): NativeRegion 
   return allocateNative(bytes);
 }
 
-function addSums(totals: readonly Float64Array[], sums: readonly Float32Array[]): void {
-  for (const [group, total] of totals.entries()) {
-    const sum = sums[group];
-    if (sum) for (let j = 0; j < total.length; j++) total[j] = (total[j] as number) + (sum[j] as number);
+/** Σx² of the windows that the Gram matrix sums over. */
+function gramDiagonal(address: bigint, size: number): Float64Array {
+  const diagonal = new Float64Array(size);
+  for (const { first, width, rows, offset } of gramStrips(size)) {
+    const strip = float32View(address + BigInt(offset * 4), rows * width);
+    for (let j = 0; j < width; j++) diagonal[first + j] = strip[j * width + j] as number;
   }
+  return diagonal;
+}
+
+function add(total: Float64Array, values: Float32Array | undefined): void {
+  values?.forEach((value, j) => {
+    total[j] = (total[j] as number) + value;
+  });
 }

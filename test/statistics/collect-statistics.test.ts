@@ -7,11 +7,11 @@ import { type BlockPass, planPasses } from '../../src/graph/block-passes.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { GraphStore } from '../../src/runtime/compiled-graph.js';
-import { float32View } from '../../src/runtime/native-memory.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
 import { gramStrips } from '../../src/statistics/gram-layout.js';
 import type { GramRef } from '../../src/statistics/group-statistics.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 
