@@ -27,6 +27,7 @@ import {
 import { gramStrips, stripElements } from './gram-layout.js';
 import { accumulateStrip } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
+import { inBatches } from './in-batches.js';
 
 /** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
 const BATCH_TOKENS = 2048;
@@ -115,7 +116,14 @@ export class StatisticsCollector {
       busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
     };
 
-    await this.#inBatches(gramWindows, batchWindows(tokens), slots, options.signal, forward, accumulate);
+    await inBatches({
+      windows: gramWindows,
+      batch: batchWindows(tokens),
+      slots,
+      signal: options.signal,
+      compute: forward,
+      add: accumulate,
+    });
     const rest = Array.from({ length: windows - gramWindows }, (_, index) => gramWindows + index);
     await this.#pool.forEach(rest, async (window) => {
       options.signal?.throwIfAborted();
@@ -145,38 +153,6 @@ export class StatisticsCollector {
     for (const region of [this.#grams, this.#activations]) if (region) freeNative(region);
     this.#grams = undefined;
     this.#activations = undefined;
-  }
-
-  /**
-   * Computes windows into slots, and adds up one batch of them after the other. While a batch is added up, windows
-   * after it are computed into the slots that are free, so no worker waits.
-   */
-  async #inBatches<Slot>(
-    windows: number,
-    batch: number,
-    slots: readonly Slot[],
-    signal: AbortSignal | undefined,
-    compute: (window: number, slot: Slot) => Promise<void>,
-    add: (slots: readonly Slot[]) => Promise<void>,
-  ): Promise<void> {
-    const computed: Promise<void>[] = [];
-    const added: Promise<void>[] = [];
-    const failures: unknown[] = [];
-    const watched = (promise: Promise<void>) => promise.catch((error) => void failures.push(error));
-    for (let first = 0; first < windows && failures.length === 0 && !signal?.aborted; first += batch) {
-      const end = Math.min(first + batch, windows);
-      for (let window = first; window < end; window++) {
-        const before = Math.floor((window - slots.length) / batch);
-        if (before >= 0) await added[before];
-        computed.push(watched(compute(window, slots[window % slots.length] as Slot)));
-      }
-      const own = Array.from({ length: end - first }, (_, i) => slots[(first + i) % slots.length] as Slot);
-      const ready = Promise.all([added.at(-1), ...computed.slice(first, end)]);
-      added.push(watched(ready.then(() => (failures.length === 0 ? add(own) : undefined))));
-    }
-    await Promise.all(added);
-    if (failures.length > 0) throw failures[0];
-    signal?.throwIfAborted();
   }
 
   #windowArguments(

@@ -1,0 +1,47 @@
+/**
+ * Two steps over a list of windows that share a few places in memory.
+ * @module
+ */
+
+export interface BatchOptions<Slot> {
+  readonly windows: number;
+  /** Windows that are added up at a time. */
+  readonly batch: number;
+  /** Places for what is computed of a window; at least `batch` of them. */
+  readonly slots: readonly Slot[];
+  readonly signal?: AbortSignal | undefined;
+  compute(window: number, slot: Slot): Promise<void>;
+  /** Takes the slots of consecutive windows, in their order. */
+  add(slots: readonly Slot[]): Promise<void>;
+}
+
+/**
+ * Computes windows into slots and adds up one batch of them after the other, in order. While a batch is added up,
+ * windows after it are computed into the slots that are free, so that no worker waits. When something fails or the
+ * signal is aborted nothing new is begun, and what was begun is waited for.
+ *
+ * @throws the first failure, or the signal's reason
+ */
+export async function inBatches<Slot>(options: BatchOptions<Slot>): Promise<void> {
+  const { windows, batch, slots, signal } = options;
+  const computed: Promise<void>[] = [];
+  const added: Promise<void>[] = [];
+  const failures: unknown[] = [];
+  const watched = (promise: Promise<void>) => promise.catch((error) => void failures.push(error));
+  const slotOf = (window: number) => slots[window % slots.length] as Slot;
+  const goesOn = () => failures.length === 0 && !signal?.aborted;
+  for (let first = 0; first < windows && goesOn(); first += batch) {
+    const end = Math.min(first + batch, windows);
+    for (let window = first; window < end; window++) {
+      // Until the window that was in this slot before is added up.
+      await added[Math.floor((window - slots.length) / batch)];
+      computed[window] = goesOn() ? watched(options.compute(window, slotOf(window))) : Promise.resolve();
+    }
+    const own = Array.from({ length: end - first }, (_, index) => slotOf(first + index));
+    const ready = Promise.all([added.at(-1), ...computed.slice(first, end)]);
+    added.push(watched(ready.then(() => (goesOn() ? options.add(own) : undefined))));
+  }
+  await Promise.all(added);
+  if (failures.length > 0) throw failures[0];
+  signal?.throwIfAborted();
+}
