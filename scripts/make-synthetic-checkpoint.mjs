@@ -128,12 +128,13 @@ export function makeSyntheticCheckpoint(options) {
   const shards = cutShards(listTensors(config), options.shardSize ?? SHARD_BYTES);
   const bytes = writeWeights(folder, shards, drawBf16(options.seed ?? 0));
 
-  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   const tokenizer = JSON.parse(readFileSync(`${QUICKSTART}tokenizer_config.json`, 'utf8'));
   tokenizer.model_max_length = config.max_position_embeddings;
   writeFileSync(join(folder, 'tokenizer_config.json'), `${JSON.stringify(tokenizer, null, 2)}\n`);
   for (const name of ['tokenizer.json', 'special_tokens_map.json'])
     copyFileSync(QUICKSTART + name, join(folder, name));
+  // Last: a folder without it is not whole.
+  writeFileSync(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   return { bytes, shards: shards.length };
 }
 
