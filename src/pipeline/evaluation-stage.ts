@@ -7,9 +7,10 @@ import { evaluateModel, type TokenWindows } from '../evaluation/evaluate-model.j
 import { perplexity } from '../evaluation/perplexity.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import type { EvaluationReport, Perplexity } from '../report/report-schema.js';
+import type { PhaseSeconds } from './phase-timer.js';
 import type { PreparedRun } from './prepare-run.js';
 import type { ProgressListener, Stage } from './progress.js';
-import { type PhaseSeconds, StageClock } from './stage-clock.js';
+import { StageClock } from './stage-clock.js';
 
 /** What is evaluated: null for a part that the run file doesn't ask for. */
 export interface EvaluationSets {

@@ -24,6 +24,7 @@ import type { FingerprintParts } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import type { Method } from './methods/method.js';
 import { methodByName } from './methods/method-registry.js';
+import { PhaseTimer } from './phase-timer.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
 const OUTPUT_ERROR_TOKENS = 2048;
@@ -46,8 +47,14 @@ export interface PreparedRun {
   readonly notes: readonly string[];
 }
 
-/** @throws RequestError for anything in the request that can't be done; nothing has been written then */
-export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
+/**
+ * @param timer told where the time went
+ * @throws RequestError for anything in the request that can't be done; nothing has been written then
+ */
+export async function prepareRun(
+  config: RunConfig,
+  timer: PhaseTimer = new PhaseTimer('prepare'),
+): Promise<PreparedRun> {
   const checkpoint = await openModel(config.model);
   const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
   checkTensors(model, checkpoint.tensors, checkpoint.folder);
@@ -59,8 +66,10 @@ export async function prepareRun(config: RunConfig): Promise<PreparedRun> {
     );
   }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
+  timer.lap('open');
 
   const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
+  timer.lap('tokenise');
   const { windows, gramWindows } = windowsOf(method, calibration);
 
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];

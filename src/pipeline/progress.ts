@@ -3,11 +3,43 @@
  * @module
  */
 
-/** The parts of a command, in the order they happen. */
+/** The parts of a command that tell how far they are, in the order they happen. */
 export type Stage = 'check' | 'evaluate dense' | 'prune' | 'verify' | 'evaluate pruned';
 
-/** What a stage is doing right now; also the keys of the report's `phases`. */
+/** What a stage is doing right now. */
 export type Phase = 'read' | 'forward' | 'statistics' | 'solve' | 'propagate' | 'write' | 'logits' | 'verify';
+
+/** The parts of a run that its report accounts for, in the order they happen. */
+export const REPORT_STAGES = [
+  'prepare',
+  'check',
+  'evaluate dense',
+  'prune',
+  'verify',
+  'evaluate pruned',
+  'finish',
+] as const;
+
+/** What the time of a stage goes to; `other` is what falls between the rest. */
+export const REPORT_PHASES = [
+  'open',
+  'tokenise',
+  'start workers',
+  'read',
+  'forward',
+  'statistics',
+  'solve',
+  'propagate',
+  'write',
+  'logits',
+  'verify',
+  'report',
+  'stop workers',
+  'other',
+] as const;
+
+export type ReportStage = (typeof REPORT_STAGES)[number];
+export type ReportPhase = (typeof REPORT_PHASES)[number];
 
 export type ProgressEvent =
   /** A stage begins; `blocks` is how many transformer blocks it will visit. */

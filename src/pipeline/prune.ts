@@ -35,10 +35,11 @@ import { fingerprint, fingerprintDifferences } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
 import { checkOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
+import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
 import { pruneBlocks, writtenBy } from './prune-blocks.js';
-import { type PhaseSeconds, StageClock } from './stage-clock.js';
+import { StageClock } from './stage-clock.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
@@ -70,7 +71,8 @@ export async function runPrune(config: RunConfig, options: RunOptions = {}): Pro
 
 async function prune(config: RunConfig, options: RunOptions): Promise<PruneResult> {
   const started = new Date();
-  const run = fitMemory(await prepareRun(config));
+  const prepare = new PhaseTimer('prepare');
+  const run = fitMemory(await prepareRun(config, prepare));
   const { output } = config;
   const folder = join(output, RUN_FOLDER);
   const occupied = checkOutputFolder(output, run.checkpoint.folder);
@@ -81,22 +83,38 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   }
 
   const onProgress = options.onProgress ?? (() => {});
+  prepare.lap('open');
   const notes = [...run.notes, ...overlapNotes(run)];
+  prepare.lap('tokenise');
   if (journal && journal.blocks.length > 0) notes.push(`resumed after block ${journal.blocks.length - 1}`);
   for (const message of notes) onProgress({ kind: 'note', message });
 
   const pool = new WorkerPool(run.workers);
   let writer: CheckpointWriter | undefined;
   try {
+    await pool.ready();
+    prepare.lap('start workers');
     const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
+    prepare.restart();
     const opened = await openOutput(run, folder, journal);
     const { log } = opened;
     writer = opened.writer;
+    prepare.lap('open');
     const shared = { run, pool, writer, folder, onProgress, signal: options.signal };
     const work = await doWork(shared, log, journal).finally(() => log.close());
-    const phases = [...checks, ...work.phases];
-    const report = await makeReport(run, { ...work, phases }, notes, started);
-    await writeReport(output, report);
+    const phases = [...prepare.phases(), ...checks, ...work.phases];
+    const finish = new PhaseTimer('finish');
+    await pool.close();
+    finish.lap('stop workers');
+    const drawn = await makeReport(run, { ...work, phases }, notes, started);
+    const report = await writeReport(output, drawn, (unfinished) => {
+      finish.lap('report');
+      return {
+        ...unfinished,
+        run: { ...unfinished.run, ...resourcesUsed(started) },
+        phases: [...phases, ...finish.phases()],
+      };
+    });
     return { output, alreadyDone: false, report };
   } finally {
     await pool.close();
@@ -309,9 +327,8 @@ async function makeReport(
         workers: run.workers,
       },
       started: started.toISOString(),
-      seconds: (Date.now() - started.getTime()) / 1000,
       prune_seconds: work.pruneSeconds,
-      peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+      ...resourcesUsed(started),
     },
     layers: [...layers],
     totals: {
@@ -326,5 +343,12 @@ async function makeReport(
     evaluation,
     calibration_evaluation: calibrationEvaluation,
     notes: [...notes],
+  };
+}
+
+function resourcesUsed(started: Date) {
+  return {
+    seconds: (Date.now() - started.getTime()) / 1000,
+    peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
   };
 }

@@ -2,13 +2,8 @@
  * Where the wall time of a run goes, and what to tell while it does.
  * @module
  */
+import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import type { Phase, ProgressListener, Stage } from './progress.js';
-
-export interface PhaseSeconds {
-  readonly stage: Stage;
-  readonly phase: Phase;
-  readonly seconds: number;
-}
 
 /** Measures one stage over its blocks. */
 export class StageClock {
@@ -17,7 +12,7 @@ export class StageClock {
   readonly #tokens: number;
   readonly #listener: ProgressListener;
   readonly #started = performance.now();
-  readonly #seconds = new Map<Phase, number>();
+  readonly #timer: PhaseTimer;
   #blocksDone = 0;
   /** Blocks that didn't count for the estimate because an earlier run had done them. */
   #skipped = 0;
@@ -25,6 +20,7 @@ export class StageClock {
   /** @param tokens that go through each block; 0 where none do */
   constructor(stage: Stage, blocks: number, tokens: number, listener: ProgressListener) {
     this.#stage = stage;
+    this.#timer = new PhaseTimer(stage);
     this.#blocks = blocks;
     this.#tokens = tokens;
     this.#listener = listener;
@@ -42,7 +38,7 @@ export class StageClock {
   }
 
   add(phase: Phase, seconds: number): void {
-    this.#seconds.set(phase, (this.#seconds.get(phase) ?? 0) + seconds);
+    this.#timer.add(phase, seconds);
   }
 
   step(phase: Phase, block: number, done: number, total: number): void {
@@ -81,9 +77,11 @@ export class StageClock {
     return (performance.now() - this.#started) / 1000;
   }
 
-  /** Ends the stage and returns its phases. */
+  /** Ends the stage and returns its phases, which add up to its wall time. */
   end(): PhaseSeconds[] {
-    this.#listener({ kind: 'stage-end', stage: this.#stage, seconds: this.seconds });
-    return [...this.#seconds].map(([phase, seconds]) => ({ stage: this.#stage, phase, seconds }));
+    const { seconds } = this;
+    this.#timer.add('other', Math.max(0, seconds - this.#timer.seconds));
+    this.#listener({ kind: 'stage-end', stage: this.#stage, seconds });
+    return this.#timer.phases();
   }
 }

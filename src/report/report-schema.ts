@@ -76,7 +76,9 @@ export const reportSchema = z.strictObject({
     macs_per_token: z.strictObject({ dense: count, effective: count }),
     bytes: count.describe('of tensor data in the written checkpoint'),
   }),
-  phases: z.array(z.strictObject({ stage: z.string(), phase: z.string(), seconds })),
+  phases: z
+    .array(z.strictObject({ stage: z.string(), phase: z.string(), seconds }))
+    .describe('where the wall time went; they add up to run.seconds, but for what falls between the stages'),
   evaluation: evaluationReportSchema.nullable().describe('on held-out text'),
   calibration_evaluation: evaluationReportSchema.nullable().describe('on the windows the method saw'),
   notes: z.array(z.string()),

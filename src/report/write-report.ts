@@ -15,11 +15,16 @@ import { type Report, reportSchema } from './report-schema.js';
 /**
  * Leaves `secateur/report.html` and then `secateur/report.json` in `output`, each complete or not at all.
  * The JSON comes last, so that its presence means that the report is whole.
- * @returns the two paths.
+ * @param complete what is only known once the page is drawn, for the JSON.
+ * @returns what the JSON holds.
  * @throws {RunError} when `report` breaks the schema, a NaN among the figures for example; nothing is written then.
  * @throws {RequestError} when the folder cannot be written or the disk is full.
  */
-export async function writeReport(output: string, report: Report): Promise<{ json: string; html: string }> {
+export async function writeReport(
+  output: string,
+  report: Report,
+  complete: (report: Report) => Report = (unchanged) => unchanged,
+): Promise<Report> {
   const parsed = reportSchema.safeParse(report);
   if (!parsed.success)
     throw new RunError(`the report of this run is not valid\n${describeIssues(parsed.error)}`);
@@ -29,6 +34,7 @@ export async function writeReport(output: string, report: Report): Promise<{ jso
     throw fileError(error, 'write', folder);
   });
   await writeFileAtomically(files.html, renderReportHtml(parsed.data));
-  await writeFileAtomically(files.json, `${JSON.stringify(parsed.data, null, 2)}\n`);
-  return files;
+  const whole = complete(parsed.data);
+  await writeFileAtomically(files.json, `${JSON.stringify(whole, null, 2)}\n`);
+  return whole;
 }

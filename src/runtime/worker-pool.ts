@@ -39,6 +39,11 @@ export class WorkerPool {
     await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
   }
 
+  /** Waits until every worker has started. */
+  async ready(): Promise<void> {
+    await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
+  }
+
   /**
    * Runs an exported function of a task module in the next free worker.
    *
