@@ -118,10 +118,18 @@ async function pruneOnce(job, options, prepared, windows) {
   return { status: 'ok', started, conditions, ...measured, ...details };
 }
 
+/** @throws {Error} when the program that is measured is no longer the one that the results are said to be of */
+function checkBuild(results) {
+  if (builtHash() !== results.document.versions.dist_sha256) {
+    throw new Error('dist was built anew while it was measured; leave it alone and start again');
+  }
+}
+
 /** Does `work` and adds what it gives, or why it failed, to the results. */
 async function record(results, list, keys, title, work) {
   try {
     const entry = await work();
+    checkBuild(results);
     results.add(list, keys, entry);
     const { wall_seconds: wall, peak_rss_bytes: peak, perplexity } = entry;
     say(
