@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RequestError, RunError } from '../../src/errors.js';
 import { readReport } from '../../src/report/read-report.js';
-import { reportFiles } from '../../src/report/report-files.js';
 import { renderReport } from '../../src/report/render-report.js';
 import { renderReportHtml } from '../../src/report/render-report-html.js';
+import { reportFiles } from '../../src/report/report-files.js';
 import { writeReport } from '../../src/report/write-report.js';
 import { sampleReport } from './sample-report.js';
 
