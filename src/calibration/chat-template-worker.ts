@@ -59,11 +59,35 @@ function range(first: number, second?: number, step = 1): number[] {
 interface Jinja {
   readonly Template: new (source: string) => { readonly parsed: unknown };
   readonly Environment: new () => { set(name: string, value: unknown): void };
-  readonly Interpreter: new (environment: unknown) => { run(program: unknown): { readonly value: unknown } };
+  readonly Interpreter: new (
+    environment: unknown,
+  ) => {
+    run(program: unknown): { readonly value: unknown };
+    /** What `run` calls for every part of a program, and each part for its own. */
+    evaluate(part: unknown, environment: unknown): unknown;
+  };
 }
+
+/**
+ * Parts of a template that are evaluated within each other: some ten in published ones. A stack that is almost used up
+ * can end the whole process where a regular expression is compiled on it, so it is not left to run out.
+ */
+const maximumDepth = 500;
 
 const { Template, Environment, Interpreter } = (await import('@huggingface/jinja')) as unknown as Jinja;
 const { source, specialTokens, maximumText } = workerData as ChatTemplateProgram;
+
+class BoundedInterpreter extends Interpreter {
+  #depth = 0;
+  override evaluate(part: unknown, environment: unknown): unknown {
+    if (++this.#depth > maximumDepth) throw new Error(`more than ${maximumDepth} parts within each other`);
+    try {
+      return super.evaluate(part, environment);
+    } finally {
+      this.#depth--;
+    }
+  }
+}
 
 function render(program: unknown, messages: readonly ChatMessage[]): string {
   const variables = {
@@ -86,7 +110,7 @@ function render(program: unknown, messages: readonly ChatMessage[]): string {
   };
   const environment = new Environment();
   for (const [key, value] of Object.entries(variables)) environment.set(key, value);
-  const text = String(new Interpreter(environment).run(program).value);
+  const text = String(new BoundedInterpreter(environment).run(program).value);
   if (text.length > maximumText) throw new Error(`the text is longer than ${maximumText} characters`);
   return text;
 }

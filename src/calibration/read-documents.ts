@@ -2,8 +2,9 @@
  * Documents out of text files.
  * @module
  */
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { extname } from 'node:path';
+import { parseBoundedJson } from '../checkpoint/bounded-json.js';
 import { RequestError } from '../errors.js';
 import type { ChatMessage } from './chat-template.js';
 
@@ -11,6 +12,9 @@ import type { ChatMessage } from './chat-template.js';
  * Longest document, a whole `.txt` or one line of a `.jsonl`: tokenising takes some fifty times its bytes of memory.
  */
 export const maximumDocumentBytes = 16 * 2 ** 20;
+
+/** A line is an object with a text, or with messages of two texts each: a thousand turns are four thousand values. */
+const lineLimits = { maxDepth: 64, maxValues: 200_000 };
 
 /** One document: a text, or a conversation. `line` counts from 1; `note` is something the user should know. */
 export type TextDocument =
@@ -72,13 +76,8 @@ function parseMessages(value: unknown, where: string): ChatMessage[] {
   });
 }
 
-function parseJsonLine(text: string, line: number, where: string): TextDocument {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new RequestError(`${where}: not valid JSON: ${(cause as Error).message}`, { cause });
-  }
+function parseJsonLine(bytes: Uint8Array, line: number, where: string): TextDocument {
+  const value = parseBoundedJson(bytes, lineLimits, where);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new RequestError(`${where}: expected a JSON object with text or messages`);
   }
@@ -95,6 +94,10 @@ function parseJsonLine(text: string, line: number, where: string): TextDocument 
   return { line, text: plain };
 }
 
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+}
+
 async function* readJsonLines(path: string): AsyncGenerator<TextDocument> {
   const tooLong = (line: number) =>
     new RequestError(
@@ -104,9 +107,7 @@ async function* readJsonLines(path: string): AsyncGenerator<TextDocument> {
   for await (const bytes of readLines(path, maximumDocumentBytes, tooLong)) {
     line++;
     const where = `${path}:${line}`;
-    const decoded = decode(bytes, where);
-    const text = (line === 1 ? withoutByteOrderMark(decoded) : decoded).trim();
-    if (text !== '') yield parseJsonLine(text, line, where);
+    if (!isBlank(bytes)) yield parseJsonLine(bytes, line, where);
   }
 }
 
@@ -123,6 +124,10 @@ async function* readPlainText(path: string): AsyncGenerator<TextDocument> {
     parts.push(chunk);
   }
   const original = withoutByteOrderMark(decode(Buffer.concat(parts, length), path));
+  if (original.includes('\0'))
+    throw new RequestError(
+      `${path}: it holds NUL characters, so it is no UTF-8 text; is it UTF-16, or not a text?`,
+    );
   if (original === '') return;
   const text = original.replaceAll(/\r\n?/g, '\n');
   const note = text === original ? {} : { note: `${path}: line ends \\r\\n and \\r are read as \\n` };
@@ -143,6 +148,10 @@ export async function* readDocuments(path: string): AsyncGenerator<TextDocument>
   }
   let any = false;
   try {
+    // Asked before opening: opening a named pipe would wait for a writer, and a device has no end.
+    const status = statSync(path);
+    if (status.isDirectory()) throw new RequestError(`${path}: a folder, not a text file`);
+    if (!status.isFile()) throw new RequestError(`${path}: not a regular file`);
     for await (const document of extension === '.txt' ? readPlainText(path) : readJsonLines(path)) {
       any = true;
       yield document;
@@ -150,7 +159,6 @@ export async function* readDocuments(path: string): AsyncGenerator<TextDocument>
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new RequestError(`${path}: no such file`, { cause });
-    if (code === 'EISDIR') throw new RequestError(`${path}: a folder, not a text file`, { cause });
     if (cause instanceof RequestError || code === undefined) throw cause;
     throw new RequestError(`${path}: cannot be read: ${message}`, { cause });
   }

@@ -30,6 +30,9 @@ const configLimits = { maxDepth: 64, maxValues: 500_000 };
 /** Highest token id that a vocabulary may have; the largest published ones have about 260,000 tokens. */
 const maximumTokenId = 2 ** 24;
 
+/** Longest regular expression of a tokenizer; published ones have some hundred characters. */
+const maximumPatternCharacters = 4096;
+
 /**
  * Milliseconds of computing for whatever a tokenizer does once; its patterns come from a file, and a pattern may take
  * longer than the universe lasts. Beyond that so many bytes a millisecond, a tenth of what tokenizers take or less.
@@ -103,6 +106,25 @@ function countVocabulary(json: Json, path: string): number {
   return size;
 }
 
+/**
+ * Refuses patterns that no tokenizer has: V8's compiler of regular expressions recurses through them, and where its
+ * stack ends it ends the process.
+ */
+function checkPatterns(json: Json, path: string): void {
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === 'Regex' && typeof inner === 'string' && inner.length > maximumPatternCharacters)
+        throw new RequestError(
+          `${path}: a pattern of ${inner.length} characters; ${maximumPatternCharacters} at most are used`,
+        );
+      visit(inner);
+    }
+  };
+  const { model: _, added_tokens: __, ...parts } = json;
+  visit(parts);
+}
+
 const specialTokenKeys = [
   'bos_token',
   'eos_token',
@@ -159,6 +181,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const configBytes = readIfThere(configPath, maximumConfigBytes);
   const config = configBytes === undefined ? {} : parseObject(configBytes, configLimits, configPath);
   const vocabularySize = countVocabulary(json, path);
+  checkPatterns(json, path);
   const specialTokens = specialTokensOf(config);
   const template = findChatTemplate(folder, config);
 

@@ -13,7 +13,7 @@ import type { RunConfig } from './run-schema.js';
 import { YamlSource } from './yaml-source.js';
 
 /** Largest run file that is read; a long one has a few kilobytes. */
-export const maximumRunFileBytes = 1_000_000;
+export const maximumRunFileBytes = 100_000;
 
 /** Problems that one error lists; a file with more has one cause behind most of them. */
 const maximumProblems = 50;
@@ -21,7 +21,11 @@ const maximumProblems = 50;
 function readRunFile(path: string): string {
   let bytes: Buffer;
   try {
-    const { size } = statSync(path);
+    const status = statSync(path);
+    if (!status.isFile() && !status.isDirectory()) {
+      throw new RequestError(`${path}: not a regular file, so not a run file`);
+    }
+    const { size } = status;
     if (size > maximumRunFileBytes) {
       throw new RequestError(`${path}: ${size} bytes; a run file has ${maximumRunFileBytes} at most`);
     }

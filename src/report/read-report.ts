@@ -2,11 +2,23 @@
  * Reads the report that a run left in its output folder.
  * @module
  */
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import type { z } from 'zod';
+import { parseBoundedJson } from '../checkpoint/bounded-json.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
+import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
 import { reportFiles } from './report-files.js';
 import { type Report, reportSchema } from './report-schema.js';
+
+/** A layer takes some 500 bytes, so this is 60,000 of them: a large mixture of experts. */
+const MAX_REPORT_BYTES = 32_000_000;
+
+/** Some thirty for each layer. */
+const REPORT_LIMITS = { maxDepth: 64, maxValues: 2_000_000 };
+
+/** The charts have a place for each block up to the highest; the deepest published models have some hundred. */
+const MAX_BLOCKS = 4096;
 
 /** More problems than this are counted, not listed. */
 const SHOWN_ISSUES = 5;
@@ -17,30 +29,29 @@ const SHOWN_ISSUES = 5;
  */
 export async function readReport(output: string): Promise<Report> {
   const { json } = reportFiles(output);
-  const text = await readFile(json, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
-      throw new RequestError(
-        `${json}: no such file. Give the output folder of a finished run; the report is written when a run ends.`,
-      );
-    }
-    throw new RequestError(`${json}: cannot be read (${error.message})`, { cause: error });
-  });
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw new RequestError(`${json}: not valid JSON (${(error as Error).message})`, { cause: error });
+  if (!existsSync(json)) {
+    throw new RequestError(
+      `${json}: no such file. Give the output folder of a finished run; the report is written when a run ends.`,
+    );
   }
+  const content = parseBoundedJson(readSmallFile(json, MAX_REPORT_BYTES), REPORT_LIMITS, json);
   const parsed = reportSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const absurd = parsed.data.layers.find(({ block }) => block >= MAX_BLOCKS);
+    if (absurd === undefined) return parsed.data;
+    throw new RequestError(
+      `${json}: layer ${JSON.stringify(shortened(absurd.name))} is in block ${absurd.block}; ${MAX_BLOCKS} blocks at most are drawn`,
+    );
+  }
   throw new RequestError(`${json}: not a report that this version can read\n${describeIssues(parsed.error)}`);
 }
 
 /** One line per problem: where in the document, and what is wrong there. */
 export function describeIssues(error: z.ZodError): string {
-  const lines = error.issues
-    .slice(0, SHOWN_ISSUES)
-    .map((issue) => `  ${issue.path.map(String).join('.') || '(whole document)'}: ${issue.message}`);
+  const lines = error.issues.slice(0, SHOWN_ISSUES).map(({ path, message }) => {
+    const where = shortened(path.map(String).join('.')) || '(whole document)';
+    return `  ${where}: ${shortened(message)}`;
+  });
   const rest = error.issues.length - lines.length;
   return [...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n');
 }

@@ -155,7 +155,7 @@ describe('a .jsonl file', () => {
       Buffer.from([0xff]),
       Buffer.from('"}\n'),
     ]);
-    expect(await refused('a.jsonl', bad)).toBe('a.jsonl:2: not UTF-8 text');
+    expect(await refused('a.jsonl', bad)).toBe('a.jsonl:2: not valid UTF-8');
     const long = Buffer.concat([
       Buffer.from('{"text": "a"}\n\n'),
       Buffer.alloc(maximumDocumentBytes + 1, 'a'),
