@@ -76,6 +76,28 @@ interface ShardState {
 /** What a shard is called until it is complete. */
 const TEMPORARY_SUFFIX = '.partial';
 
+/** Shards of a plan, by index, whose files an earlier run left with the planned size and header. */
+export interface KeptShards {
+  /** Complete, under their final name. */
+  readonly final: ReadonlySet<number>;
+  /** Under the temporary name: which tensors are complete must be known from elsewhere. */
+  readonly temporary: ReadonlySet<number>;
+}
+
+const NOTHING: KeptShards = { final: new Set(), temporary: new Set() };
+
+/** What a writer would keep with `resume`. @throws RequestError or RunError naming a file that can't be read */
+export function keptShards(folder: string, plan: ShardPlan): KeptShards {
+  const final = new Set<number>();
+  const temporary = new Set<number>();
+  for (const [index, shard] of plan.shards.entries()) {
+    const path = join(resolve(folder), shard.fileName);
+    if (matchesPlan(path, shard)) final.add(index);
+    else if (matchesPlan(path + TEMPORARY_SUFFIX, shard)) temporary.add(index);
+  }
+  return { final, temporary };
+}
+
 /**
  * Creates or finds the shards' files. With `resume`, files are kept whose size and header are the plan's: under the
  * final name they are complete, under the temporary name their tensors have to be reported complete again.
@@ -96,7 +118,7 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       publishing: undefined,
     };
   });
-  prepareFiles(folder, shards, options.resume);
+  prepareFiles(folder, shards, options.resume ? keptShards(folder, plan) : NOTHING);
 
   let closed = false;
   const find = (name: string): [PlannedTensor, ShardState] => {
@@ -154,16 +176,17 @@ async function publishShard(shard: ShardState): Promise<void> {
 }
 
 /** Leaves the folder with one file a shard, or, on an error, without the files it made. */
-function prepareFiles(folder: string, shards: readonly ShardState[], resume: boolean): void {
+function prepareFiles(folder: string, shards: readonly ShardState[], kept: KeptShards): void {
   const created: string[] = [];
   let firstNewFolder: string | undefined;
   try {
     firstNewFolder = makeFolder(folder);
     refuseOtherWeights(folder, shards);
-    const missing = shards.filter((shard) => {
-      shard.published = resume && matchesPlan(shard.finalPath, shard.planned);
-      return !shard.published && !(resume && matchesPlan(shard.temporaryPath, shard.planned));
-    });
+    for (const index of kept.final) {
+      const shard = shards[index];
+      if (shard) shard.published = true;
+    }
+    const missing = shards.filter((_, index) => !kept.final.has(index) && !kept.temporary.has(index));
     // First, so that their space counts as free.
     for (const { temporaryPath } of missing) rmSync(temporaryPath, { force: true });
     requireSpace(

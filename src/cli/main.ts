@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { exitNow } from '../system/exit-now.js';
 import { version } from '../version.js';
 /**
  * The `secateur` program.
@@ -21,5 +22,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   version,
   signals: process,
   loadLibrary,
-  exit: (code) => process.exit(code),
+  exit: exitNow,
 });

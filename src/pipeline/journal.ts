@@ -6,7 +6,7 @@
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
-import { RunError } from '../errors.js';
+import { fileError } from '../checkpoint/file-error.js';
 import { evaluationReportSchema, layerReportSchema } from '../report/report-schema.js';
 import type { FingerprintParts } from './fingerprint.js';
 
@@ -21,6 +21,8 @@ const blockSchema = z.object({
 });
 const evaluationSchema = z.object({
   kind: z.literal('dense evaluation'),
+  /** Of the windows. */
+  fingerprint: z.string(),
   sets: z.array(evaluationReportSchema.nullable()),
 });
 
@@ -72,7 +74,7 @@ export class Journal {
   /**
    * Starts a new journal, or goes on with the one that `content` was read from.
    *
-   * @throws RunError when it can't be written
+   * @throws RequestError or RunError naming the file when it can't be written
    */
   static async open(
     path: string,
@@ -81,20 +83,25 @@ export class Journal {
   ): Promise<Journal> {
     const entries = [{ kind: 'run', parts }, content?.denseEvaluation, ...(content?.blocks ?? [])];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
-    return new Journal(path);
+    try {
+      return new Journal(path, openSync(path, 'a'));
+    } catch (error) {
+      throw fileError(error, 'write', path);
+    }
   }
 
-  private constructor(path: string) {
+  private constructor(path: string, fd: number) {
     this.#path = path;
-    this.#fd = openSync(path, 'a');
+    this.#fd = fd;
   }
 
   append(entry: BlockEntry | DenseEvaluationEntry): void {
     try {
-      writeSync(this.#fd, line(entry));
+      const bytes = Buffer.from(line(entry));
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
       fdatasyncSync(this.#fd);
     } catch (error) {
-      throw new RunError(`writing ${this.#path} failed: ${(error as Error).message}`);
+      throw fileError(error, 'write', this.#path);
     }
   }
 

@@ -1,49 +1,151 @@
 /**
- * The output folder of a run: what may be there before, and what of ours is.
+ * The output folder of a run: what may be there before, who may write into it, and what of it is ours.
  * @module
  */
-import { existsSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { fileError } from '../checkpoint/file-error.js';
+import { makeFolder } from '../checkpoint/make-folder.js';
 import { RequestError } from '../errors.js';
+import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
+import { JOURNAL_FILE } from './journal.js';
 
 /** The folder within the output that holds the report, and the journal while a run is under way. */
 export const RUN_FOLDER = 'secateur';
 
+/** In the run folder while a run is under way; locked by its process. */
+const LOCK_FILE = 'lock';
+
 /** Files of ours beside the run folder; nothing else is ever removed. */
 const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json)?$/;
 
-/**
- * @returns whether an earlier run of ours left something there
- * @throws RequestError when the folder is the model's, lies inside it, or holds something that isn't ours
- */
-export function checkOutputFolder(output: string, model: string): boolean {
+/** How often a folder that another run is just removing is made again. */
+const ATTEMPTS = 10;
+
+/** An output folder that no other run writes into until it is released. */
+export interface ClaimedFolder {
+  /** Whether an earlier run left something in it. */
+  readonly occupied: boolean;
+  readonly notes: readonly string[];
+  /** Lets other runs in, and removes the folders that were made for a run that left nothing. */
+  release(): void;
+}
+
+/** @throws RequestError when the folder is the model's, lies inside it, or holds something that isn't ours */
+export function checkOutputFolder(output: string, model: string): void {
   const inside = relative(real(model), real(output));
   if (inside === '')
     throw new RequestError(`output ${output} is the model folder itself; nothing is overwritten`);
   if (!inside.startsWith('..'))
     throw new RequestError(`output ${output} lies inside the model folder ${model}`);
-  if (!existsSync(output)) return false;
-  let entries: string[];
-  try {
-    entries = readdirSync(output);
-  } catch (error) {
-    throw new RequestError(`output ${output} can't be read: ${(error as Error).message}`);
-  }
-  if (entries.length === 0) return false;
-  if (!entries.includes(RUN_FOLDER)) {
+  const entries = existsSync(output) ? list(output) : [];
+  if (entries.length > 0 && !entries.includes(RUN_FOLDER)) {
     throw new RequestError(
       `output ${output} holds something else (${entries[0]}); choose an empty or new folder`,
     );
   }
-  return true;
 }
 
-/** Removes what an earlier run wrote: its weights and its run folder. */
-export function removeEarlierRun(output: string): void {
-  for (const entry of readdirSync(output)) {
-    if (OUR_WEIGHTS.test(entry)) rmSync(join(output, entry));
+/**
+ * Makes the folder where it is missing and keeps other runs out of it: by a lock that ends with this process, however
+ * it ends.
+ *
+ * @param output absolute; `checkOutputFolder` has nothing against it
+ * @throws RequestError naming the process that holds it, or when it can't be made or written
+ */
+export function claimOutputFolder(output: string): ClaimedFolder {
+  const folder = join(output, RUN_FOLDER);
+  const { made, lock } = makeAndLock(folder);
+  const removeEmpty = () => removeEmptyFolders(folder, made);
+  if (lock.kind === 'locked') {
+    const { holder } = lock;
+    const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
+    throw new RequestError(
+      `output ${output} is being written by another run (${who}); wait for it, stop it, or choose another folder`,
+    );
   }
-  rmSync(join(output, RUN_FOLDER), { recursive: true, force: true });
+  try {
+    const occupied = holdsRun(output);
+    // Half of a journal's first writing, from a run that was killed there.
+    if (!occupied) rmSync(join(folder, `${JOURNAL_FILE}.tmp`), { force: true });
+    const notes =
+      lock.kind === 'held'
+        ? []
+        : [`nothing keeps a second run out of ${output} meanwhile: ${lock.reason}; start only one`];
+    return {
+      occupied,
+      notes,
+      release: () => {
+        if (lock.kind === 'held') lock.release();
+        removeEmpty();
+      },
+    };
+  } catch (error) {
+    if (lock.kind === 'held') lock.release();
+    removeEmpty();
+    throw error;
+  }
+}
+
+/**
+ * Removes what an earlier run wrote. The report goes first and the journal last, so that what is left, should that be
+ * interrupted, is an unfinished run.
+ */
+export function removeEarlierRun(output: string): void {
+  const folder = join(output, RUN_FOLDER);
+  const remove = (path: string) => rmSync(path, { recursive: true, force: true });
+  remove(join(folder, 'report.json'));
+  for (const entry of list(output)) if (OUR_WEIGHTS.test(entry)) remove(join(output, entry));
+  for (const entry of list(folder))
+    if (entry !== LOCK_FILE && entry !== JOURNAL_FILE) remove(join(folder, entry));
+  remove(join(folder, JOURNAL_FILE));
+}
+
+function makeAndLock(folder: string): {
+  made: string | undefined;
+  lock: HeldLock | LockedElsewhere | NoLocks;
+} {
+  let made: string | undefined;
+  for (let attempt = 1; ; attempt++) {
+    made = makeFolder(folder) ?? made;
+    try {
+      return { made, lock: lockFile(join(folder, LOCK_FILE)) };
+    } catch (error) {
+      // A run that failed has just removed the folder it had made.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && attempt < ATTEMPTS) continue;
+      removeEmptyFolders(folder, made);
+      throw fileError(error, 'write', join(folder, LOCK_FILE));
+    }
+  }
+}
+
+/** Whether there is more than a run leaves that was ended before it wrote anything. */
+function holdsRun(output: string): boolean {
+  const leftovers = new Set([LOCK_FILE, `${JOURNAL_FILE}.tmp`]);
+  return (
+    list(output).some((entry) => entry !== RUN_FOLDER) ||
+    list(join(output, RUN_FOLDER)).some((entry) => !leftovers.has(entry))
+  );
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    throw fileError(error, 'list', folder);
+  }
+}
+
+/** Removes a folder when it is empty, and then those above it up to the topmost that was made, when they are. */
+function removeEmptyFolders(folder: string, topmost: string | undefined): void {
+  try {
+    for (let at = folder; ; at = dirname(at)) {
+      rmdirSync(at);
+      if (topmost === undefined || at === topmost) return;
+    }
+  } catch {
+    // Something is in it; it stays.
+  }
 }
 
 /** The real path of a folder, or of where it would be. */

@@ -2,21 +2,18 @@
  * One run from beginning to end: evaluate, prune block by block, verify what was written, evaluate again, report.
  * @module
  */
-import { existsSync, rmSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { type CheckpointWriter, createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
-import { makeFolder } from '../checkpoint/make-folder.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
-import { InterruptedError, RequestError, RunError } from '../errors.js';
+import { InterruptedError, RunError } from '../errors.js';
 import { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { weightName } from '../model/description.js';
 import { readReport } from '../report/read-report.js';
-import { reportFiles } from '../report/report-files.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
 import { writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
@@ -24,6 +21,7 @@ import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { version } from '../version.js';
 import { checkWeights } from './check-weights.js';
+import { earlierRun, isFinished } from './earlier-run.js';
 import {
   evaluateStage,
   evaluationReport,
@@ -31,14 +29,15 @@ import {
   overlapNotes,
   type SetPerplexities,
 } from './evaluation-stage.js';
-import { fingerprint, fingerprintDifferences } from './fingerprint.js';
+import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
-import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
-import { checkOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
+import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { checkOutputFolder, claimOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
 import { pruneBlocks, writtenBy } from './prune-blocks.js';
+import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
 
 export interface RunOptions {
@@ -64,7 +63,9 @@ export async function runPrune(config: RunConfig, options: RunOptions = {}): Pro
   try {
     return await prune(config, options);
   } catch (error) {
-    if (options.signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError();
+    const { signal } = options;
+    // Something else may have failed while the run was stopping.
+    if (signal?.aborted && error === signal.reason) throw new InterruptedError();
     throw error;
   }
 }
@@ -74,19 +75,41 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const prepare = new PhaseTimer('prepare');
   const run = fitMemory(await prepareRun(config, prepare));
   const { output } = config;
-  const folder = join(output, RUN_FOLDER);
-  const occupied = checkOutputFolder(output, run.checkpoint.folder);
-  if (occupied && options.fresh) removeEarlierRun(output);
-  const journal = occupied && !options.fresh ? earlierRun(run, folder) : undefined;
-  if (journal && isFinished(journal, run)) {
-    return { output, alreadyDone: true, report: await readReport(output) };
+  checkOutputFolder(output, run.checkpoint.folder);
+  const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
+  if (!options.fresh && isFinished(run)) return await finished();
+  const claim = claimOutputFolder(output);
+  try {
+    if (options.fresh) removeEarlierRun(output);
+    else if (isFinished(run)) return await finished();
+    const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
+    prepare.lap('open');
+    const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
+    prepare.lap('tokenise');
+    return await perform(run, earlier?.journal, notes, { options, prepare, started });
+  } finally {
+    claim.release();
   }
+}
 
-  const onProgress = options.onProgress ?? (() => {});
-  prepare.lap('open');
-  const notes = [...run.notes, ...overlapNotes(run)];
-  prepare.lap('tokenise');
-  if (journal && journal.blocks.length > 0) notes.push(`resumed after block ${journal.blocks.length - 1}`);
+interface Start {
+  readonly options: RunOptions;
+  readonly prepare: PhaseTimer;
+  readonly started: Date;
+}
+
+/** All of a run but claiming its folder. */
+async function perform(
+  run: PreparedRun,
+  journal: JournalContent | undefined,
+  notes: readonly string[],
+  { options, prepare, started }: Start,
+): Promise<PruneResult> {
+  const { output } = run.config;
+  const folder = join(output, RUN_FOLDER);
+  const prefixes = run.model.blocks.map(({ prefix }) => prefix);
+  const failure = new FailureContext(prefixes, journal?.blocks.length ?? 0, output);
+  const onProgress = failure.listen(options.onProgress ?? (() => {}));
   for (const message of notes) onProgress({ kind: 'note', message });
 
   const pool = new WorkerPool(run.workers);
@@ -116,6 +139,8 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
       };
     });
     return { output, alreadyDone: false, report };
+  } catch (error) {
+    throw writer ? failure.explain(error) : error;
   } finally {
     await pool.close();
     await writer?.close();
@@ -132,7 +157,6 @@ async function openOutput(
   journal: JournalContent | undefined,
 ): Promise<{ log: Journal; writer: CheckpointWriter }> {
   const { output } = run.config;
-  const made = makeFolder(folder);
   let log: Journal | undefined;
   try {
     log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
@@ -141,10 +165,7 @@ async function openOutput(
     return { log, writer: await createCheckpointWriter({ folder: output, plan: run.shards, resume }) };
   } catch (error) {
     log?.close();
-    if (!journal) {
-      removeEarlierRun(output);
-      if (made !== undefined && made !== folder) rmSync(made, { recursive: true });
-    }
+    if (!journal) removeEarlierRun(output);
     throw error;
   }
 }
@@ -198,7 +219,11 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
       dense = stage.result;
       phases.push(...stage.phases);
       const none = { heldOut: null, calibration: null };
-      log.append({ kind: 'dense evaluation', sets: [...evaluationReports(run, dense, none)] });
+      log.append({
+        kind: 'dense evaluation',
+        fingerprint: evaluationFingerprint(sets) ?? '',
+        sets: [...evaluationReports(run, dense, none)],
+      });
     }
   }
 
@@ -265,27 +290,6 @@ async function verify({ run, pool, writer, onProgress, signal }: Shared, layers:
     }),
   );
   return clock.end();
-}
-
-/** The journal of an earlier run that may be gone on with. @throws RequestError when it was another run */
-function earlierRun(run: PreparedRun, folder: string): JournalContent {
-  const journal = readJournal(join(folder, JOURNAL_FILE));
-  const { output } = run.config;
-  if (!journal) {
-    throw new RequestError(`output ${output} holds a run without a readable journal; --fresh overwrites it`);
-  }
-  const differences = fingerprintDifferences(journal.parts, JSON.parse(JSON.stringify(run.fingerprintParts)));
-  if (differences.length > 0) {
-    throw new RequestError(
-      `output ${output} holds another run, which differs in: ${differences.join(', ')}; ` +
-        'choose another folder, or --fresh overwrites it',
-    );
-  }
-  return journal;
-}
-
-function isFinished(journal: JournalContent, run: PreparedRun): boolean {
-  return journal.blocks.length === run.model.blocks.length && existsSync(reportFiles(run.config.output).json);
 }
 
 function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: SetPerplexities) {

@@ -4,6 +4,7 @@
  */
 import { openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
+import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
 
 const sources = new Map<string, ByteSource>();
@@ -28,22 +29,26 @@ function descriptor(path: string): number {
   return fd;
 }
 
-/** Fills `target` from a file of ours. @throws RunError when the file ends too soon */
+/** Fills `target` from a file of ours. @throws RunError naming the file when it ends too soon or can't be read */
 export function readExactly(path: string, offset: number, target: Uint8Array): void {
-  for (let done = 0; done < target.byteLength; ) {
-    const count = readSync(descriptor(path), target, done, target.byteLength - done, offset + done);
-    if (count === 0) throw new RunError(`${path} ends before byte ${offset + target.byteLength}`);
-    done += count;
+  try {
+    for (let done = 0; done < target.byteLength; ) {
+      const count = readSync(descriptor(path), target, done, target.byteLength - done, offset + done);
+      if (count === 0) throw new RunError(`${path} ends before byte ${offset + target.byteLength}`);
+      done += count;
+    }
+  } catch (error) {
+    throw fileError(error, 'read', path);
   }
 }
 
-/** Writes all of `data` at `offset`. @throws RunError naming the file when the disk is full or fails */
+/** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
 export function writeExactly(path: string, offset: number, data: Uint8Array): void {
   try {
     for (let done = 0; done < data.byteLength; ) {
       done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);
     }
   } catch (error) {
-    throw new RunError(`writing ${path} failed: ${(error as Error).message}`);
+    throw fileError(error, 'write', path);
   }
 }

@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
-import { RunError, SecateurError } from '../errors.js';
+import { RequestError, RunError, SecateurError } from '../errors.js';
 import { keepReserve } from '../system/native-memory.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
@@ -21,6 +21,9 @@ export function automaticWorkers(): number {
 export class WorkerPool {
   readonly size: number;
   readonly #pool: Piscina;
+  /** Why no worker is left to do anything. */
+  #failure: Error | undefined;
+  #closing = false;
 
   constructor(size: number) {
     this.size = size;
@@ -32,16 +35,22 @@ export class WorkerPool {
       idleTimeout: Number.POSITIVE_INFINITY,
       filename: new URL('runtime/warm-up-task.js', compiledRoot).href,
     });
+    // A worker that dies without a task, and workers that can't be started, would leave all other tasks waiting.
+    this.#pool.on('error', (error: Error) => this.#fail(error));
+    this.#pool.on('workerDestroy', () => {
+      queueMicrotask(() => {
+        if (this.#pool.threads.length === 0) this.#fail(new Error('no worker thread could be started'));
+      });
+    });
   }
 
   /** Waits until every worker has started. */
   async ready(): Promise<void> {
-    await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
-  }
-
-  /** Waits until every worker has started. */
-  async ready(): Promise<void> {
-    await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
+    try {
+      await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
+    } catch (error) {
+      throw asRunError(this.#failure ?? error, 'runtime/warm-up-task');
+    }
   }
 
   /**
@@ -49,7 +58,7 @@ export class WorkerPool {
    *
    * @param module path below `src/`, without extension: `forward/window-task`
    * @param task the function, exported by that module under its own name; arguments and result are cloned
-   * @throws RunError when the worker dies; what the task throws otherwise
+   * @throws RunError when the worker dies or runs out of memory; what the task throws otherwise
    */
   async run<Arguments, Result>(
     module: string,
@@ -62,7 +71,7 @@ export class WorkerPool {
         name: task.name,
       });
     } catch (error) {
-      throw asRunError(error, module);
+      throw asRunError(this.#failure ?? error, module);
     }
   }
 
@@ -105,7 +114,15 @@ export class WorkerPool {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     await this.#pool.destroy();
+  }
+
+  /** Lets every task that waits fail. */
+  #fail(error: Error): void {
+    if (this.#closing || this.#failure) return;
+    this.#failure = error;
+    void this.#pool.destroy();
   }
 }
 
@@ -118,10 +135,15 @@ export async function settle<T>(promises: readonly Promise<T>[]): Promise<Awaite
   });
 }
 
-/** Errors lose their class on the way out of a worker; this gives ours back. */
+const OUR_ERRORS = { RunError, RequestError } as const;
+
+/** Errors lose their class and name on the way out of a worker, but not their stack; this gives ours back. */
 function asRunError(error: unknown, module: string): Error {
   if (error instanceof SecateurError) return error;
-  const { name, message } = error as Error;
-  if (name === 'RunError') return new RunError(message);
-  return new RunError(`worker failed in ${module}: ${message}`, { cause: error });
+  const { message, stack = '' } = error as Error;
+  const name = /^(RunError|RequestError): /.exec(stack)?.[1] as keyof typeof OUR_ERRORS | undefined;
+  if (name) return new OUR_ERRORS[name](message, { cause: error });
+  const outOfMemory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+  const advice = outOfMemory ? '; NODE_OPTIONS=--max-old-space-size=… (in MB) gives it more' : '';
+  return new RunError(`a worker thread failed in ${module}: ${message}${advice}`, { cause: error });
 }
