@@ -8,16 +8,14 @@ import type { GraphRef } from './compiled-graph.js';
 import { type TensorRef, toOrtTensor } from './tensor-ref.js';
 
 /**
- * One thread a session: parallelism comes from the workers, and one thread sums in one order. No arena: each session
- * would keep one of its own, as large as its largest run; what the C library keeps serves all of them. No pattern:
- * it would ask for all activations in one piece, too large to be kept.
+ * One thread a session: parallelism comes from the workers, and one thread sums in one order. No memory pattern: it
+ * asks for all activations of a run in one piece, and the session's arena then holds on to pieces of two kinds.
  */
 const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  enableCpuMemArena: false,
   enableMemPattern: false,
   logSeverityLevel: 3,
 };

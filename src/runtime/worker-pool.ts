@@ -6,7 +6,6 @@ import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RequestError, RunError, SecateurError } from '../errors.js';
-import { keepReserve } from '../system/native-memory.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
 const compiledRoot = new URL('../../dist/', import.meta.url);
@@ -27,7 +26,6 @@ export class WorkerPool {
 
   constructor(size: number) {
     this.size = size;
-    keepReserve();
     this.#pool = new Piscina({
       minThreads: size,
       maxThreads: size,

@@ -29,14 +29,7 @@ interface Calls {
   readonly munmap: NativeFunction;
   readonly madvise: NativeFunction;
   readonly mallocTrim: NativeFunction | undefined;
-  readonly mallopt: NativeFunction | undefined;
 }
-
-const M_TRIM_THRESHOLD = -1;
-const M_MMAP_THRESHOLD = -3;
-/** The most that glibc takes. */
-const LARGEST_REUSED = 32 * 2 ** 20;
-const LARGEST_RESERVE = 256 * 2 ** 20;
 
 let bound: Calls | undefined;
 
@@ -49,28 +42,17 @@ function calls(): Calls {
     munmap: library.func('munmap', 'int', ['void *', 'size_t']),
     madvise: library.func('madvise', 'int', ['void *', 'size_t', 'int']),
     mallocTrim: optional(() => library.func('malloc_trim', 'int', ['size_t'])),
-    mallopt: optional(() => library.func('mallopt', 'int', ['int', 'int'])),
   };
   return bound;
 }
 
-/** glibc keeps freed memory for itself until told not to; other C libraries have no such functions. */
+/** glibc keeps freed memory for itself until told not to; other C libraries have no such function. */
 function optional<T>(find: () => T): T | undefined {
   try {
     return find();
   } catch {
     return undefined;
   }
-}
-
-/**
- * Lets the C library keep freed memory, up to `LARGEST_REUSED` a piece, for the next allocation, whoever makes it:
- * pages that go back and forth between the process and the system are zeroed each time.
- */
-export function keepReserve(): void {
-  const { mallopt } = calls();
-  mallopt?.(M_MMAP_THRESHOLD, LARGEST_REUSED);
-  mallopt?.(M_TRIM_THRESHOLD, LARGEST_RESERVE);
 }
 
 /** Gives memory that the C library holds in reserve back to the system. */
