@@ -28,7 +28,7 @@ interface Exports {
   f32ToBf16(source: number, target: number, n: number): number;
   f32ToF16(source: number, target: number, n: number): number;
   firstNonFinite(values: number, n: number): number;
-  histogramHigh(scores: number, n: number, histogram: number): void;
+  histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   invertLower(l: number, out: number, n: number, scratch: number): number;
   obsBlock(
@@ -180,9 +180,12 @@ export class Kernels {
     this.#exports.selectNofM(scores, rows, columns, keep, of, mask);
   }
 
-  /** Adds to histogram [65536] u32 how many scores have each value of the high 16 bits. */
-  histogramHigh(scores: number, n: number, histogram: number): void {
-    this.#exports.histogramHigh(scores, n, histogram);
+  /**
+   * Adds to histogram [65536] u32 how many scores have each value of the high 16 bits. Returns whether any score has
+   * a 1 among its low 16 bits.
+   */
+  histogramHigh(scores: number, n: number, histogram: number): boolean {
+    return this.#exports.histogramHigh(scores, n, histogram) !== 0;
   }
 
   /** Adds to histogram [65536] u32 the low 16 bits of the scores whose high 16 bits are `high`. */

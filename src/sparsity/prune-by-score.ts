@@ -6,7 +6,14 @@ import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
 import { checkPattern, type Pattern, zeroCount } from './pattern.js';
-import { HISTOGRAM_BINS, maskBelow, maskRows, type ScoredRows, scoreHistogram } from './score-mask-task.js';
+import {
+  HISTOGRAM_BINS,
+  type Histogram,
+  maskBelow,
+  maskRows,
+  type ScoredRows,
+  scoreHistogram,
+} from './score-mask-task.js';
 
 /** Elements of one task. */
 const TASK_ELEMENTS = 1_048_576;
@@ -71,17 +78,16 @@ function splitRows(score: Score, { name, weights, columnNorms }: ScoredMatrix): 
 /** Exact selection over a matrix of any size: the score's bits in two halves, then one pass to apply. */
 async function pruneTensor(pool: WorkerPool, parts: readonly ScoredRows[], zeros: number): Promise<void> {
   if (zeros === 0) return;
-  const highs = await pool.map('sparsity/score-mask-task', scoreHistogram, parts);
-  const high = findBin(sumHistograms(highs), zeros);
-  const lows = await pool.map(
-    'sparsity/score-mask-task',
-    scoreHistogram,
-    parts.map((part) => ({ ...part, high: high.bin })),
-  );
-  const low = findBin(sumHistograms(lows), zeros - high.below);
+  const histograms = (list: readonly (ScoredRows & { readonly high?: number })[]) =>
+    pool.map('sparsity/score-mask-task', scoreHistogram, list);
+  const highs = await histograms(parts);
+  const high = findBin(highs, zeros);
+  const lowsMatter = highs.some(({ usesLowBits }) => usesLowBits);
+  const lows = lowsMatter ? await histograms(parts.map((part) => ({ ...part, high: high.bin }))) : undefined;
+  const low = lows ? findBin(lows, zeros - high.below) : { bin: 0, below: 0 };
   let ties = zeros - high.below - low.below;
   const tasks = parts.map((part, index) => {
-    const onThreshold = lows[index]?.[low.bin] ?? 0;
+    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(highs[index], high.bin);
     const taken = Math.min(ties, onThreshold);
     ties -= taken;
     return { ...part, threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };
@@ -89,20 +95,20 @@ async function pruneTensor(pool: WorkerPool, parts: readonly ScoredRows[], zeros
   await pool.map('sparsity/score-mask-task', maskBelow, tasks);
 }
 
-function sumHistograms(histograms: readonly Uint32Array[]): Float64Array {
-  const total = new Float64Array(HISTOGRAM_BINS);
-  for (const histogram of histograms) {
-    for (let bin = 0; bin < HISTOGRAM_BINS; bin++)
-      total[bin] = (total[bin] as number) + (histogram[bin] as number);
-  }
-  return total;
+function countIn(histogram: Histogram | undefined, bin: number): number {
+  return histogram?.counts[bin - histogram.first] ?? 0;
 }
 
-/** The bin that holds the `count`-th smallest, and how many lie below it. */
-function findBin(histogram: Float64Array, count: number): { bin: number; below: number } {
+/** The bin that holds the `count`-th smallest of all histograms together, and how many lie below it. */
+function findBin(histograms: readonly Histogram[], count: number): { bin: number; below: number } {
+  const total = new Float64Array(HISTOGRAM_BINS);
+  for (const { first, counts } of histograms) {
+    for (let i = 0; i < counts.length; i++)
+      total[first + i] = (total[first + i] as number) + (counts[i] as number);
+  }
   let below = 0;
-  for (let bin = 0; bin < histogram.length; bin++) {
-    const next = below + (histogram[bin] as number);
+  for (let bin = 0; bin < HISTOGRAM_BINS; bin++) {
+    const next = below + (total[bin] as number);
     if (next >= count) return { bin, below };
     below = next;
   }

@@ -8,8 +8,8 @@ import { freshKernels } from '../runtime/worker-kernels.js';
 import { scoreByName } from '../scores/score-registry.js';
 import { float32View } from '../system/native-memory.js';
 
-/** Elements scored at a time; whole rows, at least one. */
-const CHUNK_ELEMENTS = 262_144;
+/** Elements scored at a time, so few that they stay in a core's cache; whole rows, at least one. */
+const CHUNK_ELEMENTS = 32_768;
 
 export interface ScoredRows {
   readonly score: string;
@@ -27,20 +27,19 @@ interface Chunk {
   readonly elements: number;
   readonly weights: number;
   readonly scores: number;
+  /** Room for as many bytes as elements. */
+  readonly mask: number;
   /** The chunk's weights in native memory. */
   readonly native: Float32Array;
 }
 
-async function forEachChunk(
-  args: ScoredRows,
-  visit: (kernels: Kernels, chunk: Chunk) => void,
-): Promise<void> {
+function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
   const { address, rows, columns, columnNorms } = args;
-  const kernels = freshKernels();
   const score = scoreByName(args.score);
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
   const weights = kernels.arena.allocate(step * columns * 4);
   const scores = kernels.arena.allocate(step * columns * 4);
+  const mask = kernels.arena.allocate(step * columns);
   const norms = kernels.arena.allocate(columns * 4);
   if (columnNorms) kernels.f32(norms, columns).set(columnNorms);
   for (let first = 0; first < rows; first += step) {
@@ -51,12 +50,12 @@ async function forEachChunk(
     score.compute(kernels, { weights, scores, rows: count, columns, columnNorms: norms });
     const bad = kernels.firstNonFinite(scores, elements);
     if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
-    visit(kernels, { rows: count, elements, weights, scores, native });
+    visit({ rows: count, elements, weights, scores, mask, native });
   }
 }
 
-function applyMask(kernels: Kernels, chunk: Chunk, mask: number): void {
-  kernels.applyMask(chunk.weights, mask, chunk.elements);
+function applyMask(kernels: Kernels, chunk: Chunk): void {
+  kernels.applyMask(chunk.weights, chunk.mask, chunk.elements);
   chunk.native.set(kernels.f32(chunk.weights, chunk.elements));
 }
 
@@ -66,13 +65,14 @@ export interface RowMaskArguments extends ScoredRows {
 }
 
 /** Zeroes the weights with the smallest scores of every row, or of every group of a row. */
-export async function maskRows(args: RowMaskArguments): Promise<void> {
+export function maskRows(args: RowMaskArguments): void {
   const { choice, columns } = args;
-  await forEachChunk(args, (kernels, chunk) => {
-    const mask = kernels.arena.allocate(chunk.elements);
-    if ('zeros' in choice) kernels.selectSmallestRows(chunk.scores, chunk.rows, columns, choice.zeros, mask);
-    else kernels.selectNofM(chunk.scores, chunk.rows, columns, choice.keep, choice.of, mask);
-    applyMask(kernels, chunk, mask);
+  const kernels = freshKernels();
+  forEachChunk(kernels, args, (chunk) => {
+    const { scores, rows, mask } = chunk;
+    if ('zeros' in choice) kernels.selectSmallestRows(scores, rows, columns, choice.zeros, mask);
+    else kernels.selectNofM(scores, rows, columns, choice.keep, choice.of, mask);
+    applyMask(kernels, chunk);
   });
 }
 
@@ -84,19 +84,30 @@ export interface HistogramArguments extends ScoredRows {
   readonly high?: number;
 }
 
-/** How many scores have each value of the high (or low) half of their bits, [HISTOGRAM_BINS]. */
-export async function scoreHistogram(args: HistogramArguments): Promise<Uint32Array> {
-  const total = new Uint32Array(HISTOGRAM_BINS);
-  await forEachChunk(args, (kernels, chunk) => {
-    const histogram = kernels.arena.allocate(HISTOGRAM_BINS * 4);
-    const counts = kernels.u32(histogram, HISTOGRAM_BINS);
-    counts.fill(0);
-    if (args.high === undefined) kernels.histogramHigh(chunk.scores, chunk.elements, histogram);
-    else kernels.histogramLow(chunk.scores, chunk.elements, args.high, histogram);
-    for (let bin = 0; bin < HISTOGRAM_BINS; bin++)
-      total[bin] = (total[bin] as number) + (counts[bin] as number);
+/** How many scores have each value of half of their bits. Values outside of `counts` have none. */
+export interface Histogram {
+  /** Value that the first count is of. */
+  readonly first: number;
+  readonly counts: Uint32Array;
+  /** Whether any score has a 1 among its low 16 bits: bf16 weights have none. */
+  readonly usesLowBits: boolean;
+}
+
+export function scoreHistogram(args: HistogramArguments): Histogram {
+  const { high } = args;
+  const kernels = freshKernels();
+  const histogram = kernels.arena.allocate(HISTOGRAM_BINS * 4);
+  kernels.u32(histogram, HISTOGRAM_BINS).fill(0);
+  let usesLowBits = false;
+  forEachChunk(kernels, args, ({ scores, elements }) => {
+    if (high !== undefined) kernels.histogramLow(scores, elements, high, histogram);
+    else if (kernels.histogramHigh(scores, elements, histogram)) usesLowBits = true;
   });
-  return total;
+  const counts = kernels.u32(histogram, HISTOGRAM_BINS);
+  let [first, end] = [0, HISTOGRAM_BINS];
+  while (first < end && counts[first] === 0) first++;
+  while (end > first && counts[end - 1] === 0) end--;
+  return { first, counts: counts.slice(first, end), usesLowBits };
 }
 
 export interface ThresholdArguments extends ScoredRows {
@@ -107,11 +118,11 @@ export interface ThresholdArguments extends ScoredRows {
 }
 
 /** Zeroes the weights below a threshold and the first `ties` of those on it. */
-export async function maskBelow(args: ThresholdArguments): Promise<void> {
+export function maskBelow(args: ThresholdArguments): void {
+  const kernels = freshKernels();
   let ties = args.ties;
-  await forEachChunk(args, (kernels, chunk) => {
-    const mask = kernels.arena.allocate(chunk.elements);
-    ties -= kernels.thresholdMask(chunk.scores, chunk.elements, args.threshold, ties, mask);
-    applyMask(kernels, chunk, mask);
+  forEachChunk(kernels, args, (chunk) => {
+    ties -= kernels.thresholdMask(chunk.scores, chunk.elements, args.threshold, ties, chunk.mask);
+    applyMask(kernels, chunk);
   });
 }

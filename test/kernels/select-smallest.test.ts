@@ -119,7 +119,7 @@ describe('histogramHigh and histogramLow', () => {
       const start = new Uint32Array(BINS).fill(3);
 
       const high = workspace.put(start);
-      kernels.histogramHigh(place, n, high);
+      expect(kernels.histogramHigh(place, n, high)).toBe(bits.some((b) => b % BINS !== 0));
       const expectedHigh = start.slice();
       for (const b of bits) (expectedHigh[Math.floor(b / BINS)] as number)++;
       expect(differing(kernels.u32(high, BINS), expectedHigh)).toEqual([]);
@@ -131,6 +131,18 @@ describe('histogramHigh and histogramLow', () => {
       for (const b of bits) if (Math.floor(b / BINS) === wanted) (expectedLow[b % BINS] as number)++;
       expect(differing(kernels.u32(low, BINS), expectedLow)).toEqual([]);
       workspace.finish();
+    }
+  });
+
+  it('histogramHigh says whether low bits are used, wherever one is', () => {
+    for (const n of [1, 4, 7, 16]) {
+      for (let i = -1; i < n; i++) {
+        const scores = new Float32Array(n).fill(1.5);
+        if (i >= 0) bitsOf(scores)[i] = 0x3fc0_0001;
+        const used = kernels.histogramHigh(workspace.put(scores), n, workspace.put(new Uint32Array(BINS)));
+        expect(used).toBe(i >= 0);
+        workspace.finish();
+      }
     }
   });
 });

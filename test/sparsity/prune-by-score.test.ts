@@ -112,6 +112,17 @@ describe('pruneByScore', () => {
     );
   });
 
+  it('magnitude of bf16 weights over several tasks: as sorting does, with ties across them', async () => {
+    const [rows, columns] = [1100, 1001];
+    const weights = Float32Array.from(normals(rows * columns, 5));
+    const bits = bitsOf(weights);
+    for (let i = 0; i < bits.length; i++) bits[i] = (bits[i] as number) & 0xffff_0000;
+    const given = { rows, columns, weights, columnNorms: new Float32Array(columns).fill(1) };
+    const pattern: Pattern = { kind: 'unstructured', sparsity: 0.503 };
+    const expected = prunedBySorting(given, scoresOf(magnitude, given), pattern, 'tensor');
+    expectSameBits(await pruned(pool, magnitude, given, pattern), expected);
+  });
+
   it('leaves every bit at sparsity 0', async () => {
     const weights = Float32Array.of(-0, 0, 2 ** -149, -(2 ** -149), 1, -1, 3e38, -0);
     const given = { rows: 2, columns: 4, weights, columnNorms: Float32Array.of(0, 1, 1, 1) };
