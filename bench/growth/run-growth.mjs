@@ -11,7 +11,7 @@ import { makeSyntheticCheckpoint } from '../../scripts/make-synthetic-checkpoint
 import { AXES } from './axes.mjs';
 import { makeText } from './make-text.mjs';
 import { measureProcess } from './measure-process.mjs';
-import { printSeries } from './print-series.mjs';
+import { growth, printSeries } from './print-series.mjs';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -71,11 +71,16 @@ async function measure({ value, checkpoint, run, evaluate, workers }) {
   if (evaluate) {
     const { context, windows } = evaluate;
     writeFileSync(text, makeText(context * windows));
+    // A run that evaluates needs the same activations: `eval` itself predicts nothing.
+    const evaluation = { data: text, context, windows };
+    const prune = { method: 'magnitude', sparsity: 0.5 };
+    writeFileSync(runFile, JSON.stringify({ model, output, prune, evaluation, resources: { workers } }));
+    const predicted = predictedBytes();
     const { stdout, ...figures } = await measureProcess(process.execPath, [
       ...[MAIN, 'eval', model, '--data', text, '--context', context, '--windows', windows],
       ...['--workers', workers, '--json'],
     ]);
-    return { value, ...figures, predicted: null };
+    return { value, ...figures, predicted };
   }
   rmSync(output, { recursive: true, force: true });
   const { samples = 0, sequence_length: length = 0 } = run.calibration ?? {};
@@ -115,7 +120,14 @@ try {
       const [first] = points;
       const withCopy = limit !== undefined && !first.run.calibration;
       const seconds = withCopy ? copySeconds(first.checkpoint) : null;
-      results.push({ axis, name, limit: limit ?? null, copySeconds: seconds, points: measured });
+      results.push({
+        axis,
+        name,
+        limit: limit ?? null,
+        copySeconds: seconds,
+        ...growth(measured),
+        points: measured,
+      });
       printSeries(results.at(-1));
     }
   }
