@@ -4,57 +4,10 @@
  * @module
  */
 import { RequestError } from '../errors.js';
-import { type JsonLimits, shortened } from './strict-json.js';
+import { type JsonLimits, jsonExcess } from './json-excess.js';
+import { shortened } from './strict-json.js';
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** Whether the quote at `at` is escaped: an odd number of backslashes stands before it. */
-function isEscaped(bytes: Uint8Array, at: number): boolean {
-  let backslashes = 0;
-  while (bytes[at - 1 - backslashes] === BACKSLASH) backslashes++;
-  return backslashes % 2 === 1;
-}
-
-/** Position after the string that begins at `start`. */
-function afterString(bytes: Uint8Array, start: number): number {
-  let at = start + 1;
-  for (;;) {
-    const quote = bytes.indexOf(QUOTE, at);
-    if (quote < 0) return bytes.length;
-    if (!isEscaped(bytes, quote)) return quote + 1;
-    at = quote + 1;
-  }
-}
-
-/** Why the document is more than `limits` allow; it need not be valid JSON. */
-function excess(bytes: Uint8Array, { maxDepth, maxValues }: JsonLimits): string | undefined {
-  let depth = 0;
-  let values = 0;
-  for (let at = 0; at < bytes.length; ) {
-    switch (bytes[at]) {
-      case QUOTE:
-        at = afterString(bytes, at);
-        continue;
-      case 0x5b: // [
-      case 0x7b: // {
-        values++;
-        if (++depth > maxDepth) return `more than ${maxDepth} nested arrays and objects`;
-        break;
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--;
-        break;
-      case 0x2c: // ,
-      case 0x3a: // :
-        values++;
-        break;
-    }
-    if (values > maxValues) return `more than ${maxValues} keys and values`;
-    at++;
-  }
-  return undefined;
-}
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /**
  * Parses UTF-8 JSON; a byte order mark is passed over.
@@ -62,11 +15,17 @@ function excess(bytes: Uint8Array, { maxDepth, maxValues }: JsonLimits): string 
  * @throws RequestError that says what is wrong, in few words however long the document is
  */
 export function parseBoundedJson(bytes: Uint8Array, limits: JsonLimits, where: string): unknown {
-  const problem = excess(bytes, limits);
-  if (problem !== undefined) throw new RequestError(`${where}: ${problem}`);
+  const content = BYTE_ORDER_MARK.every((byte, i) => bytes[i] === byte) ? bytes.subarray(3) : bytes;
+  const excess = jsonExcess(content, limits);
+  if (excess !== undefined) {
+    const { reason, position, malformed } = excess;
+    throw new RequestError(
+      `${where}: ${malformed ? 'not valid JSON: ' : ''}${reason} at byte ${position + 1}`,
+    );
+  }
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch (cause) {
     throw new RequestError(`${where}: not valid UTF-8`, { cause });
   }

@@ -14,13 +14,13 @@ import { JsonError, type JsonObject, type JsonValue, parseStrictJson, shortened 
 
 /**
  * A tensor takes some 130 bytes, so this is 250,000 of them in one file, where the largest published checkpoints have
- * as many in a hundred files. The reference reader stops at 100 MB; reading such a header would take more memory than
+ * as many in a hundred files. The reference reader stops at 100 MB; such a header would take more memory than
  * everything else that is done before the weights.
  */
 export const MAX_HEADER_BYTES = 32_000_000;
 
-/** Some dozen for each tensor; keeps the memory of a header's content in proportion to its bytes. */
-export const MAX_HEADER_VALUES = 3_000_000;
+/** A dozen for each tensor, so 80,000 of them in one file. In memory they take several times their bytes. */
+export const MAX_HEADER_VALUES = 1_000_000;
 
 /** Bytes of the header's length before the header. */
 export const HEADER_LENGTH_BYTES = 8;

@@ -4,10 +4,10 @@
  * `JSON.parse` silently keeps the last of two equal keys, turns `1e3` and `1000` into the same number, and its
  * objects give names such as `__proto__` a meaning. Here equal keys are refused, numbers other than plain integers keep
  * their spelling, and objects are Maps. Otherwise the grammar of RFC 8259, with unpaired surrogates refused as other
- * languages do. Reads the bytes themselves, so that a large file is never held a second time as text, and counts what
- * it makes, since two bytes of JSON can become a hundred of memory.
+ * languages do. Reads the bytes themselves, so that a large file is never held a second time as text.
  * @module
  */
+import { type JsonLimits, jsonExcess } from './json-excess.js';
 
 /** A number that isn't a plain integer, as it was spelt; `Number(text)` is its value. */
 export class JsonNumber {
@@ -26,13 +26,6 @@ export class JsonError extends Error {
   ) {
     super(`${reason} at byte ${position + 1}`);
   }
-}
-
-export interface JsonLimits {
-  /** Arrays and objects that may be open at once. */
-  readonly maxDepth: number;
-  /** Keys and values that there may be in all. */
-  readonly maxValues: number;
 }
 
 const QUOTE = 0x22;
@@ -61,6 +54,8 @@ const WORDS = { t: Buffer.from('true'), f: Buffer.from('false'), n: Buffer.from(
  *   infinite as a double, text that isn't UTF-8, or more nesting or values than allowed
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
+  const excess = jsonExcess(bytes, limits);
+  if (excess !== undefined) throw new JsonError(excess.reason, excess.position);
   return new Scanner(bytes, limits).document();
 }
 

@@ -184,7 +184,7 @@ describe('parseSafetensorsHeader refuses', () => {
     ['an array', '[]', new Uint8Array(0), 'does not begin with "{"'],
     ['null', 'null', new Uint8Array(0), 'does not begin with "{"'],
     ['a byte order mark', `\ufeff{"a":${F32}}`, DATA, 'does not begin with "{"'],
-    ['zeros after the JSON', `{"a":${F32}}\0`, DATA, 'characters after the end'],
+    ['zeros after the JSON', `{"a":${F32}}\0`, DATA, 'an unexpected character'],
     ['a trailing comma', `{"a":${F32},}`, DATA, 'not valid JSON'],
     ['an unclosed object', `{"a":${F32}`, DATA, 'not valid JSON'],
     ['invalid UTF-8', Buffer.from(`{"\xff":${F32}}`, 'latin1'), DATA, 'not valid UTF-8'],

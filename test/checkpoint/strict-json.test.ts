@@ -80,8 +80,8 @@ describe('parseStrictJson', () => {
     ['[1 2]', 'expected "," or "]"'],
     ['nul', 'expected a value'],
     ['{} {}', 'after the end'],
-    ['\ufeff{}', 'expected a value'],
-    ['NaN', 'expected a value'],
+    ['\ufeff{}', 'an unexpected character at byte 1'],
+    ['NaN', 'an unexpected character at byte 1'],
   ])('refuses %j', (text, reason) => {
     expect(() => parse(text)).toThrow(reason);
   });

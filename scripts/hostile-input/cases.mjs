@@ -1,0 +1,338 @@
+// Hostile files, and the command each is given to.
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  cpSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const quickstart = fileURLToPath(new URL('../../models/quickstart', import.meta.url));
+const MB = 1e6;
+
+/** A file of `size` bytes with `text` at its start, the rest a hole of zeros. */
+function sparse(path, text, size) {
+  const descriptor = openSync(path, 'w');
+  writeSync(descriptor, text);
+  ftruncateSync(descriptor, size);
+  closeSync(descriptor);
+}
+
+/** `piece` over and over, `size` bytes of it, between `before` and `after`. */
+function filled(path, before, piece, size, after = '') {
+  const descriptor = openSync(path, 'w');
+  writeSync(descriptor, before);
+  const part = Buffer.from(piece.repeat(Math.ceil(1e6 / piece.length)));
+  for (let done = 0; done < size; done += part.length)
+    writeSync(descriptor, part, 0, Math.min(part.length, size - done));
+  writeSync(descriptor, after);
+  closeSync(descriptor);
+}
+
+const safetensors = (json, claim = Buffer.byteLength(json)) => {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(claim));
+  return Buffer.concat([length, Buffer.from(json)]);
+};
+
+const json = JSON.stringify;
+const parsed = (path) => JSON.parse(readFileSync(path, 'utf8'));
+
+/** Changes a JSON file of the checkpoint. */
+const edited = (name, change) => (model) => {
+  const path = join(model, name);
+  const value = parsed(path);
+  change(value);
+  writeFileSync(path, json(value));
+};
+
+const config = (changes) => edited('config.json', (value) => Object.assign(value, changes));
+const replaced = (name, content) => (model) => writeFileSync(join(model, name), content);
+const tokenizer = (change) => edited('tokenizer.json', change);
+const pattern = (Regex) =>
+  tokenizer((value) => {
+    value.pre_tokenizer = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+  });
+const INDEX = 'model.safetensors.index.json';
+const SHARD = 'model-00001-of-00002.safetensors';
+const index = (change) => edited(INDEX, ({ weight_map: map }) => change(map));
+const first = (file) =>
+  index((map) => {
+    map[Object.keys(map)[0]] = file;
+  });
+
+/** name → what is done to a copy of the quickstart checkpoint, which `secateur inspect` then opens. */
+const checkpoints = {
+  'header that claims 2^60 bytes': replaced(SHARD, safetensors('{}', 2 ** 60)),
+  'header that claims 31 MB in a small file': replaced(SHARD, safetensors('{}', 31 * MB)),
+  'header of 31 MB of zeros': (model) => sparse(join(model, SHARD), safetensors('', 31 * MB), 31 * MB + 8),
+  'header of 31 MB of []': (model) =>
+    filled(join(model, SHARD), safetensors('{"a":[', 31 * MB + 6).subarray(0, 14), '[],', 31 * MB),
+  'header of 31 MB of \\n in one name': (model) =>
+    filled(join(model, SHARD), safetensors('{"', 31 * MB + 2).subarray(0, 10), '\\n', 31 * MB),
+  'header of 2 million tensors': (model) => {
+    let text = '{';
+    for (let i = 0; text.length < 31 * MB; i++) text += `"${i}":0,`;
+    writeFileSync(join(model, SHARD), safetensors(`${text}"":0}`));
+  },
+  'header nested 1,000,000 deep': replaced(SHARD, safetensors(`{"a":${'['.repeat(1e6)}`)),
+  'index of 100 MB': (model) => sparse(join(model, INDEX), '{', 100 * MB),
+  'index of 47 MB of entries': (model) => {
+    let text = '{"weight_map":{';
+    for (let i = 0; text.length < 47 * MB; i++) text += `"${i}":"a.safetensors",`;
+    writeFileSync(join(model, INDEX), `${text}"":""}}`);
+  },
+  'index nested 1,000,000 deep': replaced(INDEX, `{"weight_map":${'{"a":'.repeat(1e6)}`),
+  'index with a key twice': replaced(INDEX, '{"weight_map":{"a":"a.safetensors","a":"b.safetensors"}}'),
+  'index that names ../x.safetensors': first('../x.safetensors'),
+  'index that names /etc/x.safetensors': first('/etc/x.safetensors'),
+  'index that names a missing shard': first('gone.safetensors'),
+  'index that puts a tensor in the wrong shard': index((map) => {
+    for (const name of Object.keys(map)) map[name] = SHARD;
+  }),
+  'shard that is a link out of the folder': (model) => {
+    rmSync(join(model, SHARD));
+    symlinkSync(join(quickstart, SHARD), join(model, SHARD));
+  },
+  'shard that is a link to itself': (model) => {
+    rmSync(join(model, SHARD));
+    symlinkSync(SHARD, join(model, SHARD));
+  },
+  'shard that is a folder': (model) => {
+    rmSync(join(model, SHARD));
+    mkdirSync(join(model, SHARD));
+  },
+  'shard that is a named pipe': (model) => {
+    rmSync(join(model, SHARD));
+    execFileSync('mkfifo', [join(model, SHARD)]);
+  },
+  'shard cut in half': (model) => {
+    const bytes = readFileSync(join(model, SHARD));
+    writeFileSync(join(model, SHARD), bytes.subarray(0, bytes.length / 2));
+  },
+  'config.json of 100 MB': (model) => sparse(join(model, 'config.json'), '{', 100 * MB),
+  'config.json nested 100,000 deep': replaced('config.json', `{"a":${'['.repeat(1e5)}${']'.repeat(1e5)}}`),
+  'config.json of 4 MB of []': replaced('config.json', `{"a":[${'[],'.repeat(1.3e6)}[]]}`),
+};
+
+/** The same, for `secateur plan` of a run that calibrates on a text and a conversation. */
+const plans = {
+  'config.json: hidden_size 2^53': config({ hidden_size: 2 ** 53 }),
+  'config.json: 1,000,000,000 layers': config({ num_hidden_layers: 1e9 }),
+  'config.json: 4096 layers': config({ num_hidden_layers: 4096 }),
+  'config.json: vocab_size 2^24': config({ vocab_size: 2 ** 24 }),
+  'config.json: head_dim 2^24': config({ head_dim: 2 ** 24 }),
+  'config.json: negative size': config({ intermediate_size: -1 }),
+  'config.json: fractional size': config({ hidden_size: 64.5 }),
+  'config.json: size as text': config({ hidden_size: '64' }),
+  'config.json: size 1e999': (model) => {
+    const path = join(model, 'config.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"hidden_size": *\d+/, '"hidden_size": 1e999'));
+  },
+  'tokenizer.json: 100 MB of garbage': (model) =>
+    filled(join(model, 'tokenizer.json'), '{', '\u0001x', 100 * MB),
+  'tokenizer.json: 47 MB of garbage': (model) => filled(join(model, 'tokenizer.json'), '{', 'x', 47 * MB),
+  'tokenizer.json: 47 MB of []': (model) =>
+    filled(join(model, 'tokenizer.json'), '{"a":[', '[],', 47 * MB, '[]]}'),
+  'tokenizer.json: 47 MB of one string': (model) =>
+    filled(join(model, 'tokenizer.json'), '{"a":"', 'x', 47 * MB),
+  'tokenizer.json: nested 100,000 deep': replaced(
+    'tokenizer.json',
+    `{"a":${'['.repeat(1e5)}${']'.repeat(1e5)}}`,
+  ),
+  'tokenizer.json: no model': replaced('tokenizer.json', '{}'),
+  'tokenizer.json: wrong types': tokenizer((value) => {
+    Object.assign(value, {
+      pre_tokenizer: 7,
+      normalizer: 'x',
+      decoder: [],
+      model: { ...value.model, merges: { a: 1 } },
+    });
+  }),
+  'tokenizer.json: merges that are none': tokenizer((value) => {
+    value.model.merges = [1, null, 'x', ['a'], ['a', 'b', 'c']];
+  }),
+  'tokenizer.json: negative id': tokenizer((value) => {
+    value.model.vocab[Object.keys(value.model.vocab)[5]] = -1;
+  }),
+  'tokenizer.json: id 2^31': tokenizer((value) => {
+    value.model.vocab[Object.keys(value.model.vocab)[5]] = 2 ** 31;
+  }),
+  'tokenizer.json: ids beyond the model': tokenizer((value) => {
+    for (const token of Object.keys(value.model.vocab)) value.model.vocab[token] += 100_000;
+  }),
+  'tokenizer.json: pattern (\\S+)+$ style': pattern('(?:[a-z ,.]+)+!{9}'),
+  'tokenizer.json: pattern nested 100,000 deep': pattern(`${'(?:'.repeat(1e5)}a${')*'.repeat(1e5)}`),
+  'tokenizer.json: pattern of 70,000 characters': pattern('[\\p{L}]'.repeat(1e4)),
+  'tokenizer.json: pattern with nested counts': pattern('(?:(?:\\p{L}{1,500}){1,500}){1,500}'),
+  'chat template: four nested loops': replaced(
+    'chat_template.jinja',
+    `${'{% for a in range(99999) %}'.repeat(4)}${'{% endfor %}'.repeat(4)}`,
+  ),
+  'chat template: range of 10^9': replaced(
+    'chat_template.jinja',
+    '{% for a in range(1000000000) %}{% endfor %}',
+  ),
+  'chat template: endless recursion': replaced(
+    'chat_template.jinja',
+    '{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}',
+  ),
+  'chat template: text that doubles': replaced(
+    'chat_template.jinja',
+    "{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s | upper }}",
+  ),
+  'chat template: list that doubles': replaced(
+    'chat_template.jinja',
+    '{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}',
+  ),
+  'chat template: 100,000 brackets': replaced(
+    'chat_template.jinja',
+    `{{ ${'('.repeat(1e5)}1${')'.repeat(1e5)} }}`,
+  ),
+  'chat template: 100,000 times not': replaced('chat_template.jinja', `{{ ${'not '.repeat(1e5)}1 }}`),
+  'chat template: 10 MB': (model) => filled(join(model, 'chat_template.jinja'), '', '{{ 1 }}', 10 * MB),
+};
+
+/** name → makes the calibration text in a folder and gives its path. */
+const texts = {
+  'line of 100 MB': (folder) =>
+    filled(join(folder, 'a.jsonl'), '{"text":"', 'word ', 100 * MB, '"}\n') ?? join(folder, 'a.jsonl'),
+  'line of 600 MB, no line end': (folder) =>
+    filled(join(folder, 'a.jsonl'), '{"text":"', 'word ', 600 * MB) ?? join(folder, 'a.jsonl'),
+  'line of 15 MB of []': (folder) =>
+    filled(join(folder, 'a.jsonl'), '{"text":[', '[],', 15 * MB, '[]]}\n') ?? join(folder, 'a.jsonl'),
+  'line nested 100,000 deep': (folder) => written(folder, 'a.jsonl', `{"text":${'['.repeat(1e5)}`),
+  'line that is not UTF-8': (folder) => written(folder, 'a.jsonl', Buffer.from('{"text":"\xff"}', 'latin1')),
+  'line with NULs': (folder) => written(folder, 'a.jsonl', '{"text":"a\0b"}'),
+  '.txt that is not UTF-8': (folder) =>
+    written(folder, 'a.txt', Buffer.from('caf\xe9 '.repeat(999), 'latin1')),
+  '.txt in UTF-16': (folder) =>
+    written(folder, 'a.txt', Buffer.from('words and words '.repeat(999), 'utf16le')),
+  '.txt of 5 GB': (folder) => sparse(join(folder, 'a.txt'), 'words', 5e9) ?? join(folder, 'a.txt'),
+  '.txt that is a folder': (folder) => mkdirSync(join(folder, 'b.txt')) ?? join(folder, 'b.txt'),
+  '.txt that is a named pipe': (folder) => {
+    execFileSync('mkfifo', [join(folder, 'c.txt')]);
+    return join(folder, 'c.txt');
+  },
+  '.txt that is /dev/zero': (folder) => {
+    symlinkSync('/dev/zero', join(folder, 'd.txt'));
+    return join(folder, 'd.txt');
+  },
+};
+
+function written(folder, name, content) {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const laughs = `a: &a [${'x,'.repeat(9)}]\n${[...'bcdefghi'].map((name, i) => `${name}: &${name} [${`*${'abcdefghi'[i]},`.repeat(9)}]\n`).join('')}`;
+const many = (line) => Array.from({ length: 4000 }, (_, i) => line(i)).join('');
+
+/** name → a run file's text. */
+const runFiles = {
+  'aliases of aliases (a billion laughs)': laughs,
+  'an alias within what it names': 'a: &a [*a]\n',
+  '90,000 brackets': '['.repeat(90_000),
+  '50,000 dashes': '- '.repeat(45_000),
+  '4000 keys': many((i) => `key${i}: 1\n`),
+  'the same key 4000 times': many(() => 'a: 1\n'),
+  '4000 anchors and aliases': many((i) => `k${i}: &k${i} [x]\n`),
+  '49,000 bad escapes': `"${'\\x'.repeat(49_000)}"`,
+  'merge keys': 'a: &a {x: 1}\nb: {<<: *a}\n',
+  '!!js/function': 'model: !!js/function "function () {}"\n',
+  '!!binary': 'model: !!binary AAAA\n',
+  'NUL bytes': 'model: a\0b\n',
+  tabs: 'model:\n\tx: 1\n',
+  'a byte order mark in the middle': 'a: 1\n\ufeffb: 2\n',
+  'a second document': 'a: 1\n---\nb: 2\n',
+};
+
+const report = (change) => {
+  const layer = { name: 'model.layers.0.mlp.up_proj', block: 0 };
+  return json(change({ version: 1, layers: [layer] }));
+};
+
+/** name → writes a report.json. */
+const reports = {
+  '100 MB': (path) => sparse(path, '{', 100 * MB),
+  '31 MB of []': (path) => filled(path, '{"a":[', '[],', 31 * MB, '[]]}'),
+  'nested 100,000 deep': (path) => writeFileSync(path, `{"a":${'['.repeat(1e5)}${']'.repeat(1e5)}}`),
+  'of another kind': (path) =>
+    writeFileSync(
+      path,
+      report((value) => value),
+    ),
+  '400,000 unknown keys': (path) =>
+    writeFileSync(path, `{${Array.from({ length: 4e5 }, (_, i) => `"k${i}":1`).join(',')}}`),
+  'a named pipe': (path) => execFileSync('mkfifo', [path]),
+};
+
+/** A copy of the quickstart checkpoint, changed. */
+function changedModel(folder, change) {
+  const model = join(folder, 'model');
+  cpSync(quickstart, model, { recursive: true });
+  change(model);
+  return model;
+}
+
+/** A run file that calibrates `model` on `data`. */
+function runFile(folder, model, data) {
+  return written(
+    folder,
+    'run.yaml',
+    json({
+      ...{ model, output: join(folder, 'out'), calibration: { data, samples: 2, sequence_length: 32 } },
+      ...{ prune: { method: 'wanda', sparsity: 0.5 }, resources: { workers: 1 } },
+    }),
+  );
+}
+
+const conversation = [
+  {
+    role: 'user',
+    content: 'which branches should be cut, and which should be left alone to bear fruit next year',
+  },
+  { role: 'assistant', content: 'those that bear none '.repeat(20) },
+];
+
+const each = (group, cases, prepare) =>
+  Object.entries(cases).map(([name, value]) => ({
+    group,
+    name,
+    prepare: (folder) => prepare(folder, value),
+  }));
+
+/** Every case: `prepare(folder)` makes its files in an empty folder and gives the arguments of `secateur`. */
+export const CASES = [
+  ...each('checkpoint', checkpoints, (folder, change) => ['inspect', changedModel(folder, change)]),
+  ...each('checkpoint', plans, (folder, change) => {
+    const line = `${json({ messages: conversation })}\n`;
+    return [
+      'plan',
+      runFile(folder, changedModel(folder, change), written(folder, 'a.jsonl', line.repeat(9))),
+    ];
+  }),
+  ...each('text', texts, (folder, make) => ['plan', runFile(folder, quickstart, make(folder))]),
+  ...each('run file', runFiles, (folder, text) => ['prune', written(folder, 'run.yaml', text)]),
+  ...each('run file', { '100 MB': 0 }, (folder) => {
+    sparse(join(folder, 'run.yaml'), 'a: 1\n', 100 * MB);
+    return ['prune', join(folder, 'run.yaml')];
+  }),
+  ...each('--set', { ...runFiles, '90,000 brackets': '['.repeat(90_000) }, (folder, text) => [
+    ...['prune', runFile(folder, quickstart, 'a.txt'), '--set', `model=${text.replaceAll('\0', '\u0001')}`],
+  ]),
+  ...each('report.json', reports, (folder, write) => {
+    mkdirSync(join(folder, 'secateur'));
+    write(join(folder, 'secateur', 'report.json'));
+    return ['report', folder];
+  }),
+];
