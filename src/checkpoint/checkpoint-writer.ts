@@ -51,7 +51,7 @@ export interface CheckpointWriter {
    * @throws Error when a shard is not complete; RequestError or RunError when a file can't be written
    */
   finish(options: { readonly copyFrom: Pick<Checkpoint, 'folder' | 'otherFiles'> }): Promise<void>;
-  /** Waits for renames under way; no other call is allowed afterwards. Unfinished shards stay, to be resumed. */
+  /** Waits for flushes and renames under way; no other call is allowed afterwards. Unfinished shards stay, to be resumed. */
   close(): Promise<void>;
 }
 
@@ -71,7 +71,17 @@ interface ShardState {
   /** Whether the file has its final name. */
   published: boolean;
   publishing: Promise<void> | undefined;
+  /** Bytes completed since the last flush began. */
+  unflushed: number;
+  /** The flush under way, or one that failed: whatever relies on the data being on the disk waits for it, and fails. */
+  flushing: Promise<void> | undefined;
 }
+
+/**
+ * Completed bytes after which their way to the disk begins, so that it happens while others compute and not when
+ * somebody has to wait for it.
+ */
+const FLUSH_BYTES = 33_554_432;
 
 /** What a shard is called until it is complete. */
 const TEMPORARY_SUFFIX = '.partial';
@@ -116,6 +126,8 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       complete: new Set(),
       published: false,
       publishing: undefined,
+      unflushed: 0,
+      flushing: undefined,
     };
   });
   prepareFiles(folder, shards, options.resume ? keptShards(folder, plan) : NOTHING);
@@ -136,17 +148,22 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       return { path: shard.published ? shard.finalPath : shard.temporaryPath, offset, bytes, dtype, shape };
     },
     async complete(name) {
-      const [, shard] = find(name);
+      const [{ bytes }, shard] = find(name);
+      if (!shard.complete.has(name)) shard.unflushed += bytes;
       shard.complete.add(name);
-      if (shard.published || shard.complete.size < shard.planned.tensors.length) return;
+      if (shard.published) return;
+      if (shard.complete.size < shard.planned.tensors.length) {
+        flushBehind(shard);
+        return;
+      }
       shard.publishing ??= publishShard(shard);
       await shard.publishing;
     },
     async sync() {
       if (closed) throw new Error(`the writer of ${folder} is closed`);
-      for (const { published, publishing, complete, temporaryPath } of shards)
-        if (publishing !== undefined) await publishing;
-        else if (!published && complete.size > 0) await syncFile(temporaryPath);
+      for (const shard of shards)
+        if (shard.publishing !== undefined) await shard.publishing;
+        else if (!shard.published && shard.complete.size > 0) await syncShard(shard);
     },
     isComplete(name) {
       const [, shard] = find(name);
@@ -164,13 +181,33 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
     },
     async close() {
       closed = true;
-      await Promise.allSettled(shards.map(({ publishing }) => publishing));
+      await Promise.allSettled(shards.flatMap(({ publishing, flushing }) => [publishing, flushing]));
     },
   };
 }
 
-async function publishShard(shard: ShardState): Promise<void> {
+/** Begins to flush a shard when enough of it is new and no flush is under way. */
+function flushBehind(shard: ShardState): void {
+  if (shard.flushing !== undefined || shard.unflushed < FLUSH_BYTES) return;
+  shard.unflushed = 0;
+  shard.flushing = syncFile(shard.temporaryPath);
+  shard.flushing.then(
+    () => {
+      shard.flushing = undefined;
+    },
+    // Kept: the system reports lost data once, so a later sync may succeed.
+    () => {},
+  );
+}
+
+async function syncShard(shard: ShardState): Promise<void> {
+  await shard.flushing;
+  shard.unflushed = 0;
   await syncFile(shard.temporaryPath);
+}
+
+async function publishShard(shard: ShardState): Promise<void> {
+  await syncShard(shard);
   await publishFile(shard.temporaryPath, shard.finalPath);
   shard.published = true;
 }
