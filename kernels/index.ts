@@ -14,7 +14,7 @@ export { dot } from './dot';
 export { f16ToF32 } from './f16-to-f32';
 export { f32ToBf16 } from './f32-to-bf16';
 export { f32ToF16 } from './f32-to-f16';
-export { firstNonFinite } from './first-non-finite';
+export { firstNonFinite, firstNonFinite16 } from './first-non-finite';
 export { histogramHigh, histogramLow } from './histogram';
 export { invertLower } from './invert-lower';
 export { obsBlock } from './obs-block';

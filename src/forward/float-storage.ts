@@ -49,3 +49,15 @@ export function encode(
       return kernels.firstNonFinite(target, n);
   }
 }
+
+/** Index of the first of n stored elements that isn't finite, or −1. */
+export function firstNonFinite(kernels: Kernels, dtype: FloatDtype, stored: number, n: number): number {
+  switch (dtype) {
+    case 'BF16':
+      return kernels.firstNonFiniteBf16(stored, n);
+    case 'F16':
+      return kernels.firstNonFiniteF16(stored, n);
+    case 'F32':
+      return kernels.firstNonFinite(stored, n);
+  }
+}

@@ -28,6 +28,7 @@ interface Exports {
   f32ToBf16(source: number, target: number, n: number): number;
   f32ToF16(source: number, target: number, n: number): number;
   firstNonFinite(values: number, n: number): number;
+  firstNonFinite16(values: number, n: number, exponent: number): number;
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   invertLower(l: number, out: number, n: number, scratch: number): number;
@@ -148,6 +149,16 @@ export class Kernels {
   /** First index of NaN or ±Inf among n f32, or −1. */
   firstNonFinite(values: number, n: number): number {
     return this.#exports.firstNonFinite(values, n);
+  }
+
+  /** `firstNonFinite` of n bfloat16, as stored. */
+  firstNonFiniteBf16(values: number, n: number): number {
+    return this.#exports.firstNonFinite16(values, n, 0x7f80);
+  }
+
+  /** `firstNonFinite` of n IEEE half floats, as stored. */
+  firstNonFiniteF16(values: number, n: number): number {
+    return this.#exports.firstNonFinite16(values, n, 0x7c00);
   }
 
   /** |w| of n f32. */

@@ -89,3 +89,29 @@ describe('firstNonFinite', () => {
     workspace.finish();
   });
 });
+
+describe.each([
+  { name: 'firstNonFiniteBf16' as const, format: bf16 },
+  { name: 'firstNonFiniteF16' as const, format: f16 },
+])('$name', ({ name, format }) => {
+  it('agrees with the format about all 65536 patterns', () => {
+    const place = workspace.put(Uint16Array.from({ length: 65_536 }, (_, bits) => bits));
+    const wrong = Array.from({ length: 65_536 }, (_, bits) => bits).filter(
+      (bits) => (kernels[name](place + bits * 2, 1) === -1) !== Number.isFinite(numberFrom(format, bits)),
+    );
+    expect(wrong).toEqual([]);
+    workspace.finish();
+  });
+
+  it('finds the first at every place, and nothing behind the end', () => {
+    const n = 75;
+    for (let at = 0; at <= n; at++) {
+      const source = new Uint16Array(n + 1).fill(format.infinity - 1);
+      source[at] = format.infinity;
+      source[n] = format.infinity + 1;
+      const place = workspace.put(source);
+      expect(kernels[name](place, n)).toBe(at < n ? at : -1);
+      workspace.finish();
+    }
+  });
+});
