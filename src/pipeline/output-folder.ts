@@ -87,6 +87,11 @@ export function claimOutputFolder(output: string): ClaimedFolder {
   }
 }
 
+/** Whether a run is under way in the folder, or was killed there. */
+export function isUnreleased(output: string): boolean {
+  return existsSync(join(output, RUN_FOLDER, LOCK_FILE));
+}
+
 /**
  * Removes what an earlier run wrote. The report goes first and the journal last, so that what is left, should that be
  * interrupted, is an unfinished run.

@@ -32,7 +32,13 @@ import {
 import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
-import { checkOutputFolder, claimOutputFolder, RUN_FOLDER, removeEarlierRun } from './output-folder.js';
+import {
+  checkOutputFolder,
+  claimOutputFolder,
+  isUnreleased,
+  RUN_FOLDER,
+  removeEarlierRun,
+} from './output-folder.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
@@ -77,7 +83,8 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const { output } = config;
   checkOutputFolder(output, run.checkpoint.folder);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
-  if (!options.fresh && isFinished(run)) return await finished();
+  // Asked before the folder is locked, so that a finished one may be read-only.
+  if (!options.fresh && !isUnreleased(output) && isFinished(run)) return await finished();
   const claim = claimOutputFolder(output);
   try {
     if (options.fresh) removeEarlierRun(output);
