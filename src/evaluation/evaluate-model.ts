@@ -50,7 +50,9 @@ export async function evaluateModel(
   try {
     for (const [index, { windows, tokens }] of sets.entries()) {
       const path = join(options.folder, `evaluation-${index}.hidden`);
-      states.push(new HiddenStates(path, windows, tokens, stream.model.hiddenSize));
+      states.push(
+        new HiddenStates(path, windows, tokens, stream.model.hiddenSize, stream.recordBytes(tokens)),
+      );
     }
     await timed('read', async () => {
       for (const [index, set] of sets.entries())

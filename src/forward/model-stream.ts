@@ -3,7 +3,7 @@
  * @module
  */
 
-import { type BlockPasses, carriedOutputName, passGraph, planPasses } from '../graph/block-passes.js';
+import { type BlockPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { finalNormGraph, HIDDEN_OUTPUT, logitsGraph } from '../graph/logits-graph.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
@@ -40,7 +40,7 @@ export function streamBytes(model: ModelDescription): number {
 export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told after every window that a pass has finished. */
-  onWindow?(done: number): void;
+  readonly onWindow?: ((done: number) => void) | undefined;
 }
 
 export class ModelStream {
@@ -74,10 +74,16 @@ export class ModelStream {
     return await this.#weights.load(block.tensors, (name) => locate(block.prefix + name), this.#pool);
   }
 
+  /** Of a window's record, when whole blocks are computed. */
+  recordBytes(tokens: number): number {
+    return Math.max(...this.model.blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
+  }
+
   /**
    * Replaces every window's hidden states by what the loaded block makes of them.
    *
-   * @param passes where all but the last pass have been run; the whole block when left out
+   * @param states with records of at least `recordBytes`, or as large as `passes` ask for
+   * @param passes where those that measure something have been run; the whole block when left out
    */
   async propagate(
     block: BlockDescription,
@@ -85,26 +91,30 @@ export class ModelStream {
     states: HiddenStates,
     options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
   ): Promise<void> {
-    const { passes = planPasses(block, states.tokens, new Set(), 'pruned') } = options;
-    const pass = passes.passes.at(-1);
-    if (!pass) throw new Error(`${block.prefix} has no passes`);
-    const graph = this.graphs.get(`${passes.key}: ${pass.index}`, () =>
-      passGraph(block, states.tokens, pass, 'sum of squares'),
-    );
-    const writes = pass.writes.map((value) => ({ ...value, name: carriedOutputName(value) }));
-    await this.#forEachWindow(states, options, async (path, record) => {
-      await this.#pool.run('forward/window-task', runWindow, {
-        graph,
-        weights,
-        path,
-        record,
-        reads: pass.reads,
-        writes,
-        captures: {},
-        returns: {},
-        where: block.prefix.replace(/\.$/, ''),
+    const { passes = planWholeBlock(block, states.tokens) } = options;
+    if (states.recordBytes < passes.recordBytes) throw new Error(`${states.path}: the records are too small`);
+    const last = passes.passes.filter(({ groups }) => groups.length === 0);
+    for (const pass of last) {
+      const ranges = passRanges(passes, pass).map((range) => ({
+        graph: this.graphs.get(range.graphKey, () => range.graph('sum of squares')),
+        reads: range.reads,
+        writes: range.writes,
+      }));
+      const onWindow = pass === last.at(-1) ? options.onWindow : undefined;
+      await this.#forEachWindow(states, { signal: options.signal, onWindow }, async (path, record) => {
+        for (const range of ranges) {
+          await this.#pool.run('forward/window-task', runWindow, {
+            ...range,
+            weights,
+            path,
+            record,
+            captures: {},
+            returns: {},
+            where: block.prefix.replace(/\.$/, ''),
+          });
+        }
       });
-    });
+    }
   }
 
   /**

@@ -1,10 +1,11 @@
 /**
- * How a block is computed while it is being pruned: in passes over the windows. A pass ends where linears read
- * activations that can be measured by then; what the rest of the block needs is carried to the next pass.
+ * How a block is computed: in passes over the windows. While the block is being pruned a pass ends where linears read
+ * activations that can be measured by then. In long windows the part that mixes tokens is a pass of its own, so that
+ * what treats each token alone can go through the rest in ranges. What later passes need is carried to them.
  * @module
  */
 import type { BlockDescription } from '../model/description.js';
-import { type BlockGraph, buildBlock } from './block-scope.js';
+import { type BlockGraph, buildBlock, type LinearCall } from './block-scope.js';
 import type { Graph, GraphNode } from './graph-builder.js';
 import { reduce } from './operators/reduce.js';
 import { transpose } from './operators/shape.js';
@@ -36,18 +37,42 @@ export interface BlockPass {
   readonly index: number;
   readonly reads: readonly CarriedValue[];
   readonly writes: readonly CarriedValue[];
-  /** Input groups whose activation is known in this pass; their linears are pruned after it. */
+  /**
+   * Input groups whose activation is known in this pass; their linears are pruned after it. Passes that measure nothing
+   * come last and give the block's output, in the place of its input.
+   */
   readonly groups: readonly MeasuredGroup[];
+  /** Whether each token of what it reads and writes has to do with that token alone. */
+  readonly tokenwise: boolean;
 }
 
+/** The passes of a block, and what they were planned for. */
 export interface BlockPasses {
-  /** The last one measures nothing and gives the block's output; its place is that of the block's input. */
+  readonly block: BlockDescription;
+  readonly tokens: number;
+  readonly pruned: ReadonlySet<string>;
+  readonly inputs: InputsMeasured;
+  /** Whether the part that mixes tokens is a pass of its own. */
+  readonly divided: boolean;
   readonly passes: readonly BlockPass[];
   /** Of a window, with everything that is carried at the same time; the block's input lies at its start. */
   readonly recordBytes: number;
-  /** Differs where the passes of blocks of the same `graphKey` differ. */
-  readonly key: string;
 }
+
+/** Consecutive tokens of a window that go through a pass together. */
+export interface PassRange {
+  readonly tokens: number;
+  /** As in the pass, but only these tokens, and by the names of the graph's inputs. */
+  readonly reads: readonly CarriedValue[];
+  /** By the names of the graph's outputs. */
+  readonly writes: readonly CarriedValue[];
+  /** Graphs of ranges with the same key are the same. */
+  readonly graphKey: string;
+  graph(output: ActivationOutput): Graph;
+}
+
+/** Tokens of a range: as many as GEMM needs for its full speed. */
+export const RANGE_TOKENS = 1024;
 
 /** What a pass gives for its measured groups. */
 export type ActivationOutput =
@@ -61,9 +86,9 @@ export function activationOutputName(group: string): string {
   return `activation: ${group}`;
 }
 
-/** Name of a pass's output for what it writes. */
-export function carriedOutputName(value: CarriedValue): string {
-  return `carried: ${value.name}`;
+/** Name of a graph's output for what its pass writes. */
+function writtenName(value: CarriedValue): string {
+  return `written: ${value.name}`;
 }
 
 /** @param pruned names within the block of the linears to be pruned; others are computed along */
@@ -73,37 +98,74 @@ export function planPasses(
   pruned: ReadonlySet<string>,
   inputs: InputsMeasured,
 ): BlockPasses {
-  const built = buildBlock(block, tokens);
-  const cutAfter = inputs === 'pruned' ? pruned : new Set<string>();
-  const levels = nodeLevels(built, cutAfter);
-  const levelOf = (value: Value) => levels.get(value) ?? 0;
-  const depth = inputs === 'pruned' ? levelOf(built.output) : Math.min(pruned.size, 1);
+  return plan({ block, tokens, pruned, inputs, divided: tokens > RANGE_TOKENS });
+}
 
+/** The passes of a block of which nothing is pruned. */
+export function planWholeBlock(block: BlockDescription, tokens: number): BlockPasses {
+  return planPasses(block, tokens, new Set(), 'pruned');
+}
+
+function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses {
+  const { block, tokens, pruned, inputs, divided } = purpose;
+  const built = buildBlock(block, tokens);
   const record = new WindowRecord();
-  let carried = [record.place(built.hidden)];
+  const hidden = record.place(built.hidden);
+  let carried: readonly CarriedValue[] = [hidden];
   const passes: BlockPass[] = [];
-  for (let index = 0; index < depth; index++) {
-    const after = inputs === 'pruned' ? neededAfter(built, levels, index) : [built.hidden];
+  const add = (writes: readonly CarriedValue[], groups: readonly MeasuredGroup[]) => {
+    const tokenwise = isTokenwise(built, carried, writes, groups);
+    passes.push({ index: passes.length, reads: carried, writes, groups, tokenwise });
+  };
+
+  if (inputs === 'dense' && pruned.size > 0) add([], groupsOf(built.linears, pruned));
+  const sequential = inputs === 'pruned' && pruned.size > 0;
+  const cuts = sequential ? pruned : divided ? linearsAfterMixing(built) : new Set<string>();
+  const levels = levelsBehind(built, cuts);
+  const levelOf = (value: Value) => levels.get(value) ?? 0;
+  for (let level = 0; level < levelOf(built.output); level++) {
+    const after = neededAfter(built, levels, level);
     const kept = carried.filter(({ name }) => after.some((value) => value.name === name));
     record.keep(kept);
     const writes = after
       .filter((value) => !kept.some(({ name }) => name === value.name))
       .map((value) => record.place(value));
-    const measured = built.linears.filter(({ name, input }) => pruned.has(name) && levelOf(input) === index);
-    const groups = new Map(
-      measured.map(({ inputGroup, input }) => [inputGroup, { name: inputGroup, size: input.shape[1] ?? 0 }]),
-    );
-    passes.push({ index, reads: carried, writes, groups: [...groups.values()] });
+    const known = built.linears.filter(({ input }) => sequential && levelOf(input) === level);
+    add(writes, groupsOf(known, pruned));
     carried = [...kept, ...writes];
   }
-  const output = { name: built.output.name, shape: built.output.shape, offset: 0 };
-  passes.push({ index: depth, reads: carried, writes: [output], groups: [] });
-  const key = `${block.graphKey} ${tokens} ${inputs} ${[...pruned].sort().join(' ')}`;
-  return { passes, recordBytes: record.bytes, key };
+  add([{ ...hidden, name: built.output.name }], []);
+  return { ...purpose, passes, recordBytes: record.bytes };
 }
 
-/** The graph of one pass, which gives `output` for each measured group. */
-export function passGraph(
+/** The ranges in which windows go through a pass, in order. */
+export function passRanges(planned: BlockPasses, pass: BlockPass): PassRange[] {
+  const step = pass.tokenwise ? RANGE_TOKENS : planned.tokens;
+  const plans = new Map([[planned.tokens, planned]]);
+  const ranges: PassRange[] = [];
+  for (let start = 0; start < planned.tokens; start += step) {
+    const tokens = Math.min(step, planned.tokens - start);
+    const { block, pruned, inputs, divided } = planned;
+    // A window of that many tokens has the same passes, only its values have other names.
+    const same = plans.get(tokens) ?? plan({ block, tokens, pruned, inputs, divided });
+    plans.set(tokens, same);
+    const own = same.passes[pass.index];
+    if (!own) throw new Error(`${block.prefix} has other passes for ${tokens} tokens`);
+    const within = ({ shape: [, features = 0], offset }: CarriedValue, name = '') => {
+      return { name, shape: [tokens, features], offset: offset + start * features * 4 };
+    };
+    ranges.push({
+      tokens,
+      reads: pass.reads.map((value, index) => within(value, own.reads[index]?.name)),
+      writes: pass.writes.map((value, index) => within(value, own.writes.map(writtenName)[index])),
+      graphKey: [block.graphKey, tokens, inputs, divided, ...[...pruned].sort(), own.index].join(' '),
+      graph: (output) => passGraph(block, tokens, own, output),
+    });
+  }
+  return ranges;
+}
+
+function passGraph(
   block: BlockDescription,
   tokens: number,
   pass: BlockPass,
@@ -116,7 +178,7 @@ export function passGraph(
     if (!value) throw new Error(`block ${block.prefix} computes no value ${name}`);
     return value;
   };
-  for (const carried of pass.writes) graph.output(carriedOutputName(carried), named(carried));
+  for (const written of pass.writes) graph.output(writtenName(written), named(written));
   for (const { name } of pass.groups) {
     const x = linears.find(({ inputGroup }) => inputGroup === name)?.input;
     if (!x) throw new Error(`block ${block.prefix} has no input group ${name}`);
@@ -127,9 +189,64 @@ export function passGraph(
   return graph.build(pass.reads.map(named));
 }
 
-/** For every computed value, the pruned linears on the longest way to it from the block's input. */
-function nodeLevels({ graph, linears }: BlockGraph, pruned: ReadonlySet<string>): Map<Value, number> {
-  const behind = new Set(linears.filter(({ name }) => pruned.has(name)).map(({ output }) => output));
+function groupsOf(linears: readonly LinearCall[], pruned: ReadonlySet<string>): MeasuredGroup[] {
+  const groups = linears
+    .filter(({ name }) => pruned.has(name))
+    .map(({ inputGroup, input }) => [inputGroup, { name: inputGroup, size: input.shape[1] ?? 0 }] as const);
+  return [...new Map(groups).values()];
+}
+
+/** Operators that let tokens see each other. */
+const MIXING: ReadonlySet<string> = new Set(['MatMul']);
+
+/** The first linears on each way from whose output no token reaches another. */
+function linearsAfterMixing(built: BlockGraph): Set<string> {
+  const { graph, linears } = built;
+  const mixed = new Set<Value>();
+  for (const { operator, inputs, outputs } of graph.nodes.toReversed()) {
+    if (!MIXING.has(operator) && !outputs.some((value) => mixed.has(value))) continue;
+    for (const value of inputs) mixed.add(value);
+  }
+  const after = linears.filter(({ output }) => !mixed.has(output));
+  const levels = levelsBehind(built, new Set(after.map(({ name }) => name)));
+  return new Set(after.filter(({ input }) => (levels.get(input) ?? 0) === 0).map(({ name }) => name));
+}
+
+/** Whether the pass computes each token alone, and nothing is written over what another token still reads. */
+function isTokenwise(
+  { graph, linears, hidden }: BlockGraph,
+  reads: readonly CarriedValue[],
+  writes: readonly CarriedValue[],
+  groups: readonly MeasuredGroup[],
+): boolean {
+  const [tokens] = hidden.shape;
+  const rows = [...reads, ...writes];
+  if (!rows.every(({ shape }) => shape.length === 2 && shape[0] === tokens)) return false;
+  const end = (value: CarriedValue) => value.offset + elementCount(value.shape) * 4;
+  const clash = writes.some((w) =>
+    reads.some(
+      (r) => w.offset < end(r) && r.offset < end(w) && (w.offset !== r.offset || w.shape[1] !== r.shape[1]),
+    ),
+  );
+  if (clash) return false;
+  const needed = new Set([
+    ...writes.map(({ name }) => name),
+    ...linears
+      .filter(({ inputGroup }) => groups.some(({ name }) => name === inputGroup))
+      .map(({ input }) => input.name),
+  ]);
+  for (const { name } of reads) needed.delete(name);
+  for (const { operator, inputs, outputs } of graph.nodes.toReversed()) {
+    if (!outputs.some(({ name }) => needed.has(name))) continue;
+    if (MIXING.has(operator)) return false;
+    for (const { name } of inputs) if (!reads.some((read) => read.name === name)) needed.add(name);
+  }
+  return true;
+}
+
+/** For every computed value, how many of the linears lie on the longest way to it from the block's input. */
+function levelsBehind({ graph, linears }: BlockGraph, cuts: ReadonlySet<string>): Map<Value, number> {
+  const behind = new Set(linears.filter(({ name }) => cuts.has(name)).map(({ output }) => output));
   const levels = new Map<Value, number>();
   for (const { inputs, outputs } of graph.nodes) {
     const level = Math.max(0, ...inputs.map((value) => levels.get(value) ?? 0));

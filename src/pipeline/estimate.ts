@@ -3,10 +3,10 @@
  * @module
  */
 import { headSliceRows, streamBytes } from '../forward/model-stream.js';
-import type { MeasuredGroup } from '../graph/block-passes.js';
+import type { BlockPass, BlockPasses } from '../graph/block-passes.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
-import { activationBytes, gramBytes, windowsInFlight } from '../statistics/collect-statistics.js';
+import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { PreparedRun } from './prepare-run.js';
 import { blockPasses } from './prune-blocks.js';
@@ -89,13 +89,9 @@ const WORKER_BYTES = 55e6;
 /** What will be resident at the worst moment, part by part. */
 export function estimateMemory(run: PreparedRun): MemoryPart[] {
   const { model, method, calibration, evaluation, workers, gramWindows } = run;
-  const length = calibration?.sequenceLength ?? 0;
-  const largestPass = (f: (groups: readonly MeasuredGroup[]) => number) =>
-    Math.max(
-      ...model.blocks.flatMap((block, index) =>
-        blockPasses(run, index, block).passes.map(({ groups }) => f(groups)),
-      ),
-    );
+  const plans = run.windows > 0 ? model.blocks.map((block, index) => blockPasses(run, index, block)) : [];
+  const largestPass = (f: (pass: BlockPass, passes: BlockPasses) => number) =>
+    Math.max(0, ...plans.flatMap((passes) => passes.passes.map((pass) => f(pass, passes))));
   const largest = (f: (block: BlockDescription) => number) => Math.max(...model.blocks.map(f));
   const tokens = Math.max(run.windows > 0 ? (calibration?.sequenceLength ?? 0) : 0, evaluation?.context ?? 0);
   const widest = largest((block) => Math.max(...block.linears.map(({ out }) => out)));
@@ -109,10 +105,10 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
   ];
   if (gramWindows > 0) {
     parts.push(
-      { name: 'Gram matrices', bytes: largestPass(gramBytes) },
+      { name: 'Gram matrices', bytes: largestPass(({ groups }) => gramBytes(groups)) },
       {
         name: 'activations for the Gram matrices',
-        bytes: largestPass((groups) => activationBytes(groups, length)) * windowsInFlight(length, workers),
+        bytes: largestPass((pass, passes) => activationBytes(passes, pass, workers)),
       },
     );
   }
@@ -121,7 +117,7 @@ export function estimateMemory(run: PreparedRun): MemoryPart[] {
     parts.push({
       name: 'factors and errors',
       bytes:
-        largestPass(gramBytes) +
+        largestPass(({ groups }) => gramBytes(groups)) +
         largest((block) => block.linears.reduce((sum, l) => sum + l.out * l.in * 4, 0)),
     });
   }

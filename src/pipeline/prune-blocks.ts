@@ -7,7 +7,7 @@ import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
-import { type BlockPasses, planPasses } from '../graph/block-passes.js';
+import { type BlockPasses, planPasses, planWholeBlock } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -50,7 +50,7 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
           run.windows,
           run.calibration.sequenceLength,
           run.model.hiddenSize,
-          Math.max(...blocks.map((block, index) => blockPasses(run, index, block).recordBytes)),
+          recordBytes(run),
         )
       : undefined;
   const reports: LayerReport[] = [];
@@ -107,6 +107,18 @@ export function blockPasses(run: PreparedRun, index: number, block: BlockDescrip
   return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputs);
 }
 
+/** Of a calibration window. */
+export function recordBytes(run: PreparedRun): number {
+  const tokens = run.calibration?.sequenceLength ?? 0;
+  // Blocks that an earlier run has finished are computed whole.
+  return Math.max(
+    ...run.model.blocks.flatMap((block, index) => [
+      blockPasses(run, index, block).recordBytes,
+      planWholeBlock(block, tokens).recordBytes,
+    ]),
+  );
+}
+
 async function pruneBlock(
   options: BlockLoopOptions,
   index: number,
@@ -127,7 +139,7 @@ async function pruneBlock(
     ),
   );
   const reports = new Map<string, LayerReport>();
-  const measured = passes?.passes.slice(0, -1) ?? [undefined];
+  const measured = passes?.passes.filter(({ groups }) => groups.length > 0) ?? [undefined];
   for (const pass of measured) {
     const groups = pass?.groups ?? inputGroups(block);
     const statistics =

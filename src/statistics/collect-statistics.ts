@@ -9,9 +9,9 @@ import {
   activationOutputName,
   type BlockPass,
   type BlockPasses,
-  carriedOutputName,
   type MeasuredGroup,
-  passGraph,
+  type PassRange,
+  passRanges,
 } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
@@ -32,14 +32,14 @@ import { inBatches } from './in-batches.js';
 /** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
 const BATCH_TOKENS = 2048;
 
-/** Windows that are added to the Gram matrices at a time; what is summed, and how, doesn't depend on it. */
-function batchWindows(tokens: number): number {
+/** Ranges of that many tokens that are added up at a time; what is summed, and how, doesn't depend on it. */
+function batchRanges(tokens: number): number {
   return Math.max(1, Math.floor(BATCH_TOKENS / tokens));
 }
 
-/** Windows whose activations wait in memory: one batch is added up while the next is computed. */
-export function windowsInFlight(tokens: number, workers: number): number {
-  const batch = batchWindows(tokens);
+/** Ranges of that many tokens whose activations wait in memory: one batch is added up while the next is computed. */
+function rangesInFlight(tokens: number, workers: number): number {
+  const batch = batchRanges(tokens);
   return batch + Math.max(batch, workers);
 }
 
@@ -62,9 +62,20 @@ export function gramBytes(groups: readonly MeasuredGroup[]): number {
   return groups.reduce((sum, { size }) => sum + stripElements(gramStrips(size)) * 4, 0);
 }
 
-/** f32 bytes of one window's activations for the Gram matrices of a pass. */
-export function activationBytes(groups: readonly MeasuredGroup[], tokens: number): number {
-  return groups.reduce((sum, { size }) => sum + size * tokens * 4, 0);
+/** f32 bytes of the activations that wait for the Gram matrices of a pass, with that many workers. */
+export function activationBytes(passes: BlockPasses, pass: BlockPass, workers: number): number {
+  const tokens = Math.max(...passRanges(passes, pass).map((range) => range.tokens));
+  return rangesInFlight(tokens, workers) * tokens * features(pass.groups) * 4;
+}
+
+function features(groups: readonly MeasuredGroup[]): number {
+  return groups.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** What goes through the pass at a time. */
+interface Part {
+  readonly window: number;
+  readonly range: PassRange;
 }
 
 /** Collects statistics pass after pass, in memory that it keeps. */
@@ -86,49 +97,54 @@ export class StatisticsCollector {
    * @throws RunError naming the block and input group whose activations aren't finite
    */
   async collect(options: CollectOptions): Promise<Map<string, GroupStatistics>> {
-    const { block, pass, states, gramWindows } = options;
+    const { block, passes, pass, states, gramWindows } = options;
     const { windows, tokens } = states;
     const { groups } = pass;
     const started = performance.now();
     const busy = { forward: 0, statistics: 0 };
     const grams = this.#gramAddresses(groups, gramWindows > 0);
-    const slots = gramWindows > 0 ? this.#slotAddresses(groups, tokens) : [];
+    const ranges = passRanges(passes, pass);
+    const parts = Array.from({ length: windows }, (_, window) => ranges.map((range) => ({ window, range })));
+    const [intoGram, rest] = [parts.slice(0, gramWindows).flat(), parts.slice(gramWindows).flat()];
+    const longest = Math.max(...ranges.map((range) => range.tokens));
 
-    const windowSums: WindowResult['returned'][] = [];
     let finished = 0;
-    const forward = async (window: number, slot?: ReadonlyMap<string, bigint>) => {
-      const task = this.#windowArguments(options, window, slot);
+    const forward = async (part: Part, slot?: ReadonlyMap<string, bigint>) => {
+      const task = this.#windowArguments(options, part, slot);
       const { returned, seconds } = await this.#pool.run('forward/window-task', runWindow, task);
       busy.forward += seconds;
-      windowSums[window] = returned;
-      options.onWindow(++finished);
+      options.onWindow(Math.floor(++finished / ranges.length));
+      return returned;
     };
-    const accumulate = async (inBatch: readonly ReadonlyMap<string, bigint>[]) => {
-      const strips = groups.flatMap(({ name, size }) =>
-        gramStrips(size).map((strip) => ({
-          address: grams.get(name) ?? 0n,
-          strip,
-          windows: inBatch.map((slot) => slot.get(name) ?? 0n),
-          tokens,
-        })),
-      );
-      const seconds = await this.#pool.map('statistics/gram-task', accumulateStrip, strips);
-      busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
-    };
-
     await inBatches({
-      windows: gramWindows,
-      batch: batchWindows(tokens),
-      slots,
+      windows: intoGram.length,
+      batch: batchRanges(longest),
+      slots: gramWindows > 0 ? this.#slotAddresses(groups, longest) : [],
       signal: options.signal,
-      compute: forward,
-      add: accumulate,
+      compute: async (index, slot) => {
+        await forward(intoGram[index] as Part, slot);
+      },
+      add: async (first, slots) => {
+        const strips = groups.flatMap(({ name, size }) =>
+          gramStrips(size).map((strip) => ({
+            address: grams.get(name) ?? 0n,
+            strip,
+            parts: slots.map((slot, index) => ({
+              address: slot.get(name) ?? 0n,
+              tokens: (intoGram[first + index] as Part).range.tokens,
+            })),
+          })),
+        );
+        const seconds = await this.#pool.map('statistics/gram-task', accumulateStrip, strips);
+        busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
+      },
     });
-    const rest = Array.from({ length: windows - gramWindows }, (_, index) => gramWindows + index);
-    await this.#pool.forEach(rest, async (window) => {
+    const sums: WindowResult['returned'][] = [];
+    await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
       options.signal?.throwIfAborted();
-      await forward(window);
+      sums[index] = await forward(part);
     });
+
     const wall = (performance.now() - started) / 1000;
     const share = busy.forward / (busy.forward + busy.statistics);
     options.onSeconds('forward', wall * share);
@@ -138,7 +154,7 @@ export class StatisticsCollector {
       groups.map(({ name, size }) => {
         const address = grams.get(name);
         const sumOfSquares = address === undefined ? new Float64Array(size) : gramDiagonal(address, size);
-        for (const returned of windowSums) add(sumOfSquares, returned[activationOutputName(name)]);
+        for (const returned of sums) add(sumOfSquares, returned[activationOutputName(name)]);
         const bad = sumOfSquares.findIndex((value) => !Number.isFinite(value));
         if (bad >= 0) {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
@@ -156,31 +172,22 @@ export class StatisticsCollector {
   }
 
   #windowArguments(
-    { block, passes, pass, weights, states }: CollectOptions,
-    window: number,
+    { pass, weights, states }: CollectOptions,
+    { window, range }: Part,
     slot: ReadonlyMap<string, bigint> | undefined,
   ) {
-    const { tokens } = states;
-    const graph = this.#graphs.get(`${passes.key}: ${pass.index} ${slot !== undefined}`, () =>
-      passGraph(block, tokens, pass, slot ? 'transposed activations' : 'sum of squares'),
-    );
+    const output = slot ? 'transposed activations' : 'sum of squares';
+    const graph = this.#graphs.get(`${range.graphKey} ${output}`, () => range.graph(output));
     const captures: Record<string, TensorRef> = {};
     const returns: Record<string, number> = {};
     for (const { name, size } of pass.groups) {
       const address = slot?.get(name);
       if (address === undefined) returns[activationOutputName(name)] = size;
-      else captures[activationOutputName(name)] = { address, shape: [size, tokens] };
+      else captures[activationOutputName(name)] = { address, shape: [size, range.tokens] };
     }
-    return {
-      graph,
-      weights,
-      path: states.path,
-      record: states.offset(window),
-      reads: pass.reads,
-      writes: pass.writes.map((value) => ({ ...value, name: carriedOutputName(value) })),
-      captures,
-      returns,
-    };
+    const { path } = states;
+    const { reads, writes } = range;
+    return { graph, weights, path, record: states.offset(window), reads, writes, captures, returns };
   }
 
   #gramAddresses(groups: readonly MeasuredGroup[], wanted: boolean): Map<string, bigint> {
@@ -196,8 +203,8 @@ export class StatisticsCollector {
   }
 
   #slotAddresses(groups: readonly MeasuredGroup[], tokens: number): Map<string, bigint>[] {
-    const count = windowsInFlight(tokens, this.#pool.size);
-    const bytes = activationBytes(groups, tokens) * count;
+    const count = rangesInFlight(tokens, this.#pool.size);
+    const bytes = features(groups) * tokens * 4 * count;
     if (!this.#activations || this.#activations.bytes < bytes) {
       if (this.#activations) freeNative(this.#activations);
       this.#activations = allocateNative(bytes);

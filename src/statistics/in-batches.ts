@@ -11,8 +11,8 @@ export interface BatchOptions<Slot> {
   readonly slots: readonly Slot[];
   readonly signal?: AbortSignal | undefined;
   compute(window: number, slot: Slot): Promise<void>;
-  /** Takes the slots of consecutive windows, in their order. */
-  add(slots: readonly Slot[]): Promise<void>;
+  /** Takes the slots of consecutive windows, from `first` on. */
+  add(first: number, slots: readonly Slot[]): Promise<void>;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function inBatches<Slot>(options: BatchOptions<Slot>): Promise<void
     }
     const own = Array.from({ length: end - first }, (_, index) => slotOf(first + index));
     const ready = Promise.all([added.at(-1), ...computed.slice(first, end)]);
-    added.push(watched(ready.then(() => (goesOn() ? options.add(own) : undefined))));
+    added.push(watched(ready.then(() => (goesOn() ? options.add(first, own) : undefined))));
   }
   await Promise.all(added);
   if (failures.length > 0) throw failures[0];

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
-import { type BlockPasses, planPasses } from '../../src/graph/block-passes.js';
+import {
+  type BlockPasses,
+  passRanges,
+  planPasses,
+  planWholeBlock,
+  RANGE_TOKENS,
+} from '../../src/graph/block-passes.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
@@ -45,7 +51,8 @@ const freshWeights = () =>
       ),
     ]),
   );
-const input = normals(windows * tokens * hidden, 3);
+const long = RANGE_TOKENS + 300;
+const input = normals(2 * long * hidden, 3);
 const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
 const pool = new WorkerPool(2);
 const stream = new ModelStream(model, pool);
@@ -56,11 +63,11 @@ afterAll(async () => {
 });
 
 let files = 0;
-function newStates(recordBytes = 0): HiddenStates {
-  const states = new HiddenStates(join(folder, `states-${files++}`), windows, tokens, hidden, recordBytes);
+function newStates(recordBytes = 0, count = windows, length = tokens): HiddenStates {
+  const states = new HiddenStates(join(folder, `states-${files++}`), count, length, hidden, recordBytes);
   const bytes = readFileSync(states.path);
-  const width = tokens * hidden;
-  for (let window = 0; window < windows; window++) {
+  const width = length * hidden;
+  for (let window = 0; window < count; window++) {
     const record = input.slice(window * width, (window + 1) * width);
     bytes.set(new Uint8Array(record.buffer), states.offset(window));
   }
@@ -71,8 +78,8 @@ function newStates(recordBytes = 0): HiddenStates {
 /** Hidden states of every window. */
 function read(states: HiddenStates): Uint8Array[] {
   const bytes = readFileSync(states.path);
-  return Array.from({ length: windows }, (_, window) =>
-    bytes.subarray(states.offset(window), states.offset(window) + tokens * hidden * 4),
+  return Array.from({ length: states.windows }, (_, window) =>
+    bytes.subarray(states.offset(window), states.offset(window) + states.tokens * hidden * 4),
   );
 }
 
@@ -80,17 +87,17 @@ type Weights = ReturnType<typeof freshWeights>;
 
 /** Runs the passes, changing weights between them; returns Σx² of each group and the block's output. */
 async function run(passes: BlockPasses, weights: Weights, between: (groups: string[]) => void = () => {}) {
-  const states = newStates(passes.recordBytes);
+  const states = newStates(passes.recordBytes, passes.tokens === long ? 2 : windows, passes.tokens);
   const collector = new StatisticsCollector(pool, stream.graphs);
   const sums = new Map<string, Float64Array>();
-  for (const pass of passes.passes.slice(0, -1)) {
+  for (const pass of passes.passes.filter(({ groups }) => groups.length > 0)) {
     const statistics = await collector.collect({
       block,
       passes,
       pass,
       weights,
       states,
-      gramWindows: 2,
+      gramWindows: 1,
       onWindow() {},
       onSeconds() {},
     });
@@ -176,5 +183,33 @@ describe('passes of a Llama block', () => {
     const dense = await run(planPasses(block, tokens, all, 'dense'), freshWeights());
     expect(dense.sums.get('attention input')).toEqual(sequential.sums.get('attention input'));
     expect(dense.sums.get('attention output')).not.toEqual(sequential.sums.get('attention output'));
+  });
+
+  it('take long windows in ranges of tokens where tokens are not mixed', () => {
+    const ranges = (passes: BlockPasses) => passes.passes.map((pass) => passRanges(passes, pass).length);
+    expect(ranges(planPasses(block, long, all, 'pruned'))).toEqual([2, 1, 2, 2, 2]);
+    expect(ranges(planWholeBlock(block, long))).toEqual([1, 2]);
+    expect(ranges(planWholeBlock(block, RANGE_TOKENS))).toEqual([1]);
+    expect(ranges(planPasses(block, long, all, 'dense'))).toEqual([1, 1, 2]);
+  });
+
+  it('give in ranges what the window gives at once', async () => {
+    const weights = freshWeights();
+    const whole = planWholeBlock(block, long);
+    const states = newStates(whole.recordBytes, 2, long);
+    await stream.propagate(block, weights, states);
+    const sequential = await run(planPasses(block, long, all, 'pruned'), weights);
+    expect(sequential.output).toEqual(read(states));
+    // With dense inputs one graph measures everything.
+    const { sums } = await run(planPasses(block, long, all, 'dense'), weights);
+    for (const [name, expected] of sums) {
+      const actual = sequential.sums.get(name) ?? [];
+      for (const [j, value] of expected.entries()) expect((actual[j] ?? 0) / value).toBeCloseTo(1, 5);
+    }
+    // Attention is causal: a window of the first tokens, short enough for one graph, gives the same for them.
+    const short = newStates(0, 1, RANGE_TOKENS);
+    await stream.propagate(block, weights, short);
+    const [start = new Uint8Array()] = read(short);
+    expect(read(states)[0]?.subarray(0, start.length)).toEqual(start);
   });
 });

@@ -30,7 +30,8 @@ describe('inBatches', () => {
               slot.holds = window;
               await pause(turns[window % 8] ?? 0);
             },
-            async add(own) {
+            async add(first, own) {
+              expect(first).toBe(sum.length);
               expect(adding).toBe(false);
               adding = true;
               await pause(turns[own.length % 8] ?? 0);
@@ -66,7 +67,7 @@ describe('inBatches', () => {
           batch,
           slots: [...Array(slots).keys()],
           compute: (window) => step(!inAdd && window === at),
-          add: (own) => {
+          add: (_first, own) => {
             next += own.length;
             return step(inAdd && next > at && next - own.length <= at);
           },
