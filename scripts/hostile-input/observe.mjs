@@ -1,7 +1,9 @@
 // Loaded into a measured process (node --import): tells its parent, over descriptor 3, what it used.
 import { readFileSync, writeSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 
-process.on('exit', () => {
+// Worker threads load this too; their exit is not the process's.
+function report() {
   const { user, system } = process.cpuUsage();
   let peak = process.resourceUsage().maxRSS * 1024;
   try {
@@ -12,4 +14,6 @@ process.on('exit', () => {
   }
   const seconds = process.uptime();
   writeSync(3, JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, peak }));
-});
+}
+
+if (isMainThread) process.on('exit', report);

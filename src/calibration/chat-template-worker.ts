@@ -20,8 +20,8 @@ export interface ChatTemplateProgram {
 /** The thread's first message says whether the template could be read (`text` is empty), each later one answers. */
 export type ChatTemplateAnswer = { readonly text: string } | { readonly problem: string };
 
-/** Longest list that a template's `range()` may ask for. */
-const maximumRange = 100_000;
+/** Longest list of a template, of its `range()` too. */
+const maximumList = 100_000;
 
 /** The day that templates are told it is: a run must give the same tokens whenever it happens. */
 const today = new Date(Date.UTC(2024, 6, 26));
@@ -51,7 +51,7 @@ function formatToday(format: string): string {
 function range(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
   const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (!(length <= maximumRange)) throw new Error(`range() of ${length} entries`);
+  if (!(length <= maximumList)) throw new Error(`range() of ${length} entries`);
   return Array.from({ length }, (_, i) => start + i * step);
 }
 
@@ -77,12 +77,22 @@ const maximumDepth = 500;
 const { Template, Environment, Interpreter } = (await import('@huggingface/jinja')) as unknown as Jinja;
 const { source, specialTokens, maximumText } = workerData as ChatTemplateProgram;
 
+/** Lists and texts that double with every step would be enormous before the thread's memory is looked at. */
+function checkSize(value: unknown): void {
+  if (Array.isArray(value) && value.length > maximumList)
+    throw new Error(`a list of more than ${maximumList} entries`);
+  if (typeof value === 'string' && value.length > maximumText)
+    throw new Error(`a text of more than ${maximumText} characters`);
+}
+
 class BoundedInterpreter extends Interpreter {
   #depth = 0;
   override evaluate(part: unknown, environment: unknown): unknown {
     if (++this.#depth > maximumDepth) throw new Error(`more than ${maximumDepth} parts within each other`);
     try {
-      return super.evaluate(part, environment);
+      const result = super.evaluate(part, environment);
+      checkSize((result as { value?: unknown } | undefined)?.value);
+      return result;
     } finally {
       this.#depth--;
     }
@@ -110,9 +120,9 @@ function render(program: unknown, messages: readonly ChatMessage[]): string {
   };
   const environment = new Environment();
   for (const [key, value] of Object.entries(variables)) environment.set(key, value);
-  const text = String(new BoundedInterpreter(environment).run(program).value);
-  if (text.length > maximumText) throw new Error(`the text is longer than ${maximumText} characters`);
-  return text;
+  const { value } = new BoundedInterpreter(environment).run(program);
+  checkSize(value);
+  return String(value);
 }
 
 function answer(make: () => string): void {

@@ -38,7 +38,7 @@ const maximumPatternCharacters = 4096;
  * Milliseconds of computing for whatever a tokenizer does once; its patterns come from a file, and a pattern may take
  * longer than the universe lasts. Beyond that so many bytes a millisecond, a tenth of what tokenizers take or less.
  */
-const milliseconds = 500;
+const milliseconds = 300;
 const tokenizerBytesPerMillisecond = 3_000;
 const textBytesPerMillisecond = 20;
 

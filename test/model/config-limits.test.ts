@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { RequestError } from '../../src/errors.js';
+import { describeModel } from '../../src/model/describe-model.js';
+
+const config = {
+  ...{ model_type: 'llama', hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2 },
+  ...{ num_attention_heads: 4, vocab_size: 256 },
+};
+
+it('takes a plain config', () => {
+  expect(describeModel(config, 'config.json').blocks).toHaveLength(2);
+});
+
+it.each<[string, unknown, RegExp]>([
+  ...['hidden_size', 'intermediate_size', 'num_attention_heads', 'vocab_size', 'num_key_value_heads'].flatMap(
+    (key) =>
+      [2 ** 53, 2 ** 24 + 1, 0, -1, 1.5, Number.POSITIVE_INFINITY, Number.NaN, '64', [64], {}, true].map(
+        (value): [string, unknown, RegExp] => [key, value, new RegExp(`at ${key}`)],
+      ),
+  ),
+  ['num_hidden_layers', 1e9, /<=4096/],
+  ['head_dim', 2 ** 24, /<=16384/],
+  ['head_dim', 3, /head size 3 /],
+  ['hidden_size', 2 ** 24, /head size 4194304 /],
+  ['rope_theta', -1, /at rope_theta/],
+  ['rope_scaling', 'linear', /at rope_scaling/],
+  ['rms_norm_eps', 0, /at rms_norm_eps/],
+  ['model_type', { toString: 'llama' }, /no model_type/],
+])('refuses %s %s', (key, value, message) => {
+  expect(() => describeModel({ ...config, [key]: value }, 'config.json')).toThrow(RequestError);
+  expect(() => describeModel({ ...config, [key]: value }, 'config.json')).toThrow(message);
+});
+
+it('refuses what is no object', () => {
+  for (const value of [null, 7, 'llama', [], {}])
+    expect(() => describeModel(value, 'config.json')).toThrow(RequestError);
+});
