@@ -4,7 +4,6 @@
  */
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { readReport } from './read-report.js';
-import { renderReportHtml } from './render-report-html.js';
 import { reportFiles } from './report-files.js';
 
 /**
@@ -15,6 +14,8 @@ import { reportFiles } from './report-files.js';
 export async function renderReport(output: string): Promise<string> {
   const report = await readReport(output);
   const { html } = reportFiles(output);
+  // Only now: loading the charts takes longer than most commands.
+  const { renderReportHtml } = await import('./render-report-html.js');
   await writeFileAtomically(html, renderReportHtml(report));
   return html;
 }

@@ -8,7 +8,6 @@ import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
 import { describeIssues } from './read-report.js';
-import { renderReportHtml } from './render-report-html.js';
 import { reportFiles } from './report-files.js';
 import { type Report, reportSchema } from './report-schema.js';
 
@@ -33,6 +32,8 @@ export async function writeReport(
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, 'write', folder);
   });
+  // Only now: loading the charts takes longer than most commands.
+  const { renderReportHtml } = await import('./render-report-html.js');
   await writeFileAtomically(files.html, renderReportHtml(parsed.data));
   const whole = complete(parsed.data);
   await writeFileAtomically(files.json, `${JSON.stringify(whole, null, 2)}\n`);
