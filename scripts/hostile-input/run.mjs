@@ -25,7 +25,8 @@ const { values: options } = parseArgs({
     markdown: { type: 'boolean', default: false },
   },
 });
-const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const program = join(root, 'dist/cli/main.js');
 const observe = new URL('observe.mjs', import.meta.url).href;
 
 /** Runs `secateur` with these arguments. */
@@ -54,7 +55,7 @@ async function measureCase({ prepare }) {
   const folder = mkdtempSync(join(tmpdir(), 'secateur-hostile-'));
   try {
     const result = await measure(await prepare(folder));
-    return { ...result, message: result.message.replaceAll(folder, '…') };
+    return { ...result, message: result.message.replaceAll(folder, '…').replaceAll(root, '…/') };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -8,10 +8,18 @@ import { YamlSource } from './yaml-source.js';
 
 /** One `--set`. A value of null takes the key out. */
 export interface Override {
-  /** The argument as the user wrote it. */
+  /** The argument as messages show it: its first line, cut when long. */
   readonly text: string;
   readonly path: readonly string[];
   readonly value: unknown;
+}
+
+/** Characters of an argument that messages show at most. */
+const shownCharacters = 120;
+
+function shownArgument(text: string): string {
+  const line = (text.split('\n', 1)[0] ?? '').slice(0, shownCharacters).replace(/\p{Control}/gu, '\ufffd');
+  return line.length < text.length ? `${line}…` : line;
 }
 
 /**
@@ -20,16 +28,17 @@ export interface Override {
  * @throws RequestError naming the argument
  */
 export function parseOverride(text: string): Override {
+  const shown = shownArgument(text);
   const equals = text.indexOf('=');
   const path = text.slice(0, Math.max(0, equals)).split('.');
   if (equals < 0 || path.some((part) => !/^[A-Za-z0-9_-]+$/.test(part))) {
-    throw new RequestError(`--set ${text}: expected key.path=value, for example --set prune.sparsity=0.5`);
+    throw new RequestError(`--set ${shown}: expected key.path=value, for example --set prune.sparsity=0.5`);
   }
   try {
-    return { text, path, value: new YamlSource('--set', text.slice(equals + 1)).value() };
+    return { text: shown, path, value: new YamlSource('--set', text.slice(equals + 1)).value() };
   } catch (cause) {
     if (!(cause instanceof RequestError)) throw cause;
-    throw new RequestError(`--set ${text}: what follows = is not a YAML value; put text in quotes`, {
+    throw new RequestError(`--set ${shown}: what follows = is not a YAML value; put text in quotes`, {
       cause,
     });
   }
