@@ -17,7 +17,7 @@ export const RUN_FOLDER = 'secateur';
 const LOCK_FILE = 'lock';
 
 /** Files of ours beside the run folder; nothing else is ever removed. */
-const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json)?$/;
+export const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json)?$/;
 
 /** How often a folder that another run is just removing is made again. */
 const ATTEMPTS = 10;

@@ -21,6 +21,7 @@ import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { version } from '../version.js';
 import { checkWeights } from './check-weights.js';
+import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
 import {
   evaluateStage,
@@ -87,9 +88,10 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   if (!options.fresh && !isUnreleased(output) && isFinished(run)) return await finished();
   const claim = claimOutputFolder(output);
   try {
-    if (options.fresh) removeEarlierRun(output);
-    else if (isFinished(run)) return await finished();
+    if (!options.fresh && isFinished(run)) return await finished();
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
+    requireDiskSpace(run, earlier?.journal.blocks.length ?? 0);
+    if (options.fresh) removeEarlierRun(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');

@@ -1,0 +1,121 @@
+/** A run is refused when the disk can't hold it. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { loadRunFile } from '../../src/config/load-run-file.js';
+import { InterruptedError, prune, RequestError } from '../../src/index.js';
+import { diskNeed, diskShortage } from '../../src/pipeline/disk-space.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+import { prepareRun } from '../../src/pipeline/prepare-run.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-disk-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let count = 0;
+function runFile(output: string, samples = 16, rest = ''): string {
+  const path = join(folder, `run-${count++}.yaml`);
+  const data = join(root, 'calibration/general.jsonl');
+  writeFileSync(
+    path,
+    [
+      `model: ${join(root, 'models/quickstart')}`,
+      `output: ${output}`,
+      `calibration: {data: ${data}, samples: ${samples}, sequence_length: 128}`,
+      'prune: {method: wanda, sparsity: 0.5}',
+      rest,
+    ].join('\n'),
+  );
+  return path;
+}
+
+async function prepared(output: string, samples?: number, rest?: string) {
+  return await prepareRun(loadRunFile(runFile(output, samples, rest), runSchema, { set: [] }).config);
+}
+
+describe('a disk that is too small', () => {
+  it('is refused by one byte, with what is needed, what is free and what would help', async () => {
+    const output = join(folder, 'new');
+    const run = await prepared(output);
+    const need = diskNeed(run);
+    expect(diskShortage(run, 0, () => need.total)).toBeUndefined();
+    const words = diskShortage(run, 0, () => need.total - 1);
+    expect(words).toContain(output);
+    expect(words).toMatch(
+      /needs 1\d\.\d MB of disk.*5\.\d+ MB for the checkpoint, \d\.\d+ MB for the calibration/,
+    );
+    expect(words).toMatch(/are free; free 1 B, choose an output on another disk or take fewer/);
+    expect(diskShortage(run, 0, () => undefined)).toBeUndefined();
+  });
+
+  it('counts shards, copied files and the windows of the larger of calibration and evaluation', async () => {
+    const few = diskNeed(await prepared(join(folder, 'new'), 4));
+    const many = diskNeed(await prepared(join(folder, 'new'), 8));
+    expect(many.calibration).toBe(2 * few.calibration);
+    // At least the hidden states, and no more than every activation of the block at once.
+    expect(few.calibration).toBeGreaterThanOrEqual(4 * 128 * 192 * 4);
+    expect(few.calibration).toBeLessThan(4 * 128 * (8 * 192 + 3 * 512) * 4);
+    expect(few.checkpoint).toBeGreaterThan(5_510_016);
+    expect(few.evaluation).toBe(0);
+    const pruned = diskNeed(await prepared(join(folder, 'new'), 4), 6);
+    expect(pruned.total).toBe(few.total - few.calibration);
+    const text = join(root, 'calibration/heldout.txt');
+    const evaluation = `evaluation: {data: ${text}, context: 512, windows: 20, calibration_windows: 2}`;
+    const evaluated = diskNeed(await prepared(join(folder, 'new'), 4, evaluation));
+    expect(evaluated.evaluation).toBeGreaterThanOrEqual((20 * 512 + 2 * 128) * 192 * 4);
+    expect(evaluated.total - few.total).toBe(evaluated.evaluation - few.calibration);
+  });
+
+  it('counts only what an unfinished run is still missing', async () => {
+    const output = join(folder, 'stopped');
+    const controller = new AbortController();
+    const stopped = prune(runFile(output), {
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.kind === 'block' && event.stage === 'prune' && event.block === 1) controller.abort();
+      },
+    });
+    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    const run = await prepared(output);
+    const need = diskNeed(run);
+    const there = readdirSync(output)
+      .filter((name) => name.includes('.safetensors'))
+      .reduce((sum, name) => sum + statSync(join(output, name)).blocks * 512, 0);
+    expect(there).toBeGreaterThan(1_000_000);
+    expect(diskShortage(run, 0, () => need.total - there)).toBeUndefined();
+    expect(diskShortage(run, 0, () => need.total - there - 1)).toMatch(/that are there already/);
+  });
+});
+
+/** Mounts a file system of its own; false where that isn't allowed. */
+function mounted(path: string, bytes: number): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  try {
+    mkdirSync(path);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('a file system of 9 MB', () => {
+  const disk = join(folder, 'disk');
+  const isMounted = mounted(disk, 9_000_000);
+  afterAll(() => {
+    if (isMounted) execFileSync('umount', [disk]);
+  });
+
+  it.skipIf(!isMounted)('refuses 400 windows before anything is written, and takes 2', async () => {
+    const output = join(disk, 'out');
+    const refused = prune(runFile(output, 400));
+    await expect(refused).rejects.toThrow(/needs \d+ MB of disk in .*out .*calibration windows.*are free/);
+    await expect(refused).rejects.toBeInstanceOf(RequestError);
+    expect(existsSync(output)).toBe(false);
+    const { report } = await prune(runFile(output, 2));
+    expect(report.totals.sparsity).toBeCloseTo(0.5, 1);
+  });
+});
