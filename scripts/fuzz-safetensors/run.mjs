@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   MAX_HEADER_BYTES,
+  MAX_HEADER_VALUES,
   parseSafetensorsHeader,
   readSafetensorsHeader,
 } from '../../dist/checkpoint/safetensors-header.js';
@@ -200,7 +201,8 @@ for (const [name, row] of counts) {
   console.log(name.padEnd(28) + cells.map((n, i) => String(n).padStart([8, 10, 9, 12, 19][i])).join(''));
 }
 console.log(
-  `\non purpose, against safetensors ${version}: refused here (as are headers over ${MAX_HEADER_BYTES} bytes)`,
+  `\non purpose, against safetensors ${version}: refused here
+  a header over ${MAX_HEADER_BYTES} bytes or ${MAX_HEADER_VALUES} values        (not generated)`,
 );
 for (const [name, times] of intended) {
   if (name === LARGE_NUMBER) console.log('accepted here');
