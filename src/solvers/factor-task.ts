@@ -1,174 +1,158 @@
 /**
- * Worker task: from a Gram matrix to the factor that SparseGPT prunes with.
+ * Worker tasks: the steps of `factorHessian`, on panels in the strips' layout.
  * @module
  */
-import { gemm } from '../runtime/gemm.js';
-import type { Kernels } from '../runtime/kernels.js';
+import { gemm, gemmSum, type Matrix } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { gramStrips, type Strip } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { float32View } from '../system/native-memory.js';
 
-export interface FactorArguments {
+/** Products of one run: starting a run takes as long as a small product. */
+const PRODUCTS = 8;
+
+export interface ReverseArguments {
   readonly gram: GramRef;
-  /** λ as a fraction of the mean of the Hessian's diagonal. */
-  readonly damping: number;
-  /** Strips of the result, over features in reversed order (`reversedStrips`). */
-  readonly strips: readonly Strip[];
-  /** Receives M = L⁻¹ in these strips. */
-  readonly address: bigint;
-}
-
-export interface Factor {
-  /** 1 where an input never was anything but zero. */
-  readonly dead: Uint8Array;
-  /** Feature whose pivot wasn't positive; the memory then holds nothing of use. */
-  readonly failedAt?: number;
-}
-
-/**
- * With H = (2/tokens)·XᵀX, 1 on the diagonal of dead inputs, plus λ·I, and P the reversal of the features:
- * P·H·P = L·Lᵀ and M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023
- * (arXiv 2301.00774) without ever forming H⁻¹.
- */
-export async function factorHessian(args: FactorArguments): Promise<Factor> {
-  const { gram, strips } = args;
-  const n = gram.size;
-  const kernels = freshKernels();
-  const dead = reverseHessian(args);
-  const panels = strips.map((strip) => ({
-    strip,
-    data: float32View(args.address + BigInt(strip.offset * 4), strip.rows * strip.width),
-  }));
-  const inverses: Float32Array[] = [];
-  for (const [k, panel] of panels.entries()) {
-    for (const earlier of panels.slice(0, k)) await subtractOuter(panel, earlier);
-    const { first, width, rows } = panel.strip;
-    const inverse = invertDiagonal(kernels, panel.data, width);
-    if (typeof inverse === 'number') return { dead, failedAt: n - 1 - (first + inverse) };
-    inverses.push(inverse);
-    if (rows > width) {
-      const below = panel.data.subarray(width * width);
-      const copy = scratch('panel', below.length);
-      copy.set(below);
-      const shape = { rows: rows - width, columns: width };
-      await gemm(
-        { data: copy, ...shape },
-        { data: inverse, rows: width, columns: width },
-        { data: below, ...shape },
-        {
-          transposeB: true,
-        },
-      );
-    }
-  }
-  await invertInPlace(panels, inverses);
-  return { dead };
-}
-
-interface Panel {
   readonly strip: Strip;
-  readonly data: Float32Array;
+  /** Of the strips. */
+  readonly address: bigint;
+  /** Of the damped Hessian, for the strip's features in their own order, [strip.width]. */
+  readonly diagonal: Float64Array;
 }
 
-/** panel −= (rows of an earlier panel of L from here on) · (its rows beside our diagonal block)ᵀ */
-async function subtractOuter(panel: Panel, earlier: Panel): Promise<void> {
-  const { first, width, rows } = panel.strip;
-  const columns = earlier.strip.width;
-  const start = (first - earlier.strip.first) * columns;
-  const slab = earlier.data.subarray(start, start + rows * columns);
-  await gemm(
-    { data: slab, rows, columns },
-    { data: slab.subarray(0, width * columns), rows: width, columns },
-    { data: panel.data, rows, columns: width },
-    { transposeB: true, alpha: -1, accumulate: true },
-  );
+/** Writes a strip of the lower half of P·H·P. */
+export function reverseStrip({ gram, strip, address, diagonal }: ReverseArguments): void {
+  const n = gram.size;
+  const scale = 2 / gram.tokens;
+  const target = float32View(address + BigInt(strip.offset * 4), strip.rows * strip.width);
+  const source = gramStrips(n).map((from) => ({
+    from,
+    data: float32View(gram.address + BigInt(from.offset * 4), from.rows * from.width),
+  }));
+  for (let c = 0; c < strip.width; c++) {
+    // Column first+c of the reversed matrix, downwards, is row i of the original, leftwards from its diagonal.
+    const i = n - 1 - (strip.first + c);
+    for (const { from, data } of source) {
+      if (from.first > i) break;
+      const row = (i - from.first) * from.width - from.first;
+      const last = Math.min(i, from.first + from.width - 1);
+      for (let j = from.first; j <= last; j++) {
+        target[(n - 1 - j - strip.first) * strip.width + c] = (data[row + j] as number) * scale;
+      }
+    }
+    target[c * strip.width + c] = diagonal[strip.width - 1 - c] as number;
+  }
 }
 
-/** Factors the diagonal block at the head of a panel in place and returns its inverse, or the column that failed. */
-function invertDiagonal(kernels: Kernels, panel: Float32Array, width: number): Float32Array | number {
-  kernels.arena.reset();
+/** A panel of L that is being computed. */
+export interface PanelArguments {
+  /** Of the strips. */
+  readonly address: bigint;
+  readonly strip: Strip;
+  /** The strips before it, which are done. */
+  readonly earlier: readonly Strip[];
+  /** Place of the inverse of the panel's diagonal block, [width, width] f32. */
+  readonly inverse: bigint;
+}
+
+/** Finishes a panel's diagonal block and writes its inverse. Returns the column whose pivot isn't positive, or −1. */
+export async function updateDiagonal(args: PanelArguments): Promise<number> {
+  const { first, width } = args.strip;
+  await subtractEarlier(args, first, width);
+  const { data } = rowsOf(args.address, args.strip, first, width);
+  const kernels = freshKernels();
   const block = kernels.arena.allocate(width * width * 4);
   const inverse = kernels.arena.allocate(width * width * 4);
-  kernels.f32(block, width * width).set(panel.subarray(0, width * width));
+  kernels.f32(block, width * width).set(data);
   const failed = kernels.choleskyBlock(block, width, width);
   if (failed >= 0) return failed;
   kernels.invertLower(block, inverse, width);
-  panel.set(kernels.f32(block, width * width));
-  return kernels.f32(inverse, width * width).slice();
+  data.set(kernels.f32(block, width * width));
+  float32View(args.inverse, width * width).set(kernels.f32(inverse, width * width));
+  return -1;
 }
 
-/** L → L⁻¹, panel after panel: forward substitution of the identity, each panel needing only later ones. */
-async function invertInPlace(panels: readonly Panel[], inverses: readonly Float32Array[]): Promise<void> {
-  for (const [k, panel] of panels.entries()) {
-    const { first, width, rows } = panel.strip;
-    const result = scratch('inverse panel', rows * width).fill(0);
-    for (let i = 0; i < width; i++) result[i * width + i] = 1;
-    for (const [j, later] of panels.entries()) {
-      if (j < k) continue;
-      const inverse = inverses[j];
-      if (!inverse) throw new Error('a diagonal block was not inverted');
-      const size = later.strip.width;
-      const start = (later.strip.first - first) * width;
-      const own = result.subarray(start, start + size * width);
-      const copy = scratch('inverse block', own.length);
-      copy.set(own);
-      await gemm(
-        { data: inverse, rows: size, columns: size },
-        { data: copy, rows: size, columns: width },
-        { data: own, rows: size, columns: width },
-      );
-      const below = later.strip.rows - size;
-      if (below > 0) {
-        await gemm(
-          { data: later.data.subarray(size * size), rows: below, columns: size },
-          { data: own, rows: size, columns: width },
-          { data: result.subarray(start + size * width), rows: below, columns: width },
-          { alpha: -1, accumulate: true },
-        );
-      }
-    }
-    panel.data.set(result);
+/** Rows of a panel below its diagonal block. */
+export interface BelowArguments extends PanelArguments {
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** Brings the rows up to date with the panels before. */
+export async function updateBelow(args: BelowArguments): Promise<void> {
+  await subtractEarlier(args, args.firstRow, args.rows);
+}
+
+/** Finishes rows that are up to date, with the inverse of the diagonal block. */
+export async function solveBelow({ address, strip, inverse, firstRow, rows }: BelowArguments): Promise<void> {
+  const below = rowsOf(address, strip, firstRow, rows);
+  const copy = scratch('panel', below.data.length);
+  copy.set(below.data);
+  const { width } = strip;
+  await gemm(
+    { ...below, data: copy },
+    { data: float32View(inverse, width * width), rows: width, columns: width },
+    below,
+    { transposeB: true },
+  );
+}
+
+/** rows −= Σ (these rows of an earlier panel of L) · (its rows beside our diagonal block)ᵀ */
+async function subtractEarlier(
+  { address, strip, earlier }: PanelArguments,
+  firstRow: number,
+  rows: number,
+): Promise<void> {
+  const out = rowsOf(address, strip, firstRow, rows);
+  for (let next = 0; next < earlier.length; next += PRODUCTS) {
+    const products = earlier.slice(next, next + PRODUCTS).map((panel) => ({
+      a: rowsOf(address, panel, firstRow, rows),
+      b: rowsOf(address, panel, strip.first, strip.width),
+    }));
+    await gemmSum(products, out, { transposeB: true, alpha: -1, accumulate: true });
   }
 }
 
-/** Writes the lower half of P·H·P into the strips; returns the dead inputs. */
-function reverseHessian({ gram, damping, strips, address }: FactorArguments): Uint8Array {
-  const n = gram.size;
-  const scale = 2 / gram.tokens;
-  const source = gramStrips(n).map((strip) => ({
-    strip,
-    data: float32View(gram.address + BigInt(strip.offset * 4), strip.rows * strip.width),
-  }));
-  const dead = new Uint8Array(n);
-  const diagonal = new Float64Array(n);
-  let sum = 0;
-  for (const { strip, data } of source) {
-    for (let j = 0; j < strip.width; j++) {
-      const value = (data[j * strip.width + j] as number) * scale;
-      const feature = strip.first + j;
-      dead[feature] = value === 0 ? 1 : 0;
-      diagonal[feature] = value === 0 ? 1 : value;
-      sum += diagonal[feature] as number;
-    }
+export interface InvertArguments {
+  /** Of the strips of L. */
+  readonly address: bigint;
+  readonly strip: Strip;
+  /** This strip and those after it, with the inverses of their diagonal blocks. */
+  readonly later: readonly { readonly strip: Strip; readonly inverse: bigint }[];
+  /** Receives the strip of L⁻¹. */
+  readonly result: bigint;
+}
+
+/** A strip of L⁻¹: forward substitution of the identity's. */
+export async function invertPanel({ address, strip, later, result }: InvertArguments): Promise<void> {
+  const { first, width, rows } = strip;
+  const data = float32View(result, rows * width).fill(0);
+  for (let i = 0; i < width; i++) data[i * width + i] = 1;
+  for (const { strip: panel, inverse } of later) {
+    const size = panel.width;
+    const start = (panel.first - first) * width;
+    const own = { data: data.subarray(start, start + size * width), rows: size, columns: width };
+    const copy = scratch('inverse block', own.data.length);
+    copy.set(own.data);
+    await gemm(
+      { data: float32View(inverse, size * size), rows: size, columns: size },
+      { ...own, data: copy },
+      own,
+    );
+    const below = panel.rows - size;
+    if (below === 0) continue;
+    await gemm(
+      rowsOf(address, panel, panel.first + size, below),
+      own,
+      { data: data.subarray(start + size * width), rows: below, columns: width },
+      { alpha: -1, accumulate: true },
+    );
   }
-  const lambda = (damping * sum) / n;
-  for (const strip of strips) {
-    const target = float32View(address + BigInt(strip.offset * 4), strip.rows * strip.width);
-    for (let c = 0; c < strip.width; c++) {
-      // Column first+c of the reversed matrix, downwards, is row i of the original, leftwards from its diagonal.
-      const i = n - 1 - (strip.first + c);
-      for (const { strip: from, data } of source) {
-        if (from.first > i) break;
-        const row = (i - from.first) * from.width - from.first;
-        const last = Math.min(i, from.first + from.width - 1);
-        for (let j = from.first; j <= last; j++) {
-          target[(n - 1 - j - strip.first) * strip.width + c] = (data[row + j] as number) * scale;
-        }
-      }
-      target[c * strip.width + c] = (diagonal[i] as number) + lambda;
-    }
-  }
-  return dead;
+}
+
+/** Rows of a strip, by their place in the whole matrix. */
+function rowsOf(address: bigint, strip: Strip, firstRow: number, rows: number): Matrix {
+  const start = strip.offset + (firstRow - strip.first) * strip.width;
+  return { data: float32View(address + BigInt(start * 4), rows * strip.width), rows, columns: strip.width };
 }

@@ -10,7 +10,7 @@ import { stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { columnBlocks, reversedStrips } from './column-blocks.js';
-import { type Factor, factorHessian } from './factor-task.js';
+import { type Factor, factorHessian } from './factor-hessian.js';
 import {
   type BlockStep,
   chooseMask,
@@ -118,7 +118,7 @@ async function factorWithRetries(
 ): Promise<{ factor: Factor; damping: number; notes: string[] }> {
   let damping = first;
   for (let attempt = 0; ; attempt++) {
-    const factor = await pool.run('solvers/factor-task', factorHessian, { gram, damping, strips, address });
+    const factor = await factorHessian(pool, { gram, damping, strips, address });
     if (factor.failedAt === undefined) {
       const notes =
         attempt > 0

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { columnBlocks, reversedStrips } from '../../src/solvers/column-blocks.js';
-import { factorHessian } from '../../src/solvers/factor-task.js';
+import { factorHessian } from '../../src/solvers/factor-hessian.js';
 import { stripElements } from '../../src/statistics/gram-layout.js';
 import { allocateNative, float32View } from '../../src/system/native-memory.js';
 import { nativeGram } from '../support/native.js';
@@ -50,11 +50,12 @@ async function factor(
   damping: number,
   blockSize: number,
   group = 1,
+  workers = pool,
 ) {
   const strips = reversedStrips(n, columnBlocks(n, blockSize, group));
   const { address } = allocateNative(stripElements(strips) * 4);
   const gram = nativeGram(x, tokens, n);
-  const result = await pool.run('solvers/factor-task', factorHessian, { gram, damping, strips, address });
+  const result = await factorHessian(workers, { gram, damping, strips, address });
   return { result, u: upperFactor(address, n, strips) };
 }
 
@@ -88,6 +89,21 @@ describe('the factor of the Hessian', () => {
     expect(worst).toBeLessThan(2e-3);
   });
 
+  it('has the same bytes for any number of workers', async () => {
+    // Rows of more than one task, and strips that no number of workers divides.
+    const [n, tokens] = [1500, 300];
+    const x = correlatedActivations(tokens, n, 6);
+    const three = new WorkerPool(3);
+    try {
+      const { u: one } = await factor(x, tokens, n, 0.01, 256);
+      const { u: other } = await factor(x, tokens, n, 0.01, 256, 1, three);
+      expect(one.some((value) => value !== 0)).toBe(true);
+      expect(Buffer.compare(Buffer.from(one.buffer), Buffer.from(other.buffer))).toBe(0);
+    } finally {
+      await three.close();
+    }
+  });
+
   it('has U_jj² = [(H_{j:,j:})⁻¹]_jj', async () => {
     const n = 40;
     const x = correlatedActivations(120, n, 3);
@@ -116,12 +132,7 @@ describe('the factor of the Hessian', () => {
     const gram = nativeGram(x, tokens, n);
     const diagonal = float32View(gram.address, n * n);
     diagonal[7 * n + 7] = -1;
-    const { failedAt } = await pool.run('solvers/factor-task', factorHessian, {
-      gram,
-      damping: 1e-9,
-      strips,
-      address,
-    });
+    const { failedAt } = await factorHessian(pool, { gram, damping: 1e-9, strips, address });
     expect(failedAt).toBeGreaterThanOrEqual(7);
   });
 });

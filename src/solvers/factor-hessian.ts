@@ -1,0 +1,131 @@
+/**
+ * From a Gram matrix to the factor that SparseGPT prunes with, by all workers.
+ * @module
+ */
+import { settle, type WorkerPool } from '../runtime/worker-pool.js';
+import { gramStrips, type Strip } from '../statistics/gram-layout.js';
+import type { GramRef } from '../statistics/group-statistics.js';
+import { allocateNative, float32View, freeNative } from '../system/native-memory.js';
+import { invertPanel, reverseStrip, solveBelow, updateBelow, updateDiagonal } from './factor-task.js';
+
+/**
+ * Rows of a panel that one task brings up to date: enough that its products take longer than handing it out, and a
+ * fixed number, so that results don't depend on the number of workers.
+ */
+const TASK_ROWS = 1024;
+
+const TASKS = 'solvers/factor-task';
+
+export interface FactorOptions {
+  readonly gram: GramRef;
+  /** λ as a fraction of the mean of the Hessian's diagonal. */
+  readonly damping: number;
+  /** Strips of the result, over features in reversed order (`reversedStrips`). */
+  readonly strips: readonly Strip[];
+  /** Receives M = L⁻¹ in these strips. */
+  readonly address: bigint;
+}
+
+export interface Factor {
+  /** 1 where an input never was anything but zero. */
+  readonly dead: Uint8Array;
+  /** Feature whose pivot wasn't positive; the memory then holds nothing of use. */
+  readonly failedAt?: number;
+}
+
+/**
+ * With H = (2/tokens)·XᵀX, 1 on the diagonal of dead inputs, plus λ·I, and P the reversal of the features:
+ * P·H·P = L·Lᵀ and M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023
+ * (arXiv 2301.00774) without ever forming H⁻¹.
+ *
+ * A left-looking Cholesky, strip after strip: workers share the rows of a strip, each bringing its own up to date
+ * with the strips before. Then L is inverted in place, workers taking a strip each.
+ */
+export async function factorHessian(pool: WorkerPool, options: FactorOptions): Promise<Factor> {
+  const { gram, strips, address } = options;
+  const n = gram.size;
+  const { dead, diagonal } = dampedDiagonal(options);
+  const reversed = strips.map((strip) => ({
+    gram,
+    strip,
+    address,
+    diagonal: diagonal.slice(n - strip.first - strip.width, n - strip.first),
+  }));
+  await pool.map(TASKS, reverseStrip, reversed);
+
+  const widest = Math.max(...strips.map(({ width }) => width));
+  const inverses = allocateNative(strips.length * widest ** 2 * 4);
+  try {
+    const inverseOf = (index: number) => inverses.address + BigInt(index * widest ** 2 * 4);
+    for (const [index, strip] of strips.entries()) {
+      const panel = { address, strip, earlier: strips.slice(0, index), inverse: inverseOf(index) };
+      const below = rowsBelow(strip, n).map((part) => ({ ...panel, ...part }));
+      const [failed = -1] = await settle([
+        pool.run(TASKS, updateDiagonal, panel),
+        ...(index === 0 ? [] : below.map((part) => pool.run(TASKS, updateBelow, part).then(() => -1))),
+      ]);
+      if (failed >= 0) return { dead, failedAt: n - 1 - (strip.first + failed) };
+      await pool.map(TASKS, solveBelow, below);
+    }
+    await invertInPlace(pool, options, inverseOf);
+  } finally {
+    freeNative(inverses);
+  }
+  return { dead };
+}
+
+/** L → M = L⁻¹. A strip of M needs the strips of L from its own on, so strips are replaced from the first on. */
+async function invertInPlace(
+  pool: WorkerPool,
+  { strips, address }: FactorOptions,
+  inverseOf: (strip: number) => bigint,
+): Promise<void> {
+  const largest = Math.max(...strips.map(({ rows, width }) => rows * width));
+  const results = allocateNative(pool.size * largest * 4);
+  try {
+    for (let first = 0; first < strips.length; first += pool.size) {
+      const batch = strips.slice(first, first + pool.size).map((strip, offset) => ({
+        strip,
+        address,
+        later: strips
+          .slice(first + offset)
+          .map((later, index) => ({ strip: later, inverse: inverseOf(first + offset + index) })),
+        result: results.address + BigInt(offset * largest * 4),
+      }));
+      await pool.map(TASKS, invertPanel, batch);
+      for (const { strip, result } of batch) {
+        const elements = strip.rows * strip.width;
+        float32View(address + BigInt(strip.offset * 4), elements).set(float32View(result, elements));
+      }
+    }
+  } finally {
+    freeNative(results);
+  }
+}
+
+function rowsBelow({ first, width }: Strip, n: number): { firstRow: number; rows: number }[] {
+  const parts: { firstRow: number; rows: number }[] = [];
+  for (let firstRow = first + width; firstRow < n; firstRow += TASK_ROWS) {
+    parts.push({ firstRow, rows: Math.min(TASK_ROWS, n - firstRow) });
+  }
+  return parts;
+}
+
+/** The damped Hessian's diagonal, in the order of the features. */
+function dampedDiagonal({ gram, damping }: FactorOptions): { dead: Uint8Array; diagonal: Float64Array } {
+  const n = gram.size;
+  const scale = 2 / gram.tokens;
+  const dead = new Uint8Array(n);
+  const diagonal = new Float64Array(n);
+  for (const { first, width, rows, offset } of gramStrips(n)) {
+    const data = float32View(gram.address + BigInt(offset * 4), rows * width);
+    for (let j = 0; j < width; j++) {
+      const value = (data[j * width + j] as number) * scale;
+      dead[first + j] = value === 0 ? 1 : 0;
+      diagonal[first + j] = value === 0 ? 1 : value;
+    }
+  }
+  const lambda = (damping * diagonal.reduce((sum, value) => sum + value, 0)) / n;
+  for (let j = 0; j < n; j++) diagonal[j] = (diagonal[j] as number) + lambda;
+  return { dead, diagonal };
+}
