@@ -5,9 +5,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prune } from '../../src/index.js';
 import { lockFile } from '../../src/system/file-lock.js';
 import { temporaryFolders } from '../checkpoint/temporary-folder.js';
-import { hashes, RUN_FILES, runFiles, Workplace } from './real-run.js';
+import { Workplace } from './real-run.js';
 
 const newFolder = temporaryFolders();
 const module = fileURLToPath(new URL('../../dist/system/file-lock.js', import.meta.url));
@@ -105,12 +106,8 @@ describe('a file lock', () => {
 
 describe('two runs into one folder', () => {
   let place: Workplace;
-  let reference: Record<string, string>;
-  beforeAll(async () => {
+  beforeAll(() => {
     place = new Workplace();
-    const output = place.output();
-    expect((await place.prune(output)).code).toBe(0);
-    reference = hashes(output);
   });
   afterAll(() => place.dispose());
 
@@ -146,8 +143,7 @@ describe('two runs into one folder', () => {
     expect(readdirSync(output, { recursive: true })).toEqual(before);
     child.kill('SIGCONT');
     expect((await ended).code).toBe(0);
-    expect(hashes(output)).toEqual(reference);
-    expect(runFiles(output)).toEqual(RUN_FILES);
+    await place.expectFinished(output);
   });
 
   it('the lock of a killed run does not outlive it', async () => {
@@ -156,9 +152,7 @@ describe('two runs into one folder', () => {
     child.kill('SIGKILL');
     await ended;
     expect(existsSync(join(output, 'secateur/lock'))).toBe(true);
-    expect((await place.prune(output)).code).toBe(0);
-    expect(hashes(output)).toEqual(reference);
-    expect(runFiles(output)).toEqual(RUN_FILES);
+    await place.expectFinishes(output);
   });
 
   it.each(['lock', 'journal.jsonl.tmp'])(
@@ -167,33 +161,29 @@ describe('two runs into one folder', () => {
       const output = place.output();
       mkdirSync(join(output, 'secateur'), { recursive: true });
       writeFileSync(join(output, 'secateur', name), '{');
-      expect((await place.prune(output)).code).toBe(0);
-      expect(hashes(output)).toEqual(reference);
-      expect(runFiles(output)).toEqual(RUN_FILES);
+      await place.expectFinishes(output);
     },
   );
 
   it('a run killed when all was done is finished, and its lock removed', async () => {
     const output = place.output();
-    expect((await place.prune(output)).code).toBe(0);
+    await place.expectFinishes(output);
     writeFileSync(join(output, 'secateur/lock'), '');
-    const again = await place.prune(output);
-    expect(again).toMatchObject({ code: 0 });
-    expect(again.stdout).toContain('is finished already; nothing was done');
-    expect(runFiles(output)).toEqual(RUN_FILES);
+    const again = await prune(place.runFile, { set: [`output=${output}`] });
+    expect(again.alreadyDone).toBe(true);
+    await place.expectFinished(output);
   });
 
   it('blocks whose file has gone are pruned again, and a finished run whose file has gone is not finished', async () => {
     const output = place.output();
-    expect((await place.prune(output)).code).toBe(0);
+    await place.expectFinishes(output);
     const journal = join(output, 'secateur/journal.jsonl');
     const blocks = () => readFileSync(journal, 'utf8').match(/"kind":"block"/g)?.length;
     expect(blocks()).toBe(3);
     rmSync(join(output, 'model-00002-of-00002.safetensors'));
-    const again = await place.prune(output);
-    expect(again).toMatchObject({ code: 0 });
-    expect(again.stderr).toMatch(/blocks from \d on are pruned again/);
-    expect(hashes(output)).toEqual(reference);
+    const { report } = await prune(place.runFile, { set: [`output=${output}`] });
+    expect(report.notes.join()).toMatch(/blocks from \d on are pruned again/);
+    await place.expectFinished(output);
     expect(blocks()).toBe(3);
   });
 });

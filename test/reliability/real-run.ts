@@ -13,6 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { prune } from '../../src/index.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,15 +47,18 @@ export interface StartOptions {
   onStderr?(text: string, child: ChildProcess): void;
 }
 
-/** A folder with a model, and what a run makes of it. */
+/** A folder with a model and a run file, and what an undisturbed run makes of it. */
 export class Workplace {
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'secateur-reliability-')));
   readonly model = join(this.folder, 'model');
   readonly runFile = join(this.folder, 'run.yaml');
+  readonly #source: Record<string, string>;
+  readonly #undisturbed = new Map<string, Promise<Record<string, string>>>();
   #count = 0;
 
   constructor() {
     writeTinyModel(this.model);
+    this.#source = hashes(this.model);
     writeFileSync(
       this.runFile,
       [
@@ -62,7 +67,8 @@ export class Workplace {
         `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 4, sequence_length: 32}`,
         'prune: {method: sparsegpt, sparsity: 0.5}',
         'write: {max_shard_size: 120KB}',
-        'resources: {workers: 2}',
+        // One, so that the nth call of a thread is always the same.
+        'resources: {workers: 1}',
       ].join('\n'),
     );
   }
@@ -99,6 +105,30 @@ export class Workplace {
     );
   }
 
+  /** A plain `prune`, in this process, finishes with the bytes of an undisturbed run; the source is untouched. */
+  async expectFinishes(output: string, sets: readonly string[] = []): Promise<void> {
+    expect(hashes(this.model)).toEqual(this.#source);
+    const result = await prune(this.runFile, { set: [`output=${output}`, ...sets] });
+    expect(result.alreadyDone).toBe(false);
+    await this.expectFinished(output, sets);
+  }
+
+  async expectFinished(output: string, sets: readonly string[] = []): Promise<void> {
+    expect(hashes(output)).toEqual(await this.#reference(sets));
+    expect(readdirSync(join(output, 'secateur')).sort()).toEqual(RUN_FILES);
+  }
+
+  #reference(sets: readonly string[]): Promise<Record<string, string>> {
+    const key = sets.join(' ');
+    let reference = this.#undisturbed.get(key);
+    if (!reference) {
+      const output = this.output();
+      reference = prune(this.runFile, { set: [`output=${output}`, ...sets] }).then(() => hashes(output));
+      this.#undisturbed.set(key, reference);
+    }
+    return reference;
+  }
+
   dispose(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -118,8 +148,4 @@ export function hashes(folder: string): Record<string, string> {
 }
 
 /** What a finished run leaves in its own folder. */
-export const RUN_FILES = ['journal.jsonl', 'report.html', 'report.json', 'run.yaml'];
-
-export function runFiles(output: string): string[] {
-  return readdirSync(join(output, 'secateur')).sort();
-}
+const RUN_FILES = ['journal.jsonl', 'report.html', 'report.json', 'run.yaml'];

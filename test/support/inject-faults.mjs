@@ -1,16 +1,16 @@
 /**
  * A preload module (`node --import`) that makes calls fail, in every thread of a process: SECATEUR_FAULTS is a JSON
- * list of rules `{call, path, nth, thread, effect}`. `call` is `startup`, a function of node:fs, `handle.write` or `handle.sync` of
- * file handles, or `process_vm_readv`; `path` a regular expression for the file; `nth` the call that fails, counted in
- * each thread from 1; `thread` `main` or `worker`; `effect` one of
+ * list of rules `{call, path, nth, thread, effect}`. `call` is `startup`, a function of node:fs, or `handle.write` or
+ * `handle.sync` of file handles; `path` a regular expression for the file; `nth` the call that fails, counted in each
+ * thread from 1; `thread` `main` or `worker`; `effect` one of
  *   {code: 'EIO'}             fails with that error
  *   {exit: 3}                 ends the thread, or the process when it is the main one
  *   {uncaught: 'words'}       throws outside of any call
  *   {heap: true}              fills the JavaScript heap
  *   {signals: ['SIGINT']}     sends signals to the process and waits 50 ms after each
  *   {sleep: 1000}             waits inside a native call for that many milliseconds
+ *   {fill: 'file'}            writes that file until its disk is full, and goes on
  *   {truncate: 'file'}        cuts that file to half its size and goes on
- *   {missing: true}           for process_vm_readv: there is no such function
  */
 import fs from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
@@ -22,11 +22,23 @@ const rules = JSON.parse(process.env.SECATEUR_FAULTS ?? '[]')
   .filter((rule) => rule.thread === undefined || rule.thread === thread)
   .map((rule) => ({ ...rule, pattern: new RegExp(rule.path ?? ''), calls: 0 }));
 const paths = new Map();
+const { openSync, writeSync } = fs;
+
+function fillDisk(file) {
+  const descriptor = openSync(file, 'w');
+  for (let size = 1 << 16; size >= 1; ) {
+    try {
+      writeSync(descriptor, new Uint8Array(size));
+    } catch {
+      size >>= 1;
+    }
+  }
+}
 
 function act(call, path) {
   for (const rule of rules) {
     if (rule.call !== call || !rule.pattern.test(String(path)) || ++rule.calls !== (rule.nth ?? 1)) continue;
-    const { code, exit, uncaught, heap, signals, sleep, truncate } = rule.effect;
+    const { code, exit, uncaught, heap, signals, sleep, fill, truncate } = rule.effect;
     if (code !== undefined) {
       const errno = constants.errno[code];
       throw Object.assign(new Error(`${code}: injected, ${call}`), { code, errno: -errno, syscall: call });
@@ -41,15 +53,17 @@ function act(call, path) {
       process.kill(process.pid, signal);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
     }
-    if (sleep !== undefined) koffi().load(null).func('int usleep(unsigned int)')(sleep * 1000);
+    if (sleep !== undefined)
+      createRequire(import.meta.url)('koffi')
+        .load(null)
+        .func('int usleep(unsigned int)')(sleep * 1000);
+    if (fill !== undefined) fillDisk(fill);
     if (truncate !== undefined) fs.truncateSync(truncate, fs.statSync(truncate).size >> 1);
   }
 }
 
-const koffi = () => createRequire(import.meta.url)('koffi');
 const wanted = (call) => rules.some((rule) => rule.call === call);
 
-const { openSync } = fs;
 fs.openSync = (path, ...rest) => {
   act('openSync', path);
   const descriptor = openSync(path, ...rest);
@@ -87,30 +101,5 @@ fs.promises.open = async (path, ...rest) => {
   return handle;
 };
 syncBuiltinESMExports();
-
-if (wanted('process_vm_readv')) {
-  const module = koffi();
-  const { load } = module;
-  module.load = (...args) => {
-    const library = load(...args);
-    const func = library.func.bind(library);
-    return {
-      func: (name, ...rest) => {
-        if (name !== 'process_vm_readv') return func(name, ...rest);
-        if (rules.some(({ call, effect }) => call === name && effect.missing)) throw new Error(`no ${name}`);
-        const native = func(name, ...rest);
-        return (...call) => {
-          try {
-            act(name, '');
-          } catch ({ code }) {
-            module.errno(module.os.errno[code]);
-            return -1;
-          }
-          return native(...call);
-        };
-      },
-    };
-  };
-}
 
 act('startup', '');
