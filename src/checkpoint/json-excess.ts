@@ -9,6 +9,8 @@ export interface JsonLimits {
   readonly maxDepth: number;
   /** Keys and values that there may be in all. */
   readonly maxValues: number;
+  /** Keys that one object may have; as many as there may be values when left out. */
+  readonly maxKeys?: number;
 }
 
 const QUOTE = 0x22;
@@ -47,10 +49,13 @@ export interface JsonExcess {
  * Where and how a document goes beyond `limits`, found without making anything of it; of what isn't valid JSON only
  * the coarsest is found. Keys and values are counted by the marks before them.
  */
-export function jsonExcess(bytes: Uint8Array, { maxDepth, maxValues }: JsonLimits): JsonExcess | undefined {
+export function jsonExcess(bytes: Uint8Array, limits: JsonLimits): JsonExcess | undefined {
+  const { maxDepth, maxValues, maxKeys = maxValues } = limits;
   let depth = 0;
   let values = 0;
   let end = 0;
+  /** By depth: keys of the object that is open there. */
+  const keys = new Uint32Array(maxDepth + 1);
   for (let at = 0; at < bytes.length; ) {
     switch (bytes[at]) {
       case QUOTE:
@@ -67,14 +72,21 @@ export function jsonExcess(bytes: Uint8Array, { maxDepth, maxValues }: JsonLimit
             position: at,
             malformed: false,
           };
+        keys[depth] = 0;
         break;
       case 0x5d: // ]
       case 0x7d: // }
         depth--;
         break;
       case 0x2c: // ,
+        values++;
+        break;
       case 0x3a: // :
         values++;
+        // Where more was closed than opened, which is not JSON, the array has no such place.
+        keys[depth] = (keys[depth] ?? 0) + 1;
+        if ((keys[depth] ?? 0) > maxKeys)
+          return { reason: `an object of more than ${maxKeys} keys`, position: at, malformed: false };
         break;
       default:
         if (OUTSIDE_STRINGS[bytes[at] as number] === 0)

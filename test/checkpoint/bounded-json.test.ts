@@ -67,6 +67,18 @@ describe('parseBoundedJson', () => {
       expect(() => parse(text)).toThrow(/^file\.json: not valid JSON: .{1,210}$/s);
   });
 
+  it('counts the keys of each object', () => {
+    const excess = (text: string) =>
+      jsonExcess(Buffer.from(text), { maxDepth: 9, maxValues: 99, maxKeys: 2 });
+    expect(excess('[{"a":1,"b":{"c":1,"d":1}},{"a":[1,1,1,1],"b":1}]')).toBeUndefined();
+    expect(excess('[{"a":{},"b":1,"c":1}]')).toEqual({
+      reason: 'an object of more than 2 keys',
+      position: 18,
+      malformed: false,
+    });
+    expect(excess(']]]]:,:,:,:')).toBeUndefined();
+  });
+
   it('passes over a byte order mark, and counts no mark within a string', () => {
     expect(parse('\ufeff{"[[[[,,,,\\"::":["\\\\","]"]}', 2, 4)).toEqual({ '[[[[,,,,"::': ['\\', ']'] });
   });

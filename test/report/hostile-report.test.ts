@@ -44,7 +44,7 @@ it('says in few words what is wrong with a report of strange names', async () =>
   const message = await refused(JSON.stringify({ [`k${'x'.repeat(1_000_000)}`]: 1 }));
   expect(message.length).toBeLessThan(3_000);
   const keys = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`k${i}`, i]));
-  expect(await refused(JSON.stringify({ layers: [keys] }))).toBe(
-    'report.json: not a report; it has a map of more than 1000 keys',
+  expect(await refused(JSON.stringify({ layers: [keys] }))).toMatch(
+    /^report\.json: an object of more than 1000 keys at byte/,
   );
 });
