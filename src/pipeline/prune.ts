@@ -19,6 +19,7 @@ import { writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
+import { requireLibc } from '../system/libc.js';
 import { version } from '../version.js';
 import { checkWeights } from './check-weights.js';
 import { requireDiskSpace } from './disk-space.js';
@@ -79,6 +80,7 @@ export async function runPrune(config: RunConfig, options: RunOptions = {}): Pro
 
 async function prune(config: RunConfig, options: RunOptions): Promise<PruneResult> {
   const started = new Date();
+  requireLibc();
   const prepare = new PhaseTimer('prepare');
   const run = fitMemory(await prepareRun(config, prepare));
   const { output } = config;
@@ -121,7 +123,7 @@ async function perform(
   const onProgress = failure.listen(options.onProgress ?? (() => {}));
   for (const message of notes) onProgress({ kind: 'note', message });
 
-  const pool = new WorkerPool(run.workers);
+  const pool = new WorkerPool(run.memory.workers);
   let writer: CheckpointWriter | undefined;
   try {
     await pool.ready();
@@ -265,7 +267,7 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
 
 /** Gives each stage a stream of its own, so that none keeps the memory of the one before. */
 async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) => Promise<T>): Promise<T> {
-  const stream = new ModelStream(run.model, pool);
+  const stream = new ModelStream(run.model, pool, run.memory.logitTokens);
   try {
     return await work(stream);
   } finally {
@@ -337,7 +339,7 @@ async function makeReport(
         cpu: cpus()[0]?.model.trim() ?? 'unknown',
         cores: cpus().length,
         memory_bytes: totalmem(),
-        workers: run.workers,
+        workers: run.memory.workers,
       },
       started: started.toISOString(),
       prune_seconds: work.pruneSeconds,
