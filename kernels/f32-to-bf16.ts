@@ -35,3 +35,16 @@ export function f32ToBf16(source: usize, target: usize, n: usize): i32 {
   const found = findNonFinite16(target + (tail << 1), n - tail, EXPONENT);
   return found < 0 ? -1 : found + <i32>tail;
 }
+
+/** Whether all of `n` f32 are what bf16 can hold: their low 16 bits are 0. */
+export function isBf16(values: usize, n: usize): bool {
+  let bits = i32x4.splat(0);
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) {
+    const p = values + (i << 2);
+    bits = v128.or(bits, v128.or(v128.load(p), v128.load(p, 16)));
+  }
+  let rest: u32 = 0;
+  for (; i < n; i++) rest |= load<u32>(values + (i << 2));
+  return !v128.any_true(v128.and(bits, i32x4.splat(0xffff))) && (rest & 0xffff) == 0;
+}

@@ -12,7 +12,7 @@ export { countGroupViolations16, countGroupViolations32 } from './count-group-vi
 export { countZeros16, countZeros32 } from './count-zeros';
 export { dot } from './dot';
 export { f16ToF32 } from './f16-to-f32';
-export { f32ToBf16 } from './f32-to-bf16';
+export { f32ToBf16, isBf16 } from './f32-to-bf16';
 export { f32ToF16 } from './f32-to-f16';
 export { firstNonFinite, firstNonFinite16 } from './first-non-finite';
 export { histogramHigh, histogramLow } from './histogram';

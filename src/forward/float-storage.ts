@@ -50,6 +50,16 @@ export function encode(
   }
 }
 
+/** Whether n f32 elements are known to stay what they are when they are encoded. */
+export function isExact(kernels: Kernels, dtype: FloatDtype, plain: number, n: number): boolean {
+  return dtype === 'F32' || (dtype === 'BF16' && kernels.isBf16(plain, n));
+}
+
+/** How many of n stored elements are ±0. */
+export function countZeros(kernels: Kernels, dtype: FloatDtype, stored: number, n: number): number {
+  return dtype === 'F32' ? kernels.countZeros32(stored, n) : kernels.countZeros16(stored, n);
+}
+
 /** Index of the first of n stored elements that isn't finite, or −1. */
 export function firstNonFinite(kernels: Kernels, dtype: FloatDtype, stored: number, n: number): number {
   switch (dtype) {

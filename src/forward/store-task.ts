@@ -7,7 +7,7 @@ import type { FloatDtype } from '../model/check-tensors.js';
 import { sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
-import { bytesPerElement, CHUNK_ELEMENTS, decode, encode } from './float-storage.js';
+import { bytesPerElement, CHUNK_ELEMENTS, countZeros, decode, encode, isExact } from './float-storage.js';
 
 export interface StoreArguments {
   /** Of the tensor, for messages. */
@@ -46,8 +46,10 @@ export async function storeElements(args: StoreArguments): Promise<number> {
       );
     }
     writeExactly(path, offset + start * size, kernels.u8(stored, n * size));
+    zeros += countZeros(kernels, dtype, stored, n);
+    // Methods that only take weights away leave what the dtype holds.
+    if (isExact(kernels, dtype, plain, n)) continue;
     decode(kernels, dtype, stored, plain, n);
-    zeros += kernels.countZeros32(plain, n);
     weights.set(kernels.f32(plain, n), start);
   }
   return zeros;

@@ -31,6 +31,7 @@ interface Exports {
   firstNonFinite16(values: number, n: number, exponent: number): number;
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
+  isBf16(values: number, n: number): number;
   invertLower(l: number, out: number, n: number, scratch: number): number;
   obsBlock(
     weights: number,
@@ -139,6 +140,11 @@ export class Kernels {
   /** Rounds n f32 to nearest even. Returns the first index whose result isn't finite, or −1. */
   f32ToBf16(source: number, target: number, n: number): number {
     return this.#exports.f32ToBf16(source, target, n);
+  }
+
+  /** Whether bfloat16 holds all of n f32 as they are. */
+  isBf16(values: number, n: number): boolean {
+    return this.#exports.isBf16(values, n) !== 0;
   }
 
   /** Rounds n f32 to nearest even; too large ones become ±Inf. Returns the first index whose result isn't finite, or −1. */

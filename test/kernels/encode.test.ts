@@ -102,3 +102,22 @@ describe.each([
     }
   });
 });
+
+describe('isBf16', () => {
+  it('holds for what bf16 decodes to, and for nothing that rounding changes', () => {
+    const n = 21;
+    const exact = fromBits(Array.from({ length: n }, (_, i) => (0x3f81 + 977 * i) * 65_536));
+    const place = workspace.put(exact);
+    expect(kernels.isBf16(place, n)).toBe(true);
+    expect(kernels.isBf16(place, 0)).toBe(true);
+    for (let at = 0; at < n; at++) {
+      for (const bit of [0, 7, 15]) {
+        bitsOf(kernels.f32(place, n))[at] = (bitsOf(exact)[at] as number) + 2 ** bit;
+        expect(kernels.isBf16(place, n)).toBe(false);
+        expect(kernels.isBf16(place, at)).toBe(true);
+        bitsOf(kernels.f32(place, n))[at] = bitsOf(exact)[at] as number;
+      }
+    }
+    workspace.finish();
+  });
+});
