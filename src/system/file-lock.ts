@@ -86,9 +86,14 @@ function held(descriptor: number, path: string): HeldLock {
     release() {
       if (released) return;
       released = true;
-      // While it is still locked, so that it is certainly ours.
-      if (isStill(descriptor, path)) rmSync(path, { force: true });
-      closeSync(descriptor);
+      try {
+        // While it is still locked, so that it is certainly ours.
+        if (isStill(descriptor, path)) rmSync(path, { force: true });
+      } catch {
+        // A file that stays, on a disk that has become read-only, locks nobody out.
+      } finally {
+        closeSync(descriptor);
+      }
     },
   };
 }

@@ -79,6 +79,20 @@ describe('a file lock', () => {
     if (second.kind === 'held') second.release();
   });
 
+  it('is let go of even when its file can not be removed any more', () => {
+    const folder = newFolder();
+    const path = join(folder, 'lock');
+    const first = lockFile(path);
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, '');
+    if (first.kind === 'held') first.release();
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    const second = lockFile(path);
+    expect([first.kind, second.kind]).toEqual(['held', 'held']);
+    if (second.kind === 'held') second.release();
+  });
+
   it('is held by one of many that try, remove and try again', async () => {
     const folder = newFolder();
     const path = join(folder, 'lock');
