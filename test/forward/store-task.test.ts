@@ -49,7 +49,7 @@ describe.each(['BF16', 'F16', 'F32'] as const)('storeElements as %s', (dtype) =>
     const { zeros, stored, memory } = await store(dtype, weights, 'any');
     expect(bitsOf(memory)).toEqual(bitsOf(stored));
     expect(zeros).toBe(stored.filter((value) => value === 0).length);
-    const halfStep = { BF16: 2 ** -9, F16: 2 ** -11, F32: 0 }[dtype];
+    const halfStep = { BF16: 2 ** -8, F16: 2 ** -11, F32: 0 }[dtype];
     const wrong = stored.filter((value, i) => {
       const weight = weights[i] as number;
       // Below its normal numbers f16 goes in steps of 2⁻²⁴.
