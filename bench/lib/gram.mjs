@@ -23,8 +23,7 @@ export async function accumulate(pool, gram, size, windows, tokens) {
     gramStrips(size).map((strip) => ({
       address: gram.address,
       strip,
-      windows: windows.map(({ address }) => address),
-      tokens,
+      parts: windows.map(({ address }) => ({ address, tokens })),
     })),
   );
 }

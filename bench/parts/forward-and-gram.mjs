@@ -34,7 +34,7 @@ export async function* rows({ compare, pools, folder, quick }) {
       const stream = new ModelStream(shaped.model, pool);
       const collector = new StatisticsCollector(pool, stream.graphs);
       const everyPass = async () => {
-        for (const pass of passes.passes.slice(0, -1)) {
+        for (const pass of passes.passes.filter(({ groups }) => groups.length > 0)) {
           await collector.collect({
             block,
             passes,

@@ -3,6 +3,7 @@
  * @module
  */
 import { ModelStream } from '../../dist/forward/model-stream.js';
+import { planWholeBlock } from '../../dist/graph/block-passes.js';
 import { forwardProducts, randomWeights, shapedModel } from '../lib/block-shapes.mjs';
 import { fillStates, makeStates } from '../lib/hidden-states.mjs';
 import { withMatrices } from '../lib/native-matrices.mjs';
@@ -24,7 +25,8 @@ export async function* rows({ compare, pools, folder, quick }) {
         const [block] = shaped.model.blocks;
         const weights = randomWeights(block, matrices);
         const windows = pool.size * windowsPerWorker;
-        const states = makeStates(folder, windows, tokens, shaped.model);
+        const passes = planWholeBlock(block, tokens);
+        const states = makeStates(folder, windows, tokens, shaped.model, passes.recordBytes);
         const stream = new ModelStream(shaped.model, pool);
         try {
           const products = forwardProducts(shaped, weights, tokens, matrices);
@@ -35,7 +37,7 @@ export async function* rows({ compare, pools, folder, quick }) {
             name: `${shape}, ${tokens} tokens, ${threads(pool)}`,
             ...(await compare({
               prepare: () => fillStates(states),
-              part: () => stream.propagate(block, weights, states),
+              part: () => stream.propagate(block, weights, states, { passes }),
               limit: () => multiplyIn(pool, lists),
             })),
           };
