@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeSyntheticCheckpoint } from '../../scripts/make-synthetic-checkpoint.mjs';
@@ -146,6 +146,7 @@ const report = {
   quick: options.quick,
   results,
 };
-const json = resolve(options.json ?? 'bench/growth/results.json');
+const json = resolve(options.json ?? fileURLToPath(new URL('../results/growth.json', import.meta.url)));
+mkdirSync(dirname(json), { recursive: true });
 writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
 console.log(`written to ${json}`);
