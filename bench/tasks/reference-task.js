@@ -4,8 +4,8 @@
  * @module
  */
 import { gemm } from '../../dist/runtime/gemm.js';
-import { bytesView, float32View } from '../../dist/runtime/native-memory.js';
 import { freshKernels } from '../../dist/runtime/worker-kernels.js';
+import { bytesView, float32View } from '../../dist/system/native-memory.js';
 
 /** Stays in a core's cache. */
 const READ_BYTES = 262_144;
