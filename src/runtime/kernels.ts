@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 /** `dist/kernels/kernels.wasm`, whether this module runs from `src/` or `dist/`. */
 const MODULE_URL = new URL('../../dist/kernels/kernels.wasm', import.meta.url);
 const PAGE_BYTES = 65_536;
+/** Bytes; what the system copies to or from the middle of one is slower, next to a page's start several times. */
+const CACHE_LINE = 64;
 const MAX_PAGES = 16_384;
 const INITIAL_PAGES = 64;
 
@@ -63,7 +65,7 @@ export class Arena {
 
   constructor(memory: WebAssembly.Memory, base: number) {
     this.#memory = memory;
-    this.#base = Math.ceil(base / 16) * 16;
+    this.#base = Math.ceil(base / CACHE_LINE) * CACHE_LINE;
     this.#top = this.#base;
   }
 
@@ -73,12 +75,12 @@ export class Arena {
   }
 
   /**
-   * Room for `bytes`, 16-aligned, its content undefined. When the memory has to grow, views made before are
+   * Room for `bytes` from the start of a cache line, its content undefined. When the memory has to grow, views made before are
    * detached, so make views after all allocations.
    */
   allocate(bytes: number): number {
     const place = this.#top;
-    const end = place + Math.ceil(bytes / 16) * 16;
+    const end = place + Math.ceil(bytes / CACHE_LINE) * CACHE_LINE;
     const missing = Math.ceil((end - this.#memory.buffer.byteLength) / PAGE_BYTES);
     if (missing > 0) this.#memory.grow(missing);
     this.#top = end;

@@ -83,6 +83,19 @@ export function discardNative(region: NativeRegion): void {
   else bytesView(region.address, region.bytes).fill(0);
 }
 
+/** Bytes of a cache line. */
+const CACHE_LINE = 64;
+
+/**
+ * An array of JavaScript's own that begins with a cache line. Large ones otherwise begin 16 bytes into a page, where the
+ * system's copies out of the page cache run at a fifth of their speed.
+ */
+export function alignedFloat32(length: number): Float32Array<ArrayBuffer> {
+  const memory = new ArrayBuffer(length * 4 + CACHE_LINE);
+  const past = Number(BigInt(calls().koffi.address(memory)) % BigInt(CACHE_LINE));
+  return new Float32Array(memory, (CACHE_LINE - past) % CACHE_LINE, length);
+}
+
 /** `length` f32 elements from an address. */
 export function float32View(address: bigint, length: number): Float32Array {
   return new Float32Array(calls().koffi.view(address, length * 4));

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { loadKernels } from '../../src/runtime/kernels.js';
 
 describe('Arena', () => {
-  it('hands out 16-aligned places that do not overlap', () => {
+  it('hands out places at the start of cache lines that do not overlap', () => {
     const { arena } = loadKernels();
     let end = 0;
     for (const bytes of [1, 16, 17, 0, 100, 3]) {
       const place = arena.allocate(bytes);
-      expect(place % 16).toBe(0);
+      expect(place % 64).toBe(0);
       expect(place).toBeGreaterThanOrEqual(end);
       end = place + bytes;
     }
@@ -29,7 +29,7 @@ describe('Arena', () => {
     const borrowed = arena.borrow(50, (place) => place);
     expect(arena.allocate(10)).toBe(borrowed);
     expect(() => arena.borrow(10, () => expect.fail('from inside'))).toThrow('from inside');
-    expect(arena.allocate(10)).toBe(borrowed + 16);
+    expect(arena.allocate(10)).toBe(borrowed + 64);
     arena.reset();
     expect(arena.allocate(1)).toBe(first);
   });
