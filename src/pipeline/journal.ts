@@ -12,7 +12,11 @@ import type { FingerprintParts } from './fingerprint.js';
 
 export const JOURNAL_FILE = 'journal.jsonl';
 
-const headerSchema = z.object({ kind: z.literal('run'), parts: z.record(z.string(), z.unknown()) });
+const headerSchema = z.object({
+  kind: z.literal('run'),
+  parts: z.record(z.string(), z.unknown()),
+  copies: z.array(z.string()),
+});
 const blockSchema = z.object({
   kind: z.literal('block'),
   block: z.int().nonnegative(),
@@ -31,6 +35,8 @@ export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
 
 export interface JournalContent {
   readonly parts: FingerprintParts;
+  /** The files that are copied from the source, relative to the output. */
+  readonly copies: readonly string[];
   /** In order, without gaps. */
   readonly blocks: readonly BlockEntry[];
   readonly denseEvaluation: DenseEvaluationEntry | undefined;
@@ -63,7 +69,8 @@ export function readJournal(path: string): JournalContent | undefined {
     const evaluation = evaluationSchema.safeParse(entry);
     if (evaluation.success) denseEvaluation = evaluation.data;
   }
-  return { parts: header.data.parts, blocks, denseEvaluation };
+  const { parts, copies } = header.data;
+  return { parts, copies, blocks, denseEvaluation };
 }
 
 /** Appends entries, each on the disk before `append` returns. */
@@ -79,9 +86,10 @@ export class Journal {
   static async open(
     path: string,
     parts: FingerprintParts,
+    copies: readonly string[],
     content: JournalContent | undefined,
   ): Promise<Journal> {
-    const entries = [{ kind: 'run', parts }, content?.denseEvaluation, ...(content?.blocks ?? [])];
+    const entries = [{ kind: 'run', parts, copies }, content?.denseEvaluation, ...(content?.blocks ?? [])];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
     try {
       return new Journal(path, openSync(path, 'a'));

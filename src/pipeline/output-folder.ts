@@ -3,12 +3,12 @@
  * @module
  */
 import { existsSync, readdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { RequestError } from '../errors.js';
 import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
-import { JOURNAL_FILE } from './journal.js';
+import { JOURNAL_FILE, readJournal } from './journal.js';
 
 /** The folder within the output that holds the report, and the journal while a run is under way. */
 export const RUN_FOLDER = 'secateur';
@@ -16,8 +16,12 @@ export const RUN_FOLDER = 'secateur';
 /** In the run folder while a run is under way; locked by its process. */
 const LOCK_FILE = 'lock';
 
-/** Files of ours beside the run folder; nothing else is ever removed. */
-export const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json)?$/;
+/** Files of ours beside the run folder, and those that a journal names; nothing else is ever removed. */
+export const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json(\.tmp)?)?$/;
+
+/** Files of ours in the run folder. */
+const OUR_RUN_FILES =
+  /^(lock|(journal\.jsonl|report\.json|report\.html|run\.yaml)(\.tmp)?|(calibration|evaluation-\d+)\.hidden)$/;
 
 /** How often a folder that another run is just removing is made again. */
 const ATTEMPTS = 10;
@@ -42,6 +46,13 @@ export function checkOutputFolder(output: string, model: string): void {
   if (entries.length > 0 && !entries.includes(RUN_FOLDER)) {
     throw new RequestError(
       `output ${output} holds something else (${entries[0]}); choose an empty or new folder`,
+    );
+  }
+  const folder = join(output, RUN_FOLDER);
+  const other = existsSync(folder) ? list(folder).find((entry) => !OUR_RUN_FILES.test(entry)) : undefined;
+  if (other !== undefined) {
+    throw new RequestError(
+      `output ${output} has a folder ${RUN_FOLDER} that is no run's (${other}); choose an empty or new folder`,
     );
   }
 }
@@ -93,17 +104,39 @@ export function isUnreleased(output: string): boolean {
 }
 
 /**
- * Removes what an earlier run wrote. The report goes first and the journal last, so that what is left, should that be
- * interrupted, is an unfinished run.
+ * Removes what an earlier run wrote but its journal. The report goes first, so that what is left, should this be
+ * interrupted, is an unfinished run; the journal is what says so, until another takes its place.
  */
 export function removeEarlierRun(output: string): void {
   const folder = join(output, RUN_FOLDER);
-  const remove = (path: string) => rmSync(path, { recursive: true, force: true });
+  const copies = readJournal(join(folder, JOURNAL_FILE))?.copies ?? [];
   remove(join(folder, 'report.json'));
+  for (const name of copies.filter(isInside))
+    for (const suffix of ['', '.tmp']) remove(join(output, name + suffix));
   for (const entry of list(output)) if (OUR_WEIGHTS.test(entry)) remove(join(output, entry));
-  for (const entry of list(folder))
-    if (entry !== LOCK_FILE && entry !== JOURNAL_FILE) remove(join(folder, entry));
-  remove(join(folder, JOURNAL_FILE));
+  for (const entry of list(folder)) {
+    if (entry === LOCK_FILE || entry === JOURNAL_FILE) continue;
+    if (OUR_RUN_FILES.test(entry)) remove(join(folder, entry));
+  }
+}
+
+/** Removes all that a run wrote into a folder that had nothing of a run before. */
+export function removeNewRun(output: string): void {
+  removeEarlierRun(output);
+  remove(join(output, RUN_FOLDER, JOURNAL_FILE));
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw fileError(error, 'remove', path);
+  }
+}
+
+/** Whether a relative name stays within the folder that it is relative to. */
+function isInside(name: string): boolean {
+  return !isAbsolute(name) && !name.split('/').includes('..');
 }
 
 function makeAndLock(folder: string): {

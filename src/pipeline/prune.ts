@@ -40,6 +40,7 @@ import {
   isUnreleased,
   RUN_FOLDER,
   removeEarlierRun,
+  removeNewRun,
 } from './output-folder.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
@@ -97,7 +98,8 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
-    return await perform(run, earlier?.journal, notes, { options, prepare, started });
+    const { occupied } = claim;
+    return await perform(run, earlier?.journal, notes, { options, occupied, prepare, started });
   } finally {
     claim.release();
   }
@@ -105,6 +107,8 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
 
 interface Start {
   readonly options: RunOptions;
+  /** Whether the output had anything of a run in it. */
+  readonly occupied: boolean;
   readonly prepare: PhaseTimer;
   readonly started: Date;
 }
@@ -114,7 +118,7 @@ async function perform(
   run: PreparedRun,
   journal: JournalContent | undefined,
   notes: readonly string[],
-  { options, prepare, started }: Start,
+  { options, occupied, prepare, started }: Start,
 ): Promise<PruneResult> {
   const { output } = run.config;
   const folder = join(output, RUN_FOLDER);
@@ -130,7 +134,7 @@ async function perform(
     prepare.lap('start workers');
     const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
     prepare.restart();
-    const opened = await openOutput(run, folder, journal);
+    const opened = await openOutput(run, folder, journal, occupied);
     const { log } = opened;
     writer = opened.writer;
     prepare.lap('open');
@@ -160,23 +164,25 @@ async function perform(
 
 /**
  * Makes the output's files: the journal first, so that what is there is known to be ours whenever the process ends.
- * When that fails for a new run, nothing of it stays.
+ * When that fails in a folder that was new, nothing stays.
  */
 async function openOutput(
   run: PreparedRun,
   folder: string,
   journal: JournalContent | undefined,
+  occupied: boolean,
 ): Promise<{ log: Journal; writer: CheckpointWriter }> {
   const { output } = run.config;
   let log: Journal | undefined;
   try {
-    log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, journal);
+    const { otherFiles } = run.checkpoint;
+    log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, otherFiles, journal);
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
     const resume = journal !== undefined;
     return { log, writer: await createCheckpointWriter({ folder: output, plan: run.shards, resume }) };
   } catch (error) {
     log?.close();
-    if (!journal) removeEarlierRun(output);
+    if (!occupied) removeNewRun(output);
     throw error;
   }
 }

@@ -188,6 +188,40 @@ describe('two runs into one folder', () => {
     await place.expectFinished(output);
   });
 
+  it('a run killed when --fresh had removed the one before can be begun', async () => {
+    const output = place.output();
+    await place.expectFinishes(output);
+    for (const name of readdirSync(output).filter((entry) => entry.startsWith('model')))
+      rmSync(join(output, name));
+    rmSync(join(output, 'secateur/report.json'));
+    await place.expectFinishes(output);
+  });
+
+  it('--fresh removes the copies of the model before, and nothing else', async () => {
+    const output = place.output();
+    const extra = join(place.model, 'chat_template.jinja');
+    writeFileSync(extra, 'of the first model');
+    await prune(place.runFile, { set: [`output=${output}`] });
+    rmSync(extra);
+    writeFileSync(join(output, 'notes.txt'), 'mine');
+    await prune(place.runFile, { set: [`output=${output}`], fresh: true });
+    expect(existsSync(join(output, 'chat_template.jinja'))).toBe(false);
+    expect(existsSync(join(output, 'notes.txt'))).toBe(true);
+    rmSync(join(output, 'notes.txt'));
+    await place.expectFinished(output);
+  });
+
+  it('a folder of the name that is no run is left alone, with --fresh too', async () => {
+    const output = place.output();
+    mkdirSync(join(output, 'secateur'), { recursive: true });
+    writeFileSync(join(output, 'secateur/README.md'), 'mine');
+    for (const fresh of [false, true]) {
+      const attempt = prune(place.runFile, { set: [`output=${output}`], fresh });
+      await expect(attempt).rejects.toThrow(/folder secateur that is no run's \(README\.md\)/);
+    }
+    expect(readdirSync(join(output, 'secateur'))).toEqual(['README.md']);
+  });
+
   it('blocks whose file has gone are pruned again, and a finished run whose file has gone is not finished', async () => {
     const output = place.output();
     await place.expectFinishes(output);
