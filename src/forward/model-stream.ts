@@ -23,7 +23,7 @@ export type Locate = (name: string) => StoredFloatTensor;
 
 /** f32 elements of the slice of the head that is in memory at a time. */
 const HEAD_SLICE_ELEMENTS = 4_194_304;
-/** Tokens whose logits against a slice are in memory at a time, in each worker. */
+/** Tokens whose logits against a slice are in memory at a time, in each worker, unless told otherwise. */
 const LOGIT_TOKENS = 256;
 
 /** Rows of the head in one slice. */
@@ -50,10 +50,13 @@ export class ModelStream {
   readonly #headGraphs = new GraphStore();
   readonly #pool: WorkerPool;
   readonly #weights: F32Tensors;
+  readonly #logitTokens: number;
 
-  constructor(model: ModelDescription, pool: WorkerPool) {
+  /** @param logitTokens whose logits against a slice of the vocabulary may be in a worker's memory at a time */
+  constructor(model: ModelDescription, pool: WorkerPool, logitTokens: number = LOGIT_TOKENS) {
     this.model = model;
     this.#pool = pool;
+    this.#logitTokens = logitTokens;
     this.#weights = new F32Tensors(streamBytes(model));
   }
 
@@ -219,8 +222,7 @@ export class ModelStream {
   }
 
   #logitParts(tokens: number, vocabularySlice: number) {
-    return Array.from({ length: Math.ceil(tokens / LOGIT_TOKENS) }, (_, part) => {
-      const size = Math.min(LOGIT_TOKENS, tokens - part * LOGIT_TOKENS);
+    return logitParts(tokens, this.#logitTokens).map((size) => {
       const graph = this.#headGraphs.get(`logits ${size} ${vocabularySlice}`, () =>
         logitsGraph(size, this.model.hiddenSize, vocabularySlice),
       );
@@ -240,6 +242,18 @@ export class ModelStream {
       onWindow?.(++done);
     });
   }
+}
+
+/**
+ * Tokens of each part. None is a single one, unless that is all there is: a product of one row is computed by another
+ * routine, whose sums are rounded differently.
+ */
+function logitParts(tokens: number, most: number): number[] {
+  const parts = Array.from({ length: Math.ceil(tokens / most) }, (_, part) =>
+    Math.min(most, tokens - part * most),
+  );
+  const before = parts.at(-2);
+  return parts.at(-1) === 1 && before !== undefined ? [...parts.slice(0, -2), before - 1, 2] : parts;
 }
 
 /** The token that each position predicts; the last one predicts nothing, and gets its own token. */

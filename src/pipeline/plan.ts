@@ -8,9 +8,13 @@ import { elementCount } from '../graph/value.js';
 import { measureSpeed } from '../runtime/speed-task.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
-import { estimateFlops, estimateMemory, type Flops, type MemoryPart } from './estimate.js';
+import { diskNeed, diskShortage } from './disk-space.js';
+import { estimateFlops, type Flops } from './estimate-flops.js';
+import { type MemoryEstimate, memoryEstimator } from './estimate-memory.js';
+import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimate-seconds.js';
+import { fitMemory } from './fit-memory.js';
 import type { LayerPlan } from './layer-plan.js';
-import { type PreparedRun, prepareRun } from './prepare-run.js';
+import { prepareRun } from './prepare-run.js';
 
 export interface PlannedLayer {
   readonly name: string;
@@ -37,29 +41,29 @@ export interface Plan {
   };
   readonly bytes: { readonly read: number; readonly written: number; readonly scratch: number };
   readonly flops: Flops;
-  readonly memory: { readonly peakBytes: number; readonly parts: readonly MemoryPart[] };
-  /** From a short measurement of this machine's speed. */
-  readonly seconds: { readonly prune: number; readonly evaluation: number };
+  readonly memory: MemoryEstimate;
+  /** From a short measurement of this machine's speed, for when nothing else runs on it. */
+  readonly seconds: SecondsEstimate;
   readonly workers: number;
   readonly notes: readonly string[];
 }
 
-/** Share of the machine's GEMM speed that whole passes reach: norms, attention, conversions and waiting take the rest. */
-const EFFICIENCY = 0.8;
-/** Bytes of weights a second that are read, converted, masked and written, when nothing else is to be done. */
-const STORAGE_BYTES_PER_SECOND = 150e6;
-
 /** @throws RequestError like a run would, before anything is written */
 export async function makePlan(config: RunConfig): Promise<Plan> {
-  const run = await prepareRun(config);
+  const before = process.cpuUsage();
+  const prepared = await prepareRun(config);
+  const prepareSeconds = processorSeconds(before);
+  const resident = process.memoryUsage.rss();
+  const run = fitMemory(prepared);
+  const { workers } = run.memory;
   const flops = estimateFlops(run);
-  const parts = estimateMemory(run);
   const layers = run.layers.map(plannedLayer);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const speed = (await threadSpeed()) * Math.min(run.workers, availableParallelism()) * EFFICIENCY;
-  const compute = flops.forward + flops.gram + flops.solve + flops.propagate;
+  const speed = await measureMachine(Math.min(workers, availableParallelism()), prepareSeconds);
   const { bytes } = run.checkpoint;
+  const disk = diskNeed(run);
+  const shortage = diskShortage(run);
   return {
     model: run.checkpoint.folder,
     method: run.method.name,
@@ -76,16 +80,13 @@ export async function makePlan(config: RunConfig): Promise<Plan> {
     bytes: {
       read: bytes * (config.evaluation ? 3 : 1),
       written: run.shards.totalBytes,
-      scratch: scratchBytes(run),
+      scratch: Math.max(disk.calibration, disk.evaluation),
     },
     flops,
-    memory: { peakBytes: parts.reduce((sum, part) => sum + part.bytes, 0), parts },
-    seconds: {
-      prune: compute / speed + bytes / STORAGE_BYTES_PER_SECOND,
-      evaluation: flops.evaluation / speed,
-    },
-    workers: run.workers,
-    notes: run.notes,
+    memory: memoryEstimator(run, resident)(run.memory),
+    seconds: estimateSeconds(run, flops, speed),
+    workers,
+    notes: shortage === undefined ? run.notes : [...run.notes, shortage],
   };
 }
 
@@ -97,20 +98,23 @@ function plannedLayer({ name, linear, pattern }: LayerPlan): PlannedLayer {
   return { name, shape, numel, target, pattern: patternName(pattern), zeros: zeroCount(numel, target) };
 }
 
-/** Hidden states on the disk while the run works. */
-function scratchBytes({ model, calibration, windows, evaluation }: PreparedRun): number {
-  const states = (count: number, tokens: number) => count * tokens * model.hiddenSize * 4;
-  return Math.max(
-    states(windows, calibration?.sequenceLength ?? 0),
-    states(evaluation?.windows ?? 0, evaluation?.context ?? 0),
-  );
-}
-
-async function threadSpeed(): Promise<number> {
-  const pool = new WorkerPool(1);
+/** Starts as many workers as have a core of their own, and lets them multiply matrices at the same time. */
+async function measureMachine(threads: number, prepareSeconds: number): Promise<MachineSpeed> {
+  const before = process.cpuUsage();
+  const pool = new WorkerPool(threads);
   try {
-    return await pool.run('runtime/speed-task', measureSpeed, null);
+    await pool.ready();
+    const startSeconds = processorSeconds(before) / threads;
+    const tasks = Array.from({ length: threads }, () => null);
+    const threadFlops = await pool.map('runtime/speed-task', measureSpeed, tasks);
+    return { threadFlops, prepareSeconds, startSeconds };
   } finally {
     await pool.close();
   }
+}
+
+/** Unlike the clock on the wall, the same while others use the machine. */
+function processorSeconds(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
 }

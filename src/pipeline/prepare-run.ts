@@ -22,6 +22,7 @@ import { automaticWorkers } from '../runtime/worker-pool.js';
 import { version } from '../version.js';
 import type { FingerprintParts } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
+import { type MemorySettings, roomySettings } from './memory-settings.js';
 import type { Method } from './methods/method.js';
 import { methodByName } from './methods/method-registry.js';
 import { PhaseTimer } from './phase-timer.js';
@@ -42,7 +43,8 @@ export interface PreparedRun {
   /** Of these, how many go into Gram matrices. */
   readonly gramWindows: number;
   readonly evaluation: EvaluationText | undefined;
-  readonly workers: number;
+  /** How much of it is in memory at a time. */
+  readonly memory: MemorySettings;
   readonly fingerprintParts: FingerprintParts;
   readonly notes: readonly string[];
 }
@@ -90,7 +92,9 @@ export async function prepareRun(
     windows,
     gramWindows,
     evaluation,
-    workers: config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
+    memory: roomySettings(
+      config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
+    ),
     fingerprintParts: {
       version,
       'source checkpoint': await checkpoint.hash(),

@@ -42,7 +42,7 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
   const { run, stream, clock, finished, signal } = options;
   const { blocks } = run.model;
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
-  const collector = new StatisticsCollector(options.pool, stream.graphs);
+  const collector = new StatisticsCollector(options.pool, stream.graphs, run.memory.activations);
   const states =
     run.calibration && run.windows > 0
       ? new HiddenStates(
@@ -139,6 +139,7 @@ async function pruneBlock(
     ),
   );
   const reports = new Map<string, LayerReport>();
+  const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
   const measured = passes?.passes.filter(({ groups }) => groups.length > 0) ?? [undefined];
   for (const pass of measured) {
     const groups = pass?.groups ?? inputGroups(block);
@@ -166,7 +167,9 @@ async function pruneBlock(
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
-    for (const report of await pruneLayers(options, block, inPass, weights, statistics)) {
+    const before = reports.size;
+    const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
+    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned)) {
       reports.set(report.name, report);
     }
   }
@@ -187,9 +190,12 @@ async function pruneLayers(
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   statistics: ReadonlyMap<string, GroupStatistics>,
+  onPruned: (count: number) => void,
 ): Promise<LayerReport[]> {
   const { run, pool, writer, clock } = options;
-  const outcomes = await clock.time('solve', () => solveLayers(options, block, layers, weights, statistics));
+  const outcomes = await clock.time('solve', () =>
+    solveLayers(options, block, layers, weights, statistics, onPruned),
+  );
   const zeros = await clock.time('write', () =>
     settle(
       layers.map((layer) =>
@@ -215,6 +221,7 @@ async function solveLayers(
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   statistics: ReadonlyMap<string, GroupStatistics>,
+  onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
   const { run, pool } = options;
   const outcomes = new Map<string, MethodOutcome>();
@@ -231,12 +238,17 @@ async function solveLayers(
             : [{ name: layer.name, weights: weightOf(weights, layer), pattern: layer.pattern }],
         ),
     }));
-  await pool.forEach(groups, async (group) => {
+  const { oneLinear } = run.memory;
+  if (layers.length > 0) onPruned(0);
+  const solve = async (group: (typeof groups)[number]) => {
     if (group.linears.length === 0) return;
-    for (const [name, outcome] of await run.method.prune(pool, group, run.config.prune.options)) {
+    for (const [name, outcome] of await run.method.prune(pool, group, run.config.prune.options, oneLinear)) {
       outcomes.set(name, outcome);
     }
-  });
+    onPruned(outcomes.size);
+  };
+  if (oneLinear) for (const group of groups) await solve(group);
+  else await pool.forEach(groups, solve);
   return outcomes;
 }
 

@@ -3,8 +3,9 @@
  * @module
  */
 import { RunError } from '../errors.js';
+import { forEach } from '../runtime/for-each.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
-import { settle, type WorkerPool } from '../runtime/worker-pool.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, zeroCount } from '../sparsity/pattern.js';
 import { stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
@@ -55,6 +56,7 @@ export interface SolveOutcome {
  * An unstructured mask is chosen per column block over all rows, on the already updated weights, by w²/U_jj²;
  * the counts of the blocks add up to exactly ⌊numel · sparsity⌋. N:M groups are chosen at their first column.
  *
+ * @param oneLinear whether matrices are pruned one after the other, with the errors of only one in memory
  * @throws RunError naming the group when the factorisation fails at every damping
  */
 export async function sparseGpt(
@@ -63,6 +65,7 @@ export async function sparseGpt(
   gram: GramRef,
   matrices: readonly SolvableMatrix[],
   options: SparseGptOptions,
+  oneLinear = false,
 ): Promise<Map<string, SolveOutcome>> {
   const outcomes = new Map<string, SolveOutcome>();
   const groupSizes = new Set(matrices.map(groupSizeOf));
@@ -95,7 +98,7 @@ export async function sparseGpt(
           seconds: (performance.now() - started) / 1000,
         });
       };
-      await settle(sameBlocks.map(solve));
+      await forEach(sameBlocks, oneLinear, solve);
     } finally {
       freeNative(region);
     }

@@ -32,15 +32,19 @@ import { inBatches } from './in-batches.js';
 /** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
 const BATCH_TOKENS = 2048;
 
-/** Ranges of that many tokens that are added up at a time; what is summed, and how, doesn't depend on it. */
-function batchRanges(tokens: number): number {
-  return Math.max(1, Math.floor(BATCH_TOKENS / tokens));
+/** How ranges share memory; what is summed, and how, doesn't depend on it. */
+interface RangesInMemory {
+  /** Whose activations wait in memory: one batch is added up while the next is computed. */
+  readonly inFlight: number;
+  /** That are added up at a time. */
+  readonly batch: number;
 }
 
-/** Ranges of that many tokens whose activations wait in memory: one batch is added up while the next is computed. */
-function rangesInFlight(tokens: number, workers: number): number {
-  const batch = batchRanges(tokens);
-  return batch + Math.max(batch, workers);
+/** @param most that may be in memory */
+function rangesInMemory(tokens: number, workers: number, most: number): RangesInMemory {
+  const full = Math.max(1, Math.floor(BATCH_TOKENS / tokens));
+  const inFlight = Math.min(full + Math.max(full, workers), most);
+  return { inFlight, batch: Math.min(full, Math.max(1, Math.floor(inFlight / 2))) };
 }
 
 export interface CollectOptions {
@@ -62,10 +66,23 @@ export function gramBytes(groups: readonly MeasuredGroup[]): number {
   return groups.reduce((sum, { size }) => sum + stripElements(gramStrips(size)) * 4, 0);
 }
 
-/** f32 bytes of the activations that wait for the Gram matrices of a pass, with that many workers. */
-export function activationBytes(passes: BlockPasses, pass: BlockPass, workers: number): number {
-  const tokens = Math.max(...passRanges(passes, pass).map((range) => range.tokens));
-  return rangesInFlight(tokens, workers) * tokens * features(pass.groups) * 4;
+/**
+ * f32 bytes of the activations that wait for the Gram matrices of a pass.
+ *
+ * @param windows that go into the Gram matrices
+ * @param most ranges that may be in memory
+ */
+export function activationBytes(
+  passes: BlockPasses,
+  pass: BlockPass,
+  windows: number,
+  workers: number,
+  most: number,
+): number {
+  const ranges = passRanges(passes, pass);
+  const tokens = Math.max(...ranges.map((range) => range.tokens));
+  const { inFlight } = rangesInMemory(tokens, workers, most);
+  return Math.min(inFlight, windows * ranges.length) * tokens * features(pass.groups) * 4;
 }
 
 function features(groups: readonly MeasuredGroup[]): number {
@@ -82,12 +99,15 @@ interface Part {
 export class StatisticsCollector {
   readonly #pool: WorkerPool;
   readonly #graphs: GraphStore;
+  readonly #mostRanges: number;
   #grams: NativeRegion | undefined;
   #activations: NativeRegion | undefined;
 
-  constructor(pool: WorkerPool, graphs: GraphStore) {
+  /** @param mostRanges of tokens whose activations for Gram matrices may be in memory at a time */
+  constructor(pool: WorkerPool, graphs: GraphStore, mostRanges: number = Number.POSITIVE_INFINITY) {
     this.#pool = pool;
     this.#graphs = graphs;
+    this.#mostRanges = mostRanges;
   }
 
   /**
@@ -107,6 +127,7 @@ export class StatisticsCollector {
     const parts = Array.from({ length: windows }, (_, window) => ranges.map((range) => ({ window, range })));
     const [intoGram, rest] = [parts.slice(0, gramWindows).flat(), parts.slice(gramWindows).flat()];
     const longest = Math.max(...ranges.map((range) => range.tokens));
+    const { inFlight, batch } = rangesInMemory(longest, this.#pool.size, this.#mostRanges);
 
     let finished = 0;
     const forward = async (part: Part, slot?: ReadonlyMap<string, bigint>) => {
@@ -118,8 +139,8 @@ export class StatisticsCollector {
     };
     await inBatches({
       windows: intoGram.length,
-      batch: batchRanges(longest),
-      slots: gramWindows > 0 ? this.#slotAddresses(groups, longest) : [],
+      batch,
+      slots: gramWindows > 0 ? this.#slotAddresses(groups, longest, inFlight) : [],
       signal: options.signal,
       compute: async (index, slot) => {
         await forward(intoGram[index] as Part, slot);
@@ -139,6 +160,8 @@ export class StatisticsCollector {
         busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
       },
     });
+    // What solves with the Gram matrices may need the memory.
+    if (this.#activations) discardNative(this.#activations);
     const sums: WindowResult['returned'][] = [];
     await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
       options.signal?.throwIfAborted();
@@ -202,8 +225,7 @@ export class StatisticsCollector {
     return addresses;
   }
 
-  #slotAddresses(groups: readonly MeasuredGroup[], tokens: number): Map<string, bigint>[] {
-    const count = rangesInFlight(tokens, this.#pool.size);
+  #slotAddresses(groups: readonly MeasuredGroup[], tokens: number, count: number): Map<string, bigint>[] {
     const bytes = features(groups) * tokens * 4 * count;
     if (!this.#activations || this.#activations.bytes < bytes) {
       if (this.#activations) freeNative(this.#activations);

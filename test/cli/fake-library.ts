@@ -40,9 +40,9 @@ export const samplePlan: Plan = {
   ]),
   totals: { prunable: 12288, zeros: 2764, sparsity: 2764 / 12288, parameters: 20000 },
   bytes: { read: 40_000, written: 41_000, scratch: 1_000_000 },
-  flops: { forward: 3e9, gram: 1e9, solve: 0, propagate: 0, evaluation: 2e9 },
-  memory: { peakBytes: 3e8, parts: [{ name: 'one block in f32', bytes: 5e7 }] },
-  seconds: { prune: 12.3, evaluation: 4.5 },
+  flops: { forward: 3e9, gram: 1e9, factor: 0, solve: 0, outputErrors: 0, propagate: 0, evaluation: 2e9 },
+  memory: { peakBytes: 3e8, moment: 'evaluating', parts: [{ name: 'one block in f32', bytes: 5e7 }] },
+  seconds: { prune: 12.3, evaluation: 4.5, total: 16.8 },
   workers: 2,
   notes: ['sequence_length 4096 was capped at 2048'],
 };

@@ -367,7 +367,9 @@ describe('a wrong request is refused before anything is written', () => {
   });
 
   it('a memory limit that is too small, with what would be enough', async () => {
-    expect(await refusedUnwritten({ rest: 'resources: {memory_limit: 50MB}' })).toMatch(/needs about \d+ MB/);
+    expect(await refusedUnwritten({ rest: 'resources: {memory_limit: 50MB}' })).toMatch(
+      /needs at least (\d+) MB.*memory_limit: \1MB is the smallest that works/,
+    );
   });
 });
 

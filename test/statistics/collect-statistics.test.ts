@@ -50,10 +50,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function collect(pool: WorkerPool, gramWindows: number, values = data) {
+async function collect(pool: WorkerPool, gramWindows: number, values = data, mostRanges?: number) {
   const states = new HiddenStates(join(folder, 'states'), windows, tokens, hidden);
   writeFileSync(states.path, values);
-  const collector = new StatisticsCollector(pool, new GraphStore());
+  const collector = new StatisticsCollector(pool, new GraphStore(), mostRanges);
   const passes = planPasses(block, tokens, new Set(block.linears.map(({ name }) => name)), 'dense');
   return await collector.collect({
     block,
@@ -132,6 +132,15 @@ describe('statistics of a block', () => {
     }
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
+  });
+
+  it('is the same to the bit however few activations are in memory at a time', async () => {
+    const results = [];
+    for (const mostRanges of [undefined, 1, 2, 3, 5]) {
+      const all = [...(await collect(pools[1] as WorkerPool, windows, data, mostRanges)).values()];
+      results.push(all.map(({ sumOfSquares, gram }) => [sumOfSquares, dense(gram as GramRef)]));
+    }
+    for (const result of results.slice(1)) expect(result).toEqual(results[0]);
   });
 
   it('has no Gram matrix when none is asked for', async () => {

@@ -75,22 +75,27 @@ export function planWords(plan: Plan, colours: Colours): string {
       ],
       [
         'disk',
-        `reads ${formatBytes(bytes.read)}, writes ${formatBytes(bytes.written)}, ${formatBytes(bytes.scratch)} of scratch`,
+        `reads ${formatBytes(bytes.read)}, writes ${formatBytes(bytes.written)} and, while it works, ${formatBytes(bytes.scratch)} of hidden states`,
       ],
-      ['peak memory', formatBytes(memory.peakBytes)],
+      ['peak memory', `${formatBytes(memory.peakBytes)}, while ${memory.moment}`],
       ...memory.parts.map((part) => ['', `${formatBytes(part.bytes).padStart(8)}  ${part.name}`] as const),
       [
         'arithmetic',
         `${formatScaled(flopTotal, 'FLOP')}: ${flopParts.map(([name, count]) => `${name} ${formatScaled(count)}`).join(', ')}`,
       ],
-      [
-        'time',
-        `about ${formatSeconds(seconds.prune)} pruning and ${formatSeconds(seconds.evaluation)} evaluating, ${formatPlural(plan.workers, 'worker')}`,
-      ],
+      ['time', timeWords(seconds, plan.workers)],
     ]),
     ...noteLines(plan.notes, colours),
   ];
   return sections.join('\n');
+}
+
+function timeWords({ prune, evaluation, total }: Plan['seconds'], workers: number): string {
+  const parts =
+    evaluation > 0
+      ? ` (${formatSeconds(prune)} without, ${formatSeconds(evaluation)} for the evaluation before and after)`
+      : '';
+  return `about ${formatSeconds(total)}${parts}, ${formatPlural(workers, 'worker')}, when nothing else runs`;
 }
 
 interface LayerGroup {

@@ -47,7 +47,13 @@ export interface Method {
    * Prunes the group's linears to their patterns.
    *
    * @param options as the schema puts them out
+   * @param oneLinear whether to prune one linear after the other, which takes less memory, instead of all at once
    * @returns an outcome for each linear by name
    */
-  prune(pool: WorkerPool, group: MethodGroup, options: unknown): Promise<Map<string, MethodOutcome>>;
+  prune(
+    pool: WorkerPool,
+    group: MethodGroup,
+    options: unknown,
+    oneLinear: boolean,
+  ): Promise<Map<string, MethodOutcome>>;
 }

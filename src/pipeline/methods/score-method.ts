@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { settle } from '../../runtime/worker-pool.js';
+import { forEach } from '../../runtime/for-each.js';
 import type { Score } from '../../scores/score.js';
 import { pruneByScore } from '../../sparsity/prune-by-score.js';
 import { columnNorms } from '../../statistics/group-statistics.js';
@@ -14,17 +14,15 @@ export function scoreMethod(score: Score, description: string): Method {
     name: score.name,
     options: z.strictObject({}).describe(description),
     statistics: score.statistics,
-    async prune(pool, { linears, statistics }) {
+    async prune(pool, { linears, statistics }, _options, oneLinear) {
       const norms = statistics && score.statistics !== 'none' ? columnNorms(statistics) : undefined;
       const outcomes = new Map<string, MethodOutcome>();
-      await settle(
-        linears.map(async (linear) => {
-          const started = performance.now();
-          await pruneByScore(pool, score, { ...linear, columnNorms: norms });
-          const seconds = (performance.now() - started) / 1000;
-          outcomes.set(linear.name, { predictedLoss: null, damping: null, seconds, notes: [] });
-        }),
-      );
+      await forEach(linears, oneLinear, async (linear) => {
+        const started = performance.now();
+        await pruneByScore(pool, score, { ...linear, columnNorms: norms });
+        const seconds = (performance.now() - started) / 1000;
+        outcomes.set(linear.name, { predictedLoss: null, damping: null, seconds, notes: [] });
+      });
       return outcomes;
     },
   };

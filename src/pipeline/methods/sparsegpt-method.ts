@@ -30,8 +30,8 @@ export const sparseGptMethod: Method = {
   name: 'sparsegpt',
   options,
   statistics: 'gram',
-  async prune(pool, { name, linears, statistics }, given) {
+  async prune(pool, { name, linears, statistics }, given, oneLinear) {
     if (!statistics?.gram) throw new Error(`${name}: SparseGPT without a Gram matrix`);
-    return await sparseGpt(pool, name, statistics.gram, linears, options.parse(given));
+    return await sparseGpt(pool, name, statistics.gram, linears, options.parse(given), oneLinear);
   },
 };

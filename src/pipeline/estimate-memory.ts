@@ -1,0 +1,232 @@
+/**
+ * What a run will have in memory at its worst moment.
+ * @module
+ */
+import { headSliceRows, streamBytes } from '../forward/model-stream.js';
+import { type BlockPass, type BlockPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
+import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import { elementCount } from '../graph/value.js';
+import type { LinearDescription } from '../model/description.js';
+import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
+import { outputErrorBytes } from '../statistics/output-error.js';
+import { evaluationSets } from './evaluation-stage.js';
+import type { MemorySettings } from './memory-settings.js';
+import type { PreparedRun } from './prepare-run.js';
+import { blockPasses } from './prune-blocks.js';
+import { peakIntermediateBytes } from './session-memory.js';
+
+export interface MemoryPart {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface MemoryEstimate {
+  readonly peakBytes: number;
+  /** What the run is doing then. */
+  readonly moment: string;
+  /** They add up to the peak. */
+  readonly parts: readonly MemoryPart[];
+}
+
+/** A worker thread: its stack, heap, code and kernels. */
+const WORKER_BYTES = 13e6;
+/** onnxruntime's library, and in each worker its sessions' own needs. */
+const RUNTIME_BYTES = 55e6;
+const SESSIONS_BYTES = 16e6;
+/** Loading the charts, and drawing each linear in them; the workers have ended by then. */
+const CHARTS_BYTES = 45e6;
+const CHART_LINEAR_BYTES = 0.2e6;
+/** Share of an arena that its pieces can't use: sizes differ, and a piece lies in one place. */
+const ARENA_OVERHEAD = 1.1;
+
+/**
+ * Gives the estimate for any settings; what doesn't depend on them is computed once.
+ *
+ * @param processBytes resident now, when the texts have been tokenised and no worker is started
+ */
+export function memoryEstimator(
+  run: PreparedRun,
+  processBytes: number = process.memoryUsage.rss(),
+): (settings: MemorySettings) => MemoryEstimate {
+  const weights = { name: 'weights of one block (f32)', bytes: streamBytes(run.model) };
+  const sets = Object.values(evaluationSets(run)).filter((set) => set !== null);
+  const pruning = run.windows > 0 ? windowNeeds(prunePlans(run), run) : NO_WINDOWS;
+  const evaluating = sets.map(({ tokens }) =>
+    windowNeeds(
+      run.model.blocks.map((block) => planWholeBlock(block, tokens)),
+      run,
+    ),
+  );
+  // A worker's buffers stay until it ends, whichever stage they were made for.
+  const buffers = Math.max(0, ...[pruning, ...evaluating].map((needs) => needs.buffers));
+
+  return (settings) => {
+    const { workers } = settings;
+    const windows = pruning !== NO_WINDOWS || sets.length > 0;
+    const process = {
+      name: 'process and its workers',
+      bytes: processBytes + workers * WORKER_BYTES + (windows ? RUNTIME_BYTES + workers * SESSIONS_BYTES : 0),
+    };
+    const inWorkers = (sessions: number) => ({
+      name: 'activations in workers',
+      bytes: workers * (sessions * ARENA_OVERHEAD + buffers),
+    });
+    const moments: { moment: string; parts: MemoryPart[] }[] = [
+      {
+        moment: 'drawing the report',
+        parts: [
+          { name: 'process', bytes: processBytes },
+          { name: 'charts', bytes: CHARTS_BYTES + run.layers.length * CHART_LINEAR_BYTES },
+        ],
+      },
+    ];
+    for (const [index, { tokens }] of sets.entries()) {
+      const blocks = evaluating.reduce((sum, needs) => sum + needs.sessions, 0);
+      const head = index === 0 ? logitsBytes(run, tokens, settings.logitTokens) : 0;
+      moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(Math.max(blocks, head))] });
+    }
+    for (const { pass, passes, linears } of prunedIn(run)) {
+      const activations = inWorkers(pruning.sessions);
+      const grams = run.gramWindows > 0 && pass ? gramBytes(pass.groups) : 0;
+      const slots =
+        pass && passes ? activationBytes(passes, pass, run.gramWindows, workers, settings.activations) : 0;
+      const largest = Math.max(0, ...linears.map((linear) => linear.in));
+      const solver = solverBytes(run, pass, linears, settings);
+      const errors = run.gramWindows > 0 ? workers * outputErrorBytes(largest) : 0;
+      moments.push({
+        moment: 'measuring activations',
+        parts: [
+          process,
+          weights,
+          activations,
+          { name: 'Gram matrices', bytes: grams },
+          { name: 'activations for the Gram matrices', bytes: slots },
+          { name: 'buffers for output errors', bytes: errors },
+        ],
+      });
+      moments.push({
+        moment: 'pruning linears',
+        parts: [
+          process,
+          weights,
+          activations,
+          { name: 'Gram matrices', bytes: grams },
+          { name: 'factors, errors and masks', bytes: solver },
+          { name: 'buffers for output errors', bytes: errors },
+        ],
+      });
+    }
+    return moments
+      .map(({ moment, parts }) => ({
+        moment,
+        parts: parts.filter(({ bytes }) => bytes > 0),
+        peakBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      }))
+      .reduce((worst, next) => (next.peakBytes > worst.peakBytes ? next : worst));
+  };
+}
+
+interface WindowNeeds {
+  /** Intermediate values of every session that a worker keeps. */
+  readonly sessions: number;
+  /** What a window is read into and written from. */
+  readonly buffers: number;
+}
+
+const NO_WINDOWS: WindowNeeds = { sessions: 0, buffers: 0 };
+
+/** What each worker needs to take windows through blocks. */
+function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNeeds {
+  const sessions = new Map<string, number>();
+  const reads: number[] = [];
+  const writes: number[] = [];
+  for (const passes of distinct(plans)) {
+    for (const pass of passes.passes) {
+      for (const range of passRanges(passes, pass)) {
+        const measures = pass.groups.length > 0;
+        const outputs = [
+          ...(measures && run.gramWindows > 0 ? (['transposed activations'] as const) : []),
+          ...(measures && run.gramWindows === run.windows ? [] : (['sum of squares'] as const)),
+        ];
+        for (const output of outputs) {
+          const key = `${range.graphKey} ${output}`;
+          if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output)));
+        }
+        for (const [list, values] of [[reads, range.reads] as const, [writes, range.writes] as const]) {
+          for (const [index, { shape }] of values.entries()) {
+            list[index] = Math.max(list[index] ?? 0, elementCount(shape) * 4);
+          }
+        }
+      }
+    }
+  }
+  const sum = (list: Iterable<number>) => [...list].reduce((total, bytes) => total + bytes, 0);
+  return { sessions: sum(sessions.values()), buffers: sum(reads) + sum(writes) };
+}
+
+/** Plans that differ in their graphs. */
+function distinct(plans: readonly BlockPasses[]): BlockPasses[] {
+  const key = ({ block, tokens, pruned, inputs }: BlockPasses) =>
+    [block.graphKey, tokens, inputs, ...[...pruned].sort()].join(' ');
+  return [...new Map(plans.map((passes) => [key(passes), passes])).values()];
+}
+
+function prunePlans(run: PreparedRun): BlockPasses[] {
+  return run.model.blocks.map((block, index) => blockPasses(run, index, block));
+}
+
+/** The linears that are pruned together: those of a pass, or, where nothing is measured, those of a block. */
+function prunedIn(run: PreparedRun): {
+  readonly passes?: BlockPasses;
+  readonly pass?: BlockPass;
+  readonly linears: readonly LinearDescription[];
+}[] {
+  const pruned = run.model.blocks.map((_, index) =>
+    run.layers
+      .filter(({ block, pattern }) => block === index && pattern !== 'dense')
+      .map(({ linear }) => linear),
+  );
+  if (run.windows === 0) return pruned.map((linears) => ({ linears }));
+  return distinct(prunePlans(run)).flatMap((passes) => {
+    const all = pruned[run.model.blocks.indexOf(passes.block)] ?? [];
+    return passes.passes.map((pass) => ({
+      passes,
+      pass,
+      linears: all.filter(({ inputGroup }) => pass.groups.some(({ name }) => name === inputGroup)),
+    }));
+  });
+}
+
+/** Scores and masks of an unstructured column block: f32 and one byte. */
+const SCORE_AND_MASK_BYTES = 5;
+/** Counts of a score's high and low bits that an unstructured mask over a matrix is chosen by, for every part of it. */
+const HISTOGRAM_BYTES = 2 * 65_536 * 4;
+const HISTOGRAM_ELEMENTS = 1_048_576;
+
+function solverBytes(
+  run: PreparedRun,
+  pass: BlockPass | undefined,
+  linears: readonly LinearDescription[],
+  { oneLinear }: MemorySettings,
+): number {
+  const together = (list: readonly number[]) =>
+    oneLinear ? Math.max(0, ...list) : list.reduce((sum, bytes) => sum + bytes, 0);
+  if (run.method.statistics !== 'gram' || !pass) {
+    return together(
+      linears.map((linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES),
+    );
+  }
+  const factors = together(pass.groups.map((group) => gramBytes([group])));
+  const errors = linears.map(
+    (linear) => linear.out * linear.in * 4 + linear.out * 128 * SCORE_AND_MASK_BYTES,
+  );
+  return factors + together(errors);
+}
+
+/** Of each worker, for the last norm and the logits of a window. */
+function logitsBytes(run: PreparedRun, tokens: number, logitTokens: number): number {
+  const { model } = run;
+  const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
+  const chunk = Math.min(tokens, logitTokens);
+  return norm + peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
+}

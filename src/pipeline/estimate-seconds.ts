@@ -1,0 +1,139 @@
+/**
+ * How long a run will take on this machine when nothing else runs on it.
+ * @module
+ */
+import { elementCount } from '../graph/value.js';
+import { requiredTensors } from '../model/check-tensors.js';
+import { inputGroups } from '../model/description.js';
+import type { Flops } from './estimate-flops.js';
+import { evaluationSets } from './evaluation-stage.js';
+import type { LayerPlan } from './layer-plan.js';
+import type { PreparedRun } from './prepare-run.js';
+
+/** What was measured shortly before. */
+export interface MachineSpeed {
+  /** Operations per second of each thread's matrix products, all threads at work. */
+  readonly threadFlops: readonly number[];
+  /** Opening the checkpoint and tokenising the texts. */
+  readonly prepareSeconds: number;
+  /** Starting the workers. */
+  readonly startSeconds: number;
+}
+
+export interface SecondsEstimate {
+  /** Everything but the evaluation. */
+  readonly prune: number;
+  /** Both evaluations, on held-out and on calibration text. */
+  readonly evaluation: number;
+  /** From the start of the command to its end. */
+  readonly total: number;
+}
+
+/**
+ * Shares of the speed of bare matrix products; norms, activation functions, softmax and copies take the rest. These and
+ * the figures below were measured with SmolLM2-135M and blocks of Llama-2-7B's shape on two otherwise idle cores.
+ */
+const EFFICIENCY = { forward: 0.79, evaluation: 0.82, gram: 0.87, errors: 0.5 };
+
+/** Products with the factor of n inputs run at n / (n + this) of full speed: their panels are narrow. */
+const FACTOR_HALF_SPEED = 900;
+
+/** Weights a second of a thread. */
+const RATES = {
+  check: 600e6,
+  load: 200e6,
+  groupMask: 230e6,
+  rowMask: 130e6,
+  tensorMask: 53e6,
+  store: 200e6,
+  count: 800e6,
+  /** What is done to the rows beside the products of their output error. */
+  errorRows: 33e6,
+};
+
+/** Operations a second of a thread on the columns of a block, one after the other. */
+const COLUMN_FLOPS = 20e9;
+
+/** Bytes a second that a disk takes or, the first time, gives; slower disks make plans too short. */
+const DISK_BYTES_PER_SECOND = { read: 2e9, write: 450e6 };
+/** Waiting for the disk after each block. */
+const SYNC_SECONDS = 0.02;
+/** Loading the code; onnxruntime in every worker; stopping workers, and the report with its charts. */
+const COMMAND_SECONDS = 0.4;
+const RUNTIME_SECONDS = 0.3;
+const FINISH_SECONDS = 1;
+
+export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSpeed): SecondsEstimate {
+  const { model, checkpoint, shards } = run;
+  const threads = speed.threadFlops.length;
+  const all = speed.threadFlops.reduce((sum, each) => sum + each, 0);
+  const one = all / threads;
+  const elements = (names: readonly { readonly shape: readonly number[] }[]) =>
+    names.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const inBlocks = elements(model.blocks.flatMap(({ tensors }) => tensors));
+  const load = inBlocks / RATES.load / threads;
+  const inEvaluation = Object.values(evaluationSets(run)).some((set) => set !== null);
+
+  const check =
+    elements(requiredTensors(model)) / RATES.check / threads + checkpoint.bytes / DISK_BYTES_PER_SECOND.read;
+  const forward =
+    ((flops.forward + flops.propagate) / (all * EFFICIENCY.forward)) * imbalance(run.windows, threads);
+  const gram = flops.gram / (all * EFFICIENCY.gram);
+  const write =
+    inBlocks / RATES.store / threads +
+    shards.totalBytes / DISK_BYTES_PER_SECOND.write +
+    model.blocks.length * SYNC_SECONDS;
+  const verify = inBlocks / RATES.count / threads;
+  const fixed =
+    COMMAND_SECONDS +
+    speed.prepareSeconds +
+    speed.startSeconds +
+    (run.windows > 0 || inEvaluation ? RUNTIME_SECONDS : 0) +
+    FINISH_SECONDS;
+  const work = check + load + forward + gram + solveSeconds(run, all, one) + write + verify;
+  const prune = fixed + work + errorSeconds(run, flops, all, one);
+  const evaluated = Object.values(evaluationSets(run)).reduce((sum, set) => sum + (set?.windows ?? 0), 0);
+  const evaluation = inEvaluation
+    ? (flops.evaluation / (all * EFFICIENCY.evaluation)) * imbalance(evaluated, threads) + 2 * load
+    : 0;
+  return { prune, evaluation, total: prune + evaluation };
+}
+
+/** A window is one worker's work: three of them take two workers as long as four. */
+function imbalance(windows: number, threads: number): number {
+  return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
+}
+
+function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: number, one: number): number {
+  if (gramWindows === 0) return 0;
+  const weights = layers.reduce((sum, { linear }) => sum + linear.out * linear.in, 0);
+  return flops.outputErrors / (all * EFFICIENCY.errors) + weights / (RATES.errorRows * (all / one));
+}
+
+/** Choosing masks; with SparseGPT, factors and updates too. */
+function solveSeconds(run: PreparedRun, all: number, one: number): number {
+  const threads = all / one;
+  const pruned = run.layers.filter(({ pattern }) => pattern !== 'dense');
+  const sum = (weigh: (layer: LayerPlan) => number) =>
+    pruned.reduce((total, layer) => total + weigh(layer), 0);
+  const size = ({ linear }: LayerPlan) => linear.out * linear.in;
+  if (run.method.statistics !== 'gram') {
+    return sum((layer) => size(layer) / maskRate(run, layer)) / threads;
+  }
+  // The factor of a group is one worker's work; pruned inputs leave one group at a time to factor.
+  const alone = run.config.calibration?.inputs !== 'dense' || run.memory.oneLinear;
+  const slowed = (n: number) => (n + FACTOR_HALF_SPEED) / n;
+  const factors = run.model.blocks.reduce((total, block) => {
+    const each = inputGroups(block).map(({ size: n }) => ((4 / 3) * n ** 3 * slowed(n)) / one);
+    const together = each.reduce((a, b) => a + b, 0);
+    return total + (alone ? together : Math.max(...each, together / threads));
+  }, 0);
+  const updates = sum(({ linear }) => linear.out * linear.in ** 2 * slowed(linear.in)) / all;
+  const width = Number(run.config.prune.options.block_size ?? 128);
+  return factors + updates + (sum(size) * width) / (COLUMN_FLOPS * threads);
+}
+
+function maskRate({ method }: PreparedRun, { pattern }: LayerPlan): number {
+  if (pattern !== 'dense' && pattern.kind === 'n:m') return RATES.groupMask;
+  return method.statistics === 'none' ? RATES.tensorMask : RATES.rowMask;
+}
