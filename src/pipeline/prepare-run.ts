@@ -19,6 +19,7 @@ import { checkTensors, requiredTensors } from '../model/check-tensors.js';
 import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
+import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
 import type { FingerprintParts } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
@@ -71,6 +72,8 @@ export async function prepareRun(
   timer.lap('open');
 
   const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
+  // The tokenizer and the texts are needed no more, and are often larger than a block of weights.
+  if (calibration || evaluation) collectGarbage();
   timer.lap('tokenise');
   const { windows, gramWindows } = windowsOf(method, calibration);
 
