@@ -13,7 +13,7 @@ import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { blockPasses } from './prune-blocks.js';
-import { peakIntermediateBytes } from './session-memory.js';
+import { sessionBytes } from './session-memory.js';
 
 export interface MemoryPart {
   readonly name: string;
@@ -31,13 +31,13 @@ export interface MemoryEstimate {
 /** A worker thread: its stack, heap, code and kernels. */
 const WORKER_BYTES = 13e6;
 /** onnxruntime's library, and in each worker its sessions' own needs. */
-const RUNTIME_BYTES = 55e6;
-const SESSIONS_BYTES = 16e6;
+const RUNTIME_BYTES = 35e6;
+const SESSIONS_BYTES = 24e6;
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
-/** Share of an arena that its pieces can't use: sizes differ, and a piece lies in one place. */
-const ARENA_OVERHEAD = 1.1;
+/** Buffers that were replaced by larger ones stay until the thread collects its garbage: at the latest at this size. */
+const GARBAGE_BYTES = 32e6;
 
 /**
  * Gives the estimate for any settings; what doesn't depend on them is computed once.
@@ -69,7 +69,7 @@ export function memoryEstimator(
     };
     const inWorkers = (sessions: number) => ({
       name: 'activations in workers',
-      bytes: workers * (sessions * ARENA_OVERHEAD + buffers),
+      bytes: workers * (sessions + buffers + Math.min(buffers, GARBAGE_BYTES)),
     });
     const moments: { moment: string; parts: MemoryPart[] }[] = [
       {
@@ -150,7 +150,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
         ];
         for (const output of outputs) {
           const key = `${range.graphKey} ${output}`;
-          if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output)));
+          if (!sessions.has(key)) sessions.set(key, sessionBytes(range.graph(output)));
         }
         for (const [list, values] of [[reads, range.reads] as const, [writes, range.writes] as const]) {
           for (const [index, { shape }] of values.entries()) {
@@ -226,7 +226,7 @@ function solverBytes(
 /** Of each worker, for the last norm and the logits of a window. */
 function logitsBytes(run: PreparedRun, tokens: number, logitTokens: number): number {
   const { model } = run;
-  const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
+  const norm = sessionBytes(finalNormGraph(model, tokens));
   const chunk = Math.min(tokens, logitTokens);
-  return norm + peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
+  return norm + sessionBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
 }

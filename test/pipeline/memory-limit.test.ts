@@ -1,5 +1,5 @@
 /** A run keeps to its memory limit, and its results don't depend on it. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,8 @@ import type { Report } from '../../src/report/report-schema.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-limit-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const main = join(root, 'dist/cli/main.js');
 
 let count = 0;
 function runFile(resources: string, workers = 3): { path: string; output: string } {
@@ -39,7 +41,6 @@ function runFile(resources: string, workers = 3): { path: string; output: string
 /** The command as a process of its own, whose memory is that of the run. */
 async function prune(memoryLimit: string) {
   const { path, output } = runFile(memoryLimit);
-  const main = join(root, 'dist/cli/main.js');
   return await new Promise<{ code: number; stderr: string; report?: Report; hashes: Record<string, string> }>(
     (resolve) => {
       execFile(process.execPath, [main, 'prune', path, '--json'], (error, stdout, stderr) => {
@@ -84,6 +85,17 @@ describe('resources.memory_limit', () => {
     expect(large.notes.join()).not.toContain('to stay within');
     expect(smallest.hashes).toEqual(roomy.hashes);
     expect(results(small)).toEqual(results(large));
+
+    // Plans are within 25 %; a test has to bear other machines and other versions of Node.
+    const planned = JSON.parse(
+      execFileSync(process.execPath, [main, 'plan', runFile('20GB').path, '--json'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    );
+    const ratio = planned.memory.peakBytes / large.run.peak_rss_bytes;
+    expect(ratio).toBeGreaterThan(1 / 1.5);
+    expect(ratio).toBeLessThan(1.5);
   }, 120_000);
 });
 

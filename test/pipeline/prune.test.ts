@@ -381,6 +381,12 @@ describe('a plan', () => {
     expect(planned.totals.zeros).toBe(planned.totals.prunable / 2);
     expect(planned.layers).toHaveLength(42);
     expect(planned.bytes.written).toBe(5_510_016);
+    expect(planned.bytes.scratch).toBeGreaterThanOrEqual(6 * 64 * 192 * 4);
+    const { peakBytes, parts } = planned.memory;
+    expect(parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBeCloseTo(peakBytes, 0);
+    expect(planned.seconds.evaluation).toBe(0);
+    expect(planned.seconds.total).toBe(planned.seconds.prune);
+    expect(planned.flops).toMatchObject({ propagate: expect.any(Number), evaluation: 0 });
     const { report } = await prune(path);
     expect(report.totals.zeros).toBe(planned.totals.zeros);
   });
