@@ -13,7 +13,7 @@ import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { blockPasses } from './prune-blocks.js';
-import { sessionBytes } from './session-memory.js';
+import { peakIntermediateBytes } from './session-memory.js';
 
 export interface MemoryPart {
   readonly name: string;
@@ -150,7 +150,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
         ];
         for (const output of outputs) {
           const key = `${range.graphKey} ${output}`;
-          if (!sessions.has(key)) sessions.set(key, sessionBytes(range.graph(output)));
+          if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output)));
         }
         for (const [list, values] of [[reads, range.reads] as const, [writes, range.writes] as const]) {
           for (const [index, { shape }] of values.entries()) {
@@ -226,7 +226,7 @@ function solverBytes(
 /** Of each worker, for the last norm and the logits of a window. */
 function logitsBytes(run: PreparedRun, tokens: number, logitTokens: number): number {
   const { model } = run;
-  const norm = sessionBytes(finalNormGraph(model, tokens));
+  const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
   const chunk = Math.min(tokens, logitTokens);
-  return norm + sessionBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
+  return norm + peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
 }

@@ -1,5 +1,5 @@
 /**
- * The memory that running a graph takes for what is computed on the way.
+ * The memory that a session's arena grows to: what one run of its graph needs for what it computes on the way.
  * @module
  */
 import type { Graph, GraphNode } from '../graph/graph-builder.js';
@@ -9,20 +9,7 @@ import { elementCount, type Value } from '../graph/value.js';
 const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
 /** Operators that onnxruntime lets write over an input that is read for the last time. */
 const IN_PLACE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Exp', 'Sigmoid', 'Softmax']);
-/**
- * Attention's scores grow from chunk to chunk, so that a later one doesn't fit where an earlier one was: the share of
- * all of them that a session's arena holds on to, measured with windows of 512 and 2048 tokens.
- */
-const SCORES_KEPT = 0.35;
 const BYTES = { float32: 4, int64: 8 } as const;
-
-/** What a session's arena grows to: the values of its worst moment, and what pieces of other sizes leave unusable. */
-export function sessionBytes(graph: Graph): number {
-  const scores = graph.nodes
-    .filter(({ operator }) => operator === 'Softmax')
-    .reduce((sum, { outputs }) => sum + outputs.reduce((bytes, value) => bytes + bytesOf(value), 0), 0);
-  return peakIntermediateBytes(graph) + SCORES_KEPT * scores;
-}
 
 /**
  * The most bytes of intermediate values that are alive at the same time, nodes taken in their order. Inputs and outputs

@@ -4,7 +4,7 @@ import { GraphBuilder } from '../../src/graph/graph-builder.js';
 import { add, linear, multiply } from '../../src/graph/operators/arithmetic.js';
 import { softmax } from '../../src/graph/operators/normalization.js';
 import { reshape } from '../../src/graph/operators/shape.js';
-import { peakIntermediateBytes, sessionBytes } from '../../src/pipeline/session-memory.js';
+import { peakIntermediateBytes } from '../../src/pipeline/session-memory.js';
 
 const tokens = 10;
 
@@ -52,7 +52,5 @@ describe('peakIntermediateBytes', () => {
       g.output('y', linear(g, shaped, g.input('w', [3, 10])));
     });
     expect(peakIntermediateBytes(graph)).toBe(tokens * 100 * 4);
-    // Scores leave gaps in the arena.
-    expect(sessionBytes(graph)).toBeGreaterThan(tokens * 100 * 4);
   });
 });
