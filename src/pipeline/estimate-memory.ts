@@ -30,14 +30,14 @@ export interface MemoryEstimate {
 
 /** A worker thread: its stack, heap, code and kernels. */
 const WORKER_BYTES = 13e6;
-/** onnxruntime's library, and in each worker its sessions' own needs. */
+/** onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them. */
 const RUNTIME_BYTES = 35e6;
-const SESSIONS_BYTES = 24e6;
+const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
 /** Buffers that were replaced by larger ones stay until the thread collects its garbage: at the latest at this size. */
-const GARBAGE_BYTES = 32e6;
+const GARBAGE_BYTES = 48e6;
 
 /**
  * Gives the estimate for any settings; what doesn't depend on them is computed once.
@@ -62,11 +62,10 @@ export function memoryEstimator(
 
   return (settings) => {
     const { workers } = settings;
-    const windows = pruning !== NO_WINDOWS || sets.length > 0;
-    const process = {
+    const processPart = (sessions: number) => ({
       name: 'process and its workers',
-      bytes: processBytes + workers * WORKER_BYTES + (windows ? RUNTIME_BYTES + workers * SESSIONS_BYTES : 0),
-    };
+      bytes: processBytes + workers * WORKER_BYTES + (sessions > 0 ? RUNTIME_BYTES + workers * sessions : 0),
+    });
     const inWorkers = (sessions: number) => ({
       name: 'activations in workers',
       bytes: workers * (sessions + buffers + Math.min(buffers, GARBAGE_BYTES)),
@@ -83,9 +82,11 @@ export function memoryEstimator(
     for (const [index, { tokens }] of sets.entries()) {
       const blocks = evaluating.reduce((sum, needs) => sum + needs.sessions, 0);
       const head = index === 0 ? logitsBytes(run, tokens, settings.logitTokens) : 0;
+      const process = processPart(SESSIONS_BYTES.evaluating);
       moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(Math.max(blocks, head))] });
     }
     for (const { pass, passes, linears } of prunedIn(run)) {
+      const process = processPart(run.windows > 0 ? SESSIONS_BYTES.pruning : 0);
       const activations = inWorkers(pruning.sessions);
       const grams = run.gramWindows > 0 && pass ? gramBytes(pass.groups) : 0;
       const slots =

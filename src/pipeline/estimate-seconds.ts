@@ -41,11 +41,11 @@ const FACTOR_HALF_SPEED = 900;
 /** Weights a second of a thread. */
 const RATES = {
   check: 600e6,
-  load: 200e6,
-  groupMask: 230e6,
+  load: 350e6,
+  groupMask: 350e6,
   rowMask: 130e6,
-  tensorMask: 53e6,
-  store: 200e6,
+  tensorMask: 170e6,
+  store: 250e6,
   count: 800e6,
   /** What is done to the rows beside the products of their output error. */
   errorRows: 33e6,
@@ -55,13 +55,13 @@ const RATES = {
 const COLUMN_FLOPS = 20e9;
 
 /** Bytes a second that a disk takes or, the first time, gives; slower disks make plans too short. */
-const DISK_BYTES_PER_SECOND = { read: 2e9, write: 450e6 };
+const DISK_BYTES_PER_SECOND = { read: 2e9, write: 700e6 };
 /** Waiting for the disk after each block. */
-const SYNC_SECONDS = 0.02;
+const SYNC_SECONDS = 0.005;
 /** Loading the code; onnxruntime in every worker; stopping workers, and the report with its charts. */
-const COMMAND_SECONDS = 0.4;
+const COMMAND_SECONDS = 0.35;
 const RUNTIME_SECONDS = 0.3;
-const FINISH_SECONDS = 1;
+const FINISH_SECONDS = 0.65;
 
 export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSpeed): SecondsEstimate {
   const { model, checkpoint, shards } = run;

@@ -6,7 +6,8 @@ import { gemm } from './gemm.js';
 
 /** Big enough to be out of the caches that flatter, small enough to take a few milliseconds. */
 const SIZE = 512;
-const REPETITIONS = 4;
+/** Enough for one of them to have a core to itself while others use the machine. */
+const REPETITIONS = 20;
 
 /** f32 operations per second of one thread: the best of a few products. */
 export async function measureSpeed(_: null): Promise<number> {
