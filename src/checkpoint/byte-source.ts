@@ -1,51 +1,69 @@
 /**
- * Reading a file by ranges, with the same small interface over a memory map and over pread.
+ * Reading a file by ranges, with positioned reads.
  * @module
  */
-import { RequestError } from '../errors.js';
-import { mappingUnavailable, openMappedSource } from './mapped-source.js';
-import { openPreadSource } from './pread-source.js';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { RunError } from '../errors.js';
+import { fileError } from './file-error.js';
+import { openRegularFile } from './open-regular-file.js';
 
 /**
  * A read-only file. Belongs to the thread that opened it; other threads open their own. Reads are synchronous.
  */
 export interface ByteSource {
-  /** Which implementation this is. */
-  readonly mode: 'mapped' | 'pread';
   /** The path it was opened with. */
   readonly path: string;
   /** Bytes in the file when it was opened. */
   readonly size: number;
   /**
-   * Fills `target` with the bytes from `offset` on. `target` may lie over any memory, WebAssembly's included.
+   * Fills `target` with the bytes from `offset` on. `target` may lie over any memory, WebAssembly's included; one that
+   * begins with a cache line (64 bytes) is filled several times as fast.
    * @throws RangeError when the range is not inside the file as it was opened, or the source is closed
-   * @throws RunError naming the file when it became shorter since, or can't be read
+   * @throws RunError naming the file when it no longer reaches that far, or can't be read
    */
   readInto(offset: number, target: Uint8Array): void;
   /** Gives the file back; calling it again does nothing. */
   close(): void;
 }
 
-export interface ByteSourceOptions {
-  /** `auto` (the default) maps where the system allows it and reads with pread otherwise. */
-  readonly mode?: 'auto' | 'mapped' | 'pread';
+/**
+ * Opens a regular file for reading by ranges; links are followed.
+ * @param _options what `runtime/worker-files.ts` still says; there is only this one way to read
+ * @throws RequestError when there is no such regular file or it may not be read
+ */
+export function openByteSource(path: string, _options?: { readonly mode: 'pread' }): ByteSource {
+  const { descriptor, size } = openRegularFile(path);
+  let closed = false;
+  return {
+    path,
+    size,
+    readInto(offset, target) {
+      const bytes = target.byteLength;
+      if (closed) throw new RangeError(`${path} is closed`);
+      if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes > size)
+        throw new RangeError(`bytes ${offset} to ${offset + bytes} are not inside ${path} (${size} bytes)`);
+      for (let done = 0; done < bytes; ) {
+        let read: number;
+        try {
+          read = readSync(descriptor, target, done, bytes - done, offset + done);
+        } catch (error) {
+          throw fileError(error, 'read', path);
+        }
+        if (read === 0) throw cutShort(path, size, fstatSync(descriptor).size);
+        done += read;
+      }
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      closeSync(descriptor);
+    },
+  };
 }
 
-/**
- * Opens a regular file for reading by ranges.
- * @throws RequestError when there is no such regular file, it may not be read, or `mode` is `mapped` where files
- *   can't be mapped
- */
-export function openByteSource(path: string, { mode = 'auto' }: ByteSourceOptions = {}): ByteSource {
-  if (mode === 'pread') return openPreadSource(path);
-  const unavailable = mappingUnavailable();
-  if (unavailable === undefined) {
-    const source = openMappedSource(path);
-    if (source !== undefined) return source;
-  }
-  if (mode === 'mapped')
-    throw new RequestError(
-      `cannot map ${path} into memory: ${unavailable ?? 'its file system does not support it'}; use pread`,
-    );
-  return openPreadSource(path);
+/** The error of a file that lost bytes after it was opened. */
+function cutShort(path: string, size: number, now: number): RunError {
+  return new RunError(
+    `${path} changed while it was being read: it had ${size} bytes and now has ${now}; restore the file and run again`,
+  );
 }

@@ -1,9 +1,9 @@
 /**
- * Opening a file that is about to be read by ranges.
+ * Opening a file for reading that has to be a regular one.
  * @module
  */
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { RequestError, RunError } from '../errors.js';
+import { RequestError } from '../errors.js';
 import { fileError } from './file-error.js';
 
 /** An open descriptor of a regular file and the file's size in bytes. */
@@ -30,18 +30,4 @@ export function openRegularFile(path: string): OpenFile {
   } catch (error) {
     throw fileError(error, 'read', path);
   }
-}
-
-/** The error of a file that lost bytes after it was opened. */
-export function truncatedError(path: string, size: number, now: number): RunError {
-  return new RunError(
-    `${path} changed while it was being read: it had ${size} bytes and now has ${now}; restore the file and run again`,
-  );
-}
-
-/** Refuses a range that was never inside the file, or a closed source: a mistake of the caller. */
-export function checkRange(path: string, size: number, offset: number, bytes: number, closed: boolean): void {
-  if (closed) throw new RangeError(`${path} is closed`);
-  if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes > size)
-    throw new RangeError(`bytes ${offset} to ${offset + bytes} are not inside ${path} (${size} bytes)`);
 }

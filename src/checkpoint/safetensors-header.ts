@@ -8,8 +8,8 @@
  * @module
  */
 import { RequestError } from '../errors.js';
+import { openByteSource } from './byte-source.js';
 import { type Dtype, isDtype, tensorBytes } from './dtype.js';
-import { openPreadSource } from './pread-source.js';
 import { JsonError, type JsonObject, type JsonValue, parseStrictJson, shortened } from './strict-json.js';
 
 /**
@@ -100,7 +100,7 @@ export function parseSafetensorsHeader(bytes: Uint8Array, fileSize: number, path
  * @throws RequestError when the file is missing, not readable or malformed; RunError on I/O errors
  */
 export function readSafetensorsHeader(path: string): SafetensorsFile {
-  const source = openPreadSource(path);
+  const source = openByteSource(path);
   try {
     const prefix = new Uint8Array(Math.min(HEADER_LENGTH_BYTES, source.size));
     source.readInto(0, prefix);

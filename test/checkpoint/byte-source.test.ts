@@ -16,7 +16,6 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openByteSource } from '../../src/checkpoint/byte-source.js';
-import { mappingUnavailable } from '../../src/checkpoint/mapped-source.js';
 import { RequestError, RunError } from '../../src/errors.js';
 import { compiledModule } from './compiled-module.js';
 import { temporaryFolders } from './temporary-folder.js';
@@ -28,22 +27,13 @@ declare const WebAssembly: {
 
 const newFolder = temporaryFolders();
 
-it('maps files on the systems the project supports', () => {
-  expect(mappingUnavailable()).toBeUndefined();
-  const path = join(newFolder(), 'file');
-  writeFileSync(path, 'x');
-  const source = openByteSource(path);
-  expect(source.mode).toBe('mapped');
-  source.close();
-});
-
-describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
+describe('a byte source', () => {
   it('reads every range as readFile does', () => {
     const path = join(newFolder(), 'file');
     const content = randomBytes(300_001);
     writeFileSync(path, content);
-    const source = openByteSource(path, { mode });
-    expect(source).toMatchObject({ mode, path, size: content.length });
+    const source = openByteSource(path);
+    expect(source).toMatchObject({ path, size: content.length });
     fc.assert(
       fc.property(fc.nat(content.length), fc.nat(content.length), fc.nat(40), (a, b, shift) => {
         const [begin, end] = [Math.min(a, b), Math.max(a, b)];
@@ -64,7 +54,7 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
     const path = join(newFolder(), 'file');
     const content = randomBytes(70_000);
     writeFileSync(path, content);
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     const memories = [
       new WebAssembly.Memory({ initial: 2 }).buffer,
       new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true }).buffer,
@@ -88,7 +78,7 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
     ftruncateSync(descriptor, 5 * 2 ** 30);
     writeSync(descriptor, 'far away', 4.5 * 2 ** 30 + 3);
     closeSync(descriptor);
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     const target = new Uint8Array(12);
     source.readInto(4.5 * 2 ** 30 + 1, target);
     expect(Buffer.from(target).toString()).toBe('\0\0far away\0\0');
@@ -101,7 +91,7 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
     const descriptor = openSync(path, 'w');
     for (let i = 0; i < 64; i++) writeSync(descriptor, chunk);
     closeSync(descriptor);
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     // As tensors lie behind a header: never on the border of a page.
     const target = new Uint8Array(128 * 1024);
     const read = (part: number) => source.readInto(568 + part * target.length, target);
@@ -115,7 +105,7 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
   it('reads nothing from an empty file', () => {
     const path = join(newFolder(), 'file');
     writeFileSync(path, '');
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     expect(source.size).toBe(0);
     source.readInto(0, new Uint8Array(0));
     expect(() => source.readInto(0, new Uint8Array(1))).toThrow(RangeError);
@@ -125,7 +115,7 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
   it('refuses ranges outside the file and use after close', () => {
     const path = join(newFolder(), 'file');
     writeFileSync(path, 'twelve bytes');
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     const target = new Uint8Array(4);
     for (const offset of [9, -1, 0.5, Number.NaN, Number.MAX_SAFE_INTEGER])
       expect(() => source.readInto(offset, target), String(offset)).toThrow(RangeError);
@@ -141,18 +131,18 @@ describe.each(['mapped', 'pread'] as const)('a %s byte source', (mode) => {
     mkdirSync(join(folder, 'sub'));
     execFileSync('mkfifo', [join(folder, 'pipe')]);
     for (const name of ['missing', 'sub', 'pipe'])
-      expect(() => openByteSource(join(folder, name), { mode }), name).toThrow(RequestError);
-    expect(() => openByteSource(join(folder, 'missing'), { mode })).toThrow(join(folder, 'missing'));
+      expect(() => openByteSource(join(folder, name)), name).toThrow(RequestError);
+    expect(() => openByteSource(join(folder, 'missing'))).toThrow(join(folder, 'missing'));
   });
 
   it.each([
-    ['in an earlier page', 5000],
-    ['within the page that is read', 100_500],
+    ['before the range', 5000],
+    ['within the range', 100_500],
     ['to nothing', 0],
   ])('notices a file cut off %s', (_, size) => {
     const path = join(newFolder(), 'file');
     writeFileSync(path, randomBytes(101_000));
-    const source = openByteSource(path, { mode });
+    const source = openByteSource(path);
     source.readInto(0, new Uint8Array(1000));
     truncateSync(path, size);
     const read = () => source.readInto(100_000, new Uint8Array(1000));
@@ -172,13 +162,13 @@ describe('in processes of their own', () => {
   });
   const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 
-  it.each(['mapped', 'pread'])('a file cut off in the middle of %s reads ends in an error', async (mode) => {
+  it('a file cut off in the middle of reads ends in an error', async () => {
     const folder = newFolder();
     // Several times, as the cut has to meet the copy itself.
     for (let attempt = 0; attempt < 4; attempt++) {
       const path = join(folder, `file-${attempt}`);
       writeFileSync(path, Buffer.alloc(32 << 20, 1));
-      const child = spawn(process.execPath, [fixture('read-until-error.mjs'), compiled.url, path, mode]);
+      const child = spawn(process.execPath, [fixture('read-until-error.mjs'), compiled.url, path]);
       let output = '';
       child.stdout.on('data', (data: Buffer) => {
         if (output === '') setTimeout(() => truncateSync(path, 1000), attempt * 3);
@@ -192,12 +182,12 @@ describe('in processes of their own', () => {
       });
       expect(ended, output).toEqual({ code: 0, signal: null });
       expect(output).toBe(
-        `reading ${mode}\nRunError: ${path} changed while it was being read: it had ${32 << 20} bytes and now has 1000; restore the file and run again\n`,
+        `reading\nRunError: ${path} changed while it was being read: it had ${32 << 20} bytes and now has 1000; restore the file and run again\n`,
       );
     }
   });
 
-  it('worker threads map the same file at the same time', () => {
+  it('worker threads read the same file at the same time', () => {
     const path = join(newFolder(), 'file');
     const content = createHash('shake256', { outputLength: 300_000 }).update('secateur').digest();
     writeFileSync(path, content);
