@@ -22,7 +22,7 @@ const WORKERS = 2;
  * @property {readonly Point[]} points
  *
  * @typedef {object} Point
- * @property {number} value the place on the axis
+ * @property {number | string} value the place on the axis
  * @property {{shape: string, blocks: number, vocabulary?: number}} checkpoint
  * @property {object} [run] the run file's `prune` and, where there is one, `calibration` (without its text)
  * @property {{context: number, windows: number}} [evaluate] instead of a run, an evaluation
@@ -108,6 +108,25 @@ export const AXES = {
       })),
     });
     return [series('wanda 50 %', wanda), series('sparsegpt 50 %', sparsegpt)];
+  },
+
+  /** Models of other widths; what a run takes there follows from `plan`'s formula. */
+  method(quick) {
+    const shapes = quick ? ['narrow'] : ['llama-2-7b', 'llama-3-8b', 'llama-70b'];
+    const runs = {
+      magnitude,
+      wanda: calibrated(wanda, 4, 256),
+      sparsegpt: calibrated(sparsegptPattern, 4, 256),
+    };
+    return shapes.map((shape) => ({
+      name: `two blocks of ${shape}, calibrated on 4 × 256 tokens`,
+      points: Object.entries(runs).map(([value, run]) => ({
+        value,
+        checkpoint: { shape, blocks: 2 },
+        run,
+        workers: WORKERS,
+      })),
+    }));
   },
 
   /** Not an axis but the two promises about a 7B model, each with the most memory that it may take. */

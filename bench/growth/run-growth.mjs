@@ -1,4 +1,4 @@
-// npm run bench:growth [-- --only depth,length,workers,samples,targets] [--folder FOLDER] [--keep] [--quick] [--json FILE]
+// npm run bench:growth [-- --only depth,length,workers,samples,method,targets] [--folder FOLDER] [--keep] [--quick] [--json FILE]
 // Measures the peak memory of whole secateur processes against the depth of the model, the length of the sequences, the
 // workers and the calibration samples, on synthetic checkpoints. The whole of it needs 30 GB of disk; --quick needs 1.
 import { spawnSync } from 'node:child_process';
