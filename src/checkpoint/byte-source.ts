@@ -18,8 +18,8 @@ export interface ByteSource {
   /**
    * Fills `target` with the bytes from `offset` on. `target` may lie over any memory, WebAssembly's included; one that
    * begins with a cache line (64 bytes) is filled several times as fast.
-   * @throws RangeError when the range is not inside the file as it was opened, or the source is closed
-   * @throws RunError naming the file when it no longer reaches that far, or can't be read
+   * @throws RunError naming the file when it doesn't reach that far, or no longer, or can't be read
+   * @throws RangeError when the source is closed, or `offset` is no place in a file
    */
   readInto(offset: number, target: Uint8Array): void;
   /** Gives the file back; calling it again does nothing. */
@@ -40,8 +40,13 @@ export function openByteSource(path: string, _options?: { readonly mode: 'pread'
     readInto(offset, target) {
       const bytes = target.byteLength;
       if (closed) throw new RangeError(`${path} is closed`);
-      if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes > size)
-        throw new RangeError(`bytes ${offset} to ${offset + bytes} are not inside ${path} (${size} bytes)`);
+      if (!Number.isSafeInteger(offset) || offset < 0)
+        throw new RangeError(`${offset} is no place in ${path}`);
+      // Ranges come from a header that the file's size was held against.
+      if (offset + bytes > size)
+        throw new RunError(
+          `${path} changed since its header was read: byte ${offset + bytes - 1} is needed and it has ${size}; restore the file and run again`,
+        );
       for (let done = 0; done < bytes; ) {
         let read: number;
         try {

@@ -8,7 +8,12 @@ import { keptShards } from '../checkpoint/checkpoint-writer.js';
 import { RequestError } from '../errors.js';
 import { reportFiles } from '../report/report-files.js';
 import { evaluationSets } from './evaluation-stage.js';
-import { evaluationFingerprint, fingerprintDifferences } from './fingerprint.js';
+import {
+  evaluationFingerprint,
+  type FingerprintParts,
+  fingerprintDifferences,
+  SOURCE_WEIGHTS,
+} from './fingerprint.js';
 import { JOURNAL_FILE, type JournalContent, readJournal } from './journal.js';
 import { RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -40,6 +45,12 @@ export function earlierRun(run: PreparedRun): EarlierRun {
     throw new RequestError(`output ${output} holds a run without a readable journal; --fresh overwrites it`);
   }
   const changed = differences(journal, run);
+  if (changed.length === 1 && changed[0] === SOURCE_WEIGHTS) {
+    throw new RequestError(
+      `${changedShards(journal, run)} changed since the run in ${output} began; ` +
+        'restore what was there, choose another output, or --fresh starts over',
+    );
+  }
   if (changed.length > 0) {
     throw new RequestError(
       `output ${output} holds another run, which differs in: ${changed.join(', ')}; ` +
@@ -68,4 +79,13 @@ export function earlierRun(run: PreparedRun): EarlierRun {
 
 function differences(journal: JournalContent, run: PreparedRun): string[] {
   return fingerprintDifferences(journal.parts, JSON.parse(JSON.stringify(run.fingerprintParts)));
+}
+
+/** The path of the first shard whose weights aren't those that the run began with, and how many there are. */
+function changedShards(journal: JournalContent, run: PreparedRun): string {
+  const before = (journal.parts[SOURCE_WEIGHTS] ?? {}) as FingerprintParts;
+  const now = run.fingerprintParts[SOURCE_WEIGHTS] as FingerprintParts;
+  const [first = '', ...others] = fingerprintDifferences(before, now);
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return `weights in ${join(run.checkpoint.folder, first)}${more}`;
 }

@@ -8,6 +8,9 @@ import type { EvaluationSets } from './evaluation-stage.js';
 /** Named parts, so that a difference can be told by name. */
 export type FingerprintParts = Readonly<Record<string, unknown>>;
 
+/** The part that says what the shards hold: by file name, what `sampleWeights` makes of them. */
+export const SOURCE_WEIGHTS = 'source weights';
+
 /** SHA-256 (hex) over the parts. */
 export function fingerprint(parts: FingerprintParts): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');

@@ -11,6 +11,7 @@ import {
 } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import { sampleWeights } from '../checkpoint/sample-weights.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
 import { isHubName } from '../config/resolve-model.js';
 import type { RunConfig } from '../config/run-schema.js';
@@ -21,7 +22,7 @@ import type { ModelDescription } from '../model/description.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
-import type { FingerprintParts } from './fingerprint.js';
+import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import type { Method } from './methods/method.js';
@@ -101,6 +102,8 @@ export async function prepareRun(
     fingerprintParts: {
       version,
       'source checkpoint': await checkpoint.hash(),
+      'config.json': fingerprint({ config: checkpoint.config }),
+      [SOURCE_WEIGHTS]: sampleWeights(checkpoint),
       prune: config.prune,
       'write.max_shard_size': config.write.max_shard_size,
       'calibration tokens': calibration?.fingerprint ?? null,
