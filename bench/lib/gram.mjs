@@ -3,7 +3,8 @@
  * @module
  */
 import { gramStrips, stripElements } from '../../dist/statistics/gram-layout.js';
-import { accumulateStrip } from '../../dist/statistics/gram-task.js';
+import { accumulateStrips } from '../../dist/statistics/gram-task.js';
+import { shareStrips } from '../../dist/statistics/share-strips.js';
 
 /** f32 elements of the lower half in strips. */
 export const gramElements = (size) => stripElements(gramStrips(size));
@@ -17,13 +18,10 @@ export const gramElements = (size) => stripElements(gramStrips(size));
  * @param {number} tokens of each
  */
 export async function accumulate(pool, gram, size, windows, tokens) {
-  await pool.map(
-    'statistics/gram-task',
-    accumulateStrip,
-    gramStrips(size).map((strip) => ({
-      address: gram.address,
-      strip,
-      parts: windows.map(({ address }) => ({ address, tokens })),
-    })),
+  const parts = windows.map(({ address }) => ({ address, tokens }));
+  const shares = shareStrips([{ size }], windows.length * tokens, pool.size);
+  const tasks = shares.map((share) =>
+    share.map(({ strips }) => ({ address: gram.address, size, strips, parts })),
   );
+  await pool.map('statistics/gram-task', accumulateStrips, tasks);
 }

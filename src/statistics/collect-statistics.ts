@@ -25,9 +25,10 @@ import {
   type NativeRegion,
 } from '../system/native-memory.js';
 import { gramStrips, stripElements } from './gram-layout.js';
-import { accumulateStrip } from './gram-task.js';
+import { accumulateStrips } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
 import { inBatches } from './in-batches.js';
+import { shareStrips } from './share-strips.js';
 
 /** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
 const BATCH_TOKENS = 2048;
@@ -128,6 +129,7 @@ export class StatisticsCollector {
     const [intoGram, rest] = [parts.slice(0, gramWindows).flat(), parts.slice(gramWindows).flat()];
     const longest = Math.max(...ranges.map((range) => range.tokens));
     const { inFlight, batch } = rangesInMemory(longest, this.#pool.size, this.#mostRanges);
+    const shares = shareStrips(groups, batch * longest, this.#pool.size);
 
     let finished = 0;
     const forward = async (part: Part, slot?: ReadonlyMap<string, bigint>) => {
@@ -145,19 +147,18 @@ export class StatisticsCollector {
       compute: async (index, slot) => {
         await forward(intoGram[index] as Part, slot);
       },
-      add: async (first, slots) => {
-        const strips = groups.flatMap(({ name, size }) =>
-          gramStrips(size).map((strip) => ({
-            address: grams.get(name) ?? 0n,
-            strip,
-            parts: slots.map((slot, index) => ({
-              address: slot.get(name) ?? 0n,
-              tokens: (intoGram[first + index] as Part).range.tokens,
-            })),
+      lanes: shares.length,
+      add: async (lane, first, slots) => {
+        const sums = (shares[lane] ?? []).map(({ group: { name, size }, strips }) => ({
+          address: grams.get(name) ?? 0n,
+          size,
+          strips,
+          parts: slots.map((slot, index) => ({
+            address: slot.get(name) ?? 0n,
+            tokens: (intoGram[first + index] as Part).range.tokens,
           })),
-        );
-        const seconds = await this.#pool.map('statistics/gram-task', accumulateStrip, strips);
-        busy.statistics += seconds.reduce((sum, value) => sum + value, 0);
+        }));
+        busy.statistics += await this.#pool.run('statistics/gram-task', accumulateStrips, sums);
       },
     });
     // What solves with the Gram matrices may need the memory.

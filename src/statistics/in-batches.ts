@@ -11,21 +11,24 @@ export interface BatchOptions<Slot> {
   readonly slots: readonly Slot[];
   readonly signal?: AbortSignal | undefined;
   compute(window: number, slot: Slot): Promise<void>;
+  /** Parts of the sum that don't wait for each other. */
+  readonly lanes: number;
   /** Takes the slots of consecutive windows, from `first` on. */
-  add(first: number, slots: readonly Slot[]): Promise<void>;
+  add(lane: number, first: number, slots: readonly Slot[]): Promise<void>;
 }
 
 /**
- * Computes windows into slots and adds up one batch of them after the other, in order. While a batch is added up,
+ * Computes windows into slots and adds up, in each lane, one batch of them after the other, in order. While a batch is added up,
  * windows after it are computed into the slots that are free, so that no worker waits. When something fails or the
  * signal is aborted nothing new is begun, and what was begun is waited for.
  *
  * @throws the first failure, or the signal's reason
  */
 export async function inBatches<Slot>(options: BatchOptions<Slot>): Promise<void> {
-  const { windows, batch, slots, signal } = options;
+  const { windows, batch, slots, lanes, signal } = options;
   const computed: Promise<void>[] = [];
-  const added: Promise<void>[] = [];
+  let inLanes: Promise<void>[] = Array(lanes).fill(Promise.resolve());
+  const added: Promise<unknown>[] = [];
   const failures: unknown[] = [];
   const watched = (promise: Promise<void>) => promise.catch((error) => void failures.push(error));
   const slotOf = (window: number) => slots[window % slots.length] as Slot;
@@ -38,8 +41,13 @@ export async function inBatches<Slot>(options: BatchOptions<Slot>): Promise<void
       computed[window] = goesOn() ? watched(options.compute(window, slotOf(window))) : Promise.resolve();
     }
     const own = Array.from({ length: end - first }, (_, index) => slotOf(first + index));
-    const ready = Promise.all([added.at(-1), ...computed.slice(first, end)]);
-    added.push(watched(ready.then(() => (goesOn() ? options.add(first, own) : undefined))));
+    const ready = Promise.all(computed.slice(first, end));
+    inLanes = inLanes.map((before, lane) =>
+      watched(
+        Promise.all([before, ready]).then(() => (goesOn() ? options.add(lane, first, own) : undefined)),
+      ),
+    );
+    added.push(Promise.all(inLanes));
   }
   await Promise.all(added);
   if (failures.length > 0) throw failures[0];

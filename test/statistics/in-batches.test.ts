@@ -3,8 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { inBatches } from '../../src/statistics/in-batches.js';
 
 const shapes = fc
-  .record({ windows: fc.nat(20), batch: fc.integer({ min: 1, max: 5 }), more: fc.nat(5) })
-  .map(({ windows, batch, more }) => ({ windows, batch, slots: batch + more }));
+  .record({
+    windows: fc.nat(20),
+    batch: fc.integer({ min: 1, max: 5 }),
+    more: fc.nat(5),
+    lanes: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ more, ...shape }) => ({ ...shape, slots: shape.batch + more }));
 
 /** Resolves after a few turns of the event loop, drawn by the property. */
 async function pause(turns: number): Promise<void> {
@@ -12,69 +17,90 @@ async function pause(turns: number): Promise<void> {
 }
 
 describe('inBatches', () => {
-  it('adds every window once, in order, before its slot is computed into again', async () => {
+  it('adds every window once in each lane, in order, before its slot is computed into again', async () => {
     await fc.assert(
       fc.asyncProperty(
         shapes,
         fc.array(fc.nat(3), { minLength: 8, maxLength: 8 }),
-        async ({ windows, batch, slots }, turns) => {
-          const places = Array.from({ length: slots }, () => ({ holds: -1 }));
-          const sum: number[] = [];
-          let adding = false;
+        async ({ windows, batch, slots, lanes }, turns) => {
+          const places = Array.from({ length: slots }, () => ({ holds: -1, takenBy: lanes }));
+          const sums = Array.from({ length: lanes }, (): number[] => []);
+          const adding = new Set<number>();
           await inBatches({
             windows,
             batch,
             slots: places,
+            lanes,
             async compute(window, slot) {
-              expect(slot.holds).toBe(-1);
-              slot.holds = window;
+              expect(slot.takenBy).toBe(lanes);
+              Object.assign(slot, { holds: window, takenBy: 0 });
               await pause(turns[window % 8] ?? 0);
             },
-            async add(first, own) {
-              expect(first).toBe(sum.length);
-              expect(adding).toBe(false);
-              adding = true;
-              await pause(turns[own.length % 8] ?? 0);
+            async add(lane, first, own) {
+              expect(first).toBe(sums[lane]?.length);
+              expect(adding.has(lane)).toBe(false);
+              adding.add(lane);
+              await pause(turns[(own.length + lane) % 8] ?? 0);
               for (const slot of own) {
-                sum.push(slot.holds);
-                slot.holds = -1;
+                sums[lane]?.push(slot.holds);
+                slot.takenBy++;
               }
-              adding = false;
+              adding.delete(lane);
             },
           });
-          expect(sum).toEqual([...Array(windows).keys()]);
+          for (const sum of sums) expect(sum).toEqual([...Array(windows).keys()]);
         },
       ),
       { numRuns: 60 },
     );
   });
 
+  it('lets no lane wait for another', async () => {
+    let secondBatch = () => {};
+    const begun = new Promise<void>((resolve) => {
+      secondBatch = resolve;
+    });
+    await inBatches({
+      windows: 4,
+      batch: 2,
+      slots: [0, 1, 2, 3],
+      lanes: 2,
+      compute: () => pause(1),
+      async add(lane, first) {
+        if (lane === 1 && first === 2) secondBatch();
+        if (lane === 0 && first === 0) await begun;
+      },
+    });
+  });
+
   it('throws the first failure after everything that was begun has ended', async () => {
     await fc.assert(
-      fc.asyncProperty(shapes, fc.nat(19), fc.boolean(), async ({ windows, batch, slots }, at, inAdd) => {
-        fc.pre(at < windows);
-        let begun = 0;
-        let ended = 0;
-        const step = async (fails: boolean) => {
-          begun++;
-          await pause(1);
-          ended++;
-          if (fails) throw new Error(`window ${at}`);
-        };
-        let next = 0;
-        const run = inBatches({
-          windows,
-          batch,
-          slots: [...Array(slots).keys()],
-          compute: (window) => step(!inAdd && window === at),
-          add: (_first, own) => {
-            next += own.length;
-            return step(inAdd && next > at && next - own.length <= at);
-          },
-        });
-        await expect(run).rejects.toThrow(`window ${at}`);
-        expect(ended).toBe(begun);
-      }),
+      fc.asyncProperty(
+        shapes,
+        fc.nat(19),
+        fc.boolean(),
+        async ({ windows, batch, slots, lanes }, at, inAdd) => {
+          fc.pre(at < windows);
+          let begun = 0;
+          let ended = 0;
+          const step = async (fails: boolean) => {
+            begun++;
+            await pause(1);
+            ended++;
+            if (fails) throw new Error(`window ${at}`);
+          };
+          const run = inBatches({
+            windows,
+            batch,
+            slots: [...Array(slots).keys()],
+            lanes,
+            compute: (window) => step(!inAdd && window === at),
+            add: (lane, first, own) => step(inAdd && lane === 0 && first <= at && at < first + own.length),
+          });
+          await expect(run).rejects.toThrow(`window ${at}`);
+          expect(ended).toBe(begun);
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -86,6 +112,7 @@ describe('inBatches', () => {
       windows: 20,
       batch: 2,
       slots: [0, 1, 2],
+      lanes: 1,
       signal: controller.signal,
       async compute(window) {
         computed.push(window);
