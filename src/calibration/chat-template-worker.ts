@@ -6,7 +6,7 @@
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ChatMessage } from './chat-template.js';
+import type { ChatMessage } from './chat-message.js';
 
 /** What the thread is started with. */
 export interface ChatTemplateProgram {

@@ -5,14 +5,9 @@
 import { Worker } from 'node:worker_threads';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
+import type { ChatMessage } from './chat-message.js';
 import type { ChatTemplateAnswer, ChatTemplateProgram } from './chat-template-worker.js';
 import { maximumDocumentBytes } from './read-documents.js';
-
-/** One turn of a conversation. */
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string;
-}
 
 /** Memory of a template's thread: some copies of the longest conversation, and no more. */
 const maximumHeapMegabytes = 64;

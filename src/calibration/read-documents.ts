@@ -6,7 +6,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { parseBoundedJson } from '../checkpoint/bounded-json.js';
 import { RequestError } from '../errors.js';
-import type { ChatMessage } from './chat-template.js';
+import type { ChatMessage } from './chat-message.js';
 
 /**
  * Longest document, a whole `.txt` or one line of a `.jsonl`: tokenising takes some fifty times its bytes of memory.

@@ -13,7 +13,8 @@ import type { JsonLimits } from '../checkpoint/json-excess.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
-import { type ChatMessage, type ChatTemplate, compileChatTemplate } from './chat-template.js';
+import type { ChatMessage } from './chat-message.js';
+import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import { CpuTimeError, withinCpuTime } from './cpu-time-limit.js';
 
 /** Largest `tokenizer.json` that is read; the largest published ones have about 35 MB. */

@@ -2,7 +2,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ChatMessage } from '../../src/calibration/chat-template.js';
+import type { ChatMessage } from '../../src/calibration/chat-message.js';
 import { loadTokenizer, maximumTokenizerBytes, type Tokenizer } from '../../src/calibration/tokenizer.js';
 import { inFolder, refusal, tinyTokenizer } from './fixture.js';
 

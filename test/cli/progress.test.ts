@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { coloursFor } from '../../src/cli/colours.js';
+import { openProgressDisplay } from '../../src/cli/progress/open-progress-display.js';
 import { ProgressBars } from '../../src/cli/progress/progress-bars.js';
-import { progressDisplay } from '../../src/cli/progress/progress-display.js';
 import { progressLine } from '../../src/cli/progress/progress-line.js';
 import { ProgressLines } from '../../src/cli/progress/progress-lines.js';
 import type { ProgressEvent } from '../../src/pipeline/progress.js';
@@ -169,12 +169,12 @@ describe('ProgressLines', () => {
   });
 });
 
-describe('progressDisplay', () => {
+describe('openProgressDisplay', () => {
   it('draws bars only on a terminal that can', () => {
     const terminal = new FakeTerminal();
-    expect(progressDisplay({ stderr: terminal, env: {} })).toBeInstanceOf(ProgressBars);
-    expect(progressDisplay({ stderr: terminal, env: { TERM: 'dumb' } })).toBeInstanceOf(ProgressLines);
-    expect(progressDisplay({ stderr: new Log(), env: {} })).toBeInstanceOf(ProgressLines);
+    expect(openProgressDisplay({ stderr: terminal, env: {} })).toBeInstanceOf(ProgressBars);
+    expect(openProgressDisplay({ stderr: terminal, env: { TERM: 'dumb' } })).toBeInstanceOf(ProgressLines);
+    expect(openProgressDisplay({ stderr: new Log(), env: {} })).toBeInstanceOf(ProgressLines);
   });
 });
 

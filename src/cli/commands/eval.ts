@@ -17,7 +17,7 @@ import { withInterruption } from '../interruption.js';
 import type { EvaluateResult } from '../library.js';
 import { positiveInteger } from '../option-parsers.js';
 import { noteLines, printResult } from '../output.js';
-import { progressDisplay } from '../progress/progress-display.js';
+import { openProgressDisplay } from '../progress/open-progress-display.js';
 import { facts } from '../table.js';
 
 interface Options {
@@ -43,7 +43,7 @@ export function evalCommand(context: CliContext): Command {
     .action(async (checkpoint: string, options: Options) => {
       const { json = false, ...rest } = options;
       const { evaluate } = await context.loadLibrary();
-      const display = progressDisplay(context);
+      const display = openProgressDisplay(context);
       try {
         const result = await withInterruption(
           {

@@ -8,7 +8,7 @@ import { coloursFor } from '../colours.js';
 import { withInterruption } from '../interruption.js';
 import { repeated } from '../option-parsers.js';
 import { printResult } from '../output.js';
-import { progressDisplay } from '../progress/progress-display.js';
+import { openProgressDisplay } from '../progress/open-progress-display.js';
 import { pruneSummary } from '../prune-summary.js';
 
 /** The command, bound to `context`. */
@@ -21,7 +21,7 @@ export function pruneCommand(context: CliContext): Command {
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (runFile: string, options: { set?: string[]; fresh?: boolean; json?: boolean }) => {
       const { prune } = await context.loadLibrary();
-      const display = progressDisplay(context);
+      const display = openProgressDisplay(context);
       try {
         const result = await withInterruption(
           {
