@@ -1,65 +1,63 @@
 /**
- * The block loop: statistics, pruning, writing and propagation, one transformer block at a time.
+ * The block loop of methods that learn from calibration: statistics, pruning, writing and propagation, one transformer
+ * block at a time.
  * @module
  */
 import { join } from 'node:path';
-import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
+import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
-import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
+import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockPasses, planPasses, planWholeBlock } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
-import { settle, type WorkerPool } from '../runtime/worker-pool.js';
-import { type Pattern, patternName, patternSparsity } from '../sparsity/pattern.js';
+import { settle } from '../runtime/worker-pool.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
 import { outputError } from '../statistics/output-error.js';
 import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
-import type { MethodOutcome } from './methods/method.js';
+import { blockSummary, layerReport } from './layer-report.js';
+import type { CalibratedMethod, MethodOutcome } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
-import { copyTensors, storeTensor } from './store-block.js';
+import { type BlockStore, copyOutsideBlocks, copyUnpruned, storeTensor, writtenBy } from './store-block.js';
 
-export interface BlockLoopOptions {
-  readonly run: PreparedRun;
-  readonly pool: WorkerPool;
-  readonly stream: ModelStream;
-  readonly writer: CheckpointWriter;
+export interface BlockLoopOptions extends BlockStore {
   readonly journal: Journal;
   /** Blocks that an earlier run finished. */
   readonly finished: readonly BlockEntry[];
-  /** For the hidden states. */
-  readonly folder: string;
   readonly clock: StageClock;
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface CalibratedLoopOptions extends BlockLoopOptions {
+  readonly method: CalibratedMethod;
+  readonly calibration: CalibrationSet;
+  readonly stream: ModelStream;
+  /** For the hidden states. */
+  readonly folder: string;
+}
+
 /** Prunes and writes every block, and returns the reports of all linears. */
-export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerReport[]> {
-  const { run, stream, clock, finished, signal } = options;
+export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
+  const { run, stream, writer, calibration, clock, finished, signal } = options;
   const { blocks } = run.model;
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
   const collector = new StatisticsCollector(options.pool, stream.graphs, run.memory.activations);
-  const states =
-    run.calibration && run.windows > 0
-      ? new HiddenStates(
-          join(options.folder, 'calibration.hidden'),
-          run.windows,
-          run.calibration.sequenceLength,
-          run.model.hiddenSize,
-          recordBytes(run),
-        )
-      : undefined;
+  const states = new HiddenStates(
+    join(options.folder, 'calibration.hidden'),
+    run.windows,
+    calibration.sequenceLength,
+    run.model.hiddenSize,
+    recordBytes(run),
+  );
   const reports: LayerReport[] = [];
   try {
-    await clock.time('write', () => copyRest(options));
-    if (states && run.calibration) {
-      const { tokens } = run.calibration;
-      if (finished.length < blocks.length)
-        await clock.time('read', () => stream.embed(states, tokens, source));
+    await clock.time('write', () => copyOutsideBlocks(options));
+    if (finished.length < blocks.length) {
+      await clock.time('read', () => stream.embed(states, calibration.tokens, source));
     }
     for (const [index, block] of blocks.entries()) {
       signal?.throwIfAborted();
@@ -70,20 +68,19 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
       let passes: BlockPasses | undefined;
       if (done) {
         reports.push(...done.layers);
-        clock.skip();
-        for (const { name } of block.tensors) await options.writer.complete(block.prefix + name);
+        await skipBlock(options, block);
         // Later blocks still need what this one, as it was written, makes of the windows.
-        if (states && finished.length < blocks.length) {
-          weights = await clock.time('read', () => stream.loadBlock(block, writtenBy(options.writer)));
+        if (finished.length < blocks.length) {
+          weights = await clock.time('read', () => stream.loadBlock(block, writtenBy(writer)));
         }
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
-        passes = states ? blockPasses(run, index, block) : undefined;
+        passes = blockPasses(run, index, block);
         const layers = await pruneBlock(options, index, block, weights, states, passes, collector);
         reports.push(...layers);
-        clock.block(index, (performance.now() - started) / 1000, summary(layers));
+        clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
       }
-      if (states && weights && !isLast) {
+      if (weights && !isLast) {
         const loaded = weights;
         const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
         await clock.time('propagate', () =>
@@ -92,10 +89,26 @@ export async function pruneBlocks(options: BlockLoopOptions): Promise<LayerRepor
       }
     }
   } finally {
-    states?.dispose();
+    states.dispose();
     collector.dispose();
   }
   return reports;
+}
+
+/** A block that an earlier run has finished. */
+export async function skipBlock({ writer, clock }: BlockLoopOptions, block: BlockDescription): Promise<void> {
+  clock.skip();
+  for (const { name } of block.tensors) await writer.complete(block.prefix + name);
+}
+
+/** Puts a block that has been written on the disk, and then into the journal. */
+export async function recordBlock(
+  { writer, journal }: BlockLoopOptions,
+  index: number,
+  layers: readonly LayerReport[],
+): Promise<void> {
+  await writer.sync();
+  journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
 }
 
 /** How the windows go through a block while its linears are pruned. */
@@ -120,49 +133,34 @@ export function recordBytes(run: PreparedRun): number {
 }
 
 async function pruneBlock(
-  options: BlockLoopOptions,
+  options: CalibratedLoopOptions,
   index: number,
   block: BlockDescription,
   weights: Record<string, TensorRef>,
-  states: HiddenStates | undefined,
-  passes: BlockPasses | undefined,
+  states: HiddenStates,
+  passes: BlockPasses,
   collector: StatisticsCollector,
 ): Promise<LayerReport[]> {
-  const { run, pool, writer, clock, journal, signal } = options;
+  const { run, clock, signal } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
-  const untouched = block.tensors.filter(({ name }) => !layers.some((layer) => isPruned(layer, name)));
-  await clock.time('write', () =>
-    copyTensors(
-      pool,
-      writer,
-      untouched.flatMap(({ name }) => run.checkpoint.tensors.get(block.prefix + name) ?? []),
-    ),
-  );
+  await clock.time('write', () => copyUnpruned(options, block, layers));
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
-  const measured = passes?.passes.filter(({ groups }) => groups.length > 0) ?? [undefined];
+  const measured = passes.passes.filter(({ groups }) => groups.length > 0);
   for (const pass of measured) {
-    const groups = pass?.groups ?? inputGroups(block);
-    const statistics =
-      states && passes && pass
-        ? await collector.collect({
-            block,
-            passes,
-            pass,
-            weights,
-            states,
-            gramWindows: run.gramWindows,
-            signal,
-            onWindow: (done) =>
-              clock.step(
-                'forward',
-                index,
-                pass.index * states.windows + done,
-                measured.length * states.windows,
-              ),
-            onSeconds: (phase, seconds) => clock.add(phase, seconds),
-          })
-        : new Map<string, GroupStatistics>();
+    const { groups } = pass;
+    const statistics = await collector.collect({
+      block,
+      passes,
+      pass,
+      weights,
+      states,
+      gramWindows: run.gramWindows,
+      signal,
+      onWindow: (done) =>
+        clock.step('forward', index, pass.index * states.windows + done, measured.length * states.windows),
+      onSeconds: (phase, seconds) => clock.add(phase, seconds),
+    });
     signal?.throwIfAborted();
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
@@ -173,19 +171,14 @@ async function pruneBlock(
       reports.set(report.name, report);
     }
   }
-  const inOrder = layers.map(
-    (layer) => reports.get(layer.name) ?? layerReport(run, layer, 0, undefined, null),
-  );
-  await clock.time('write', async () => {
-    await writer.sync();
-    journal.append({ kind: 'block', block: index, layers: inOrder, notes: [] });
-  });
+  const inOrder = layers.map((layer) => reports.get(layer.name) ?? layerReport(options.method, layer));
+  await clock.time('write', () => recordBlock(options, index, inOrder));
   return inOrder;
 }
 
 /** Prunes linears whose inputs are measured, and writes them. */
 async function pruneLayers(
-  options: BlockLoopOptions,
+  options: CalibratedLoopOptions,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
@@ -208,41 +201,45 @@ async function pruneLayers(
       layers.map(async (layer, position) => {
         const gram = statistics.get(layer.linear.inputGroup)?.gram;
         const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
-        const error = gram ? await outputError(pool, dense, weightOf(weights, layer), gram) : null;
-        return layerReport(run, layer, zeros[position] ?? 0, outcomes.get(layer.name), error);
+        return layerReport(options.method, layer, {
+          outcome: outcomes.get(layer.name),
+          zeros: zeros[position] ?? 0,
+          outputError: gram ? await outputError(pool, dense, weightOf(weights, layer), gram) : null,
+        });
       }),
     ),
   );
 }
 
 async function solveLayers(
-  options: BlockLoopOptions,
+  options: CalibratedLoopOptions,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   statistics: ReadonlyMap<string, GroupStatistics>,
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
-  const { run, pool } = options;
+  const { run, pool, method } = options;
   const outcomes = new Map<string, MethodOutcome>();
   const groups = inputGroups(block)
     .sort((a, b) => b.size - a.size)
-    .map(({ name }) => ({
-      name: `${block.prefix}: ${name}`,
-      statistics: statistics.get(name),
-      linears: layers
+    .flatMap(({ name }) => {
+      const linears = layers
         .filter((layer) => layer.linear.inputGroup === name)
         .flatMap((layer) =>
           layer.pattern === 'dense'
             ? []
             : [{ name: layer.name, weights: weightOf(weights, layer), pattern: layer.pattern }],
-        ),
-    }));
+        );
+      if (linears.length === 0) return [];
+      const measured = statistics.get(name);
+      if (!measured) throw new Error(`${block.prefix}: ${name} was not measured`);
+      return [{ name: `${block.prefix}: ${name}`, statistics: measured, linears }];
+    });
   const { oneLinear } = run.memory;
   if (layers.length > 0) onPruned(0);
   const solve = async (group: (typeof groups)[number]) => {
-    if (group.linears.length === 0) return;
-    for (const [name, outcome] of await run.method.prune(pool, group, run.config.prune.options, oneLinear)) {
+    for (const [name, outcome] of await method.prune(pool, group, run.config.prune.options, oneLinear)) {
       outcomes.set(name, outcome);
     }
     onPruned(outcomes.size);
@@ -252,67 +249,8 @@ async function solveLayers(
   return outcomes;
 }
 
-/** Copies the tensors that belong to no block. */
-async function copyRest({ run, pool, writer }: BlockLoopOptions): Promise<void> {
-  const inBlocks = new Set(
-    run.model.blocks.flatMap((block) => block.tensors.map(({ name }) => block.prefix + name)),
-  );
-  const rest = [...run.checkpoint.tensors.values()].filter(({ name }) => !inBlocks.has(name));
-  await copyTensors(pool, writer, rest);
-}
-
-function isPruned(layer: LayerPlan, tensor: string): boolean {
-  return layer.pattern !== 'dense' && tensor === `${layer.linear.name}.weight`;
-}
-
 function weightOf(weights: Record<string, TensorRef>, layer: LayerPlan): TensorRef {
   const weight = weights[`${layer.linear.name}.weight`];
   if (!weight) throw new Error(`${layer.name} is not loaded`);
   return weight;
-}
-
-/** Tensors as they lie in the output so far. */
-export function writtenBy(writer: CheckpointWriter): Locate {
-  return (name) => {
-    const { path, offset, dtype, shape } = writer.locate(name);
-    if (!isFloatDtype(dtype)) throw new Error(`${name} is stored as ${dtype}`);
-    return { name, path, offset, dtype, shape };
-  };
-}
-
-function layerReport(
-  run: PreparedRun,
-  layer: LayerPlan,
-  zeros: number,
-  outcome: MethodOutcome | undefined,
-  error: number | null,
-): LayerReport {
-  const { pattern, linear } = layer;
-  const dense = pattern === 'dense';
-  const numel = linear.out * linear.in;
-  return {
-    name: layer.name,
-    block: layer.block,
-    shape: [linear.out, linear.in],
-    method: dense ? 'dense' : run.method.name,
-    target: dense ? 0 : patternSparsity(pattern as Pattern),
-    sparsity: zeros / numel,
-    pattern: dense ? 'dense' : patternName(pattern as Pattern),
-    zeros,
-    numel,
-    output_error: error,
-    predicted_loss: outcome?.predictedLoss ?? null,
-    damping: outcome?.damping ?? null,
-    seconds: outcome?.seconds ?? 0,
-    notes: [...(outcome?.notes ?? [])],
-  };
-}
-
-function summary(layers: readonly LayerReport[]): { sparsity: number; outputError?: number } {
-  const numel = layers.reduce((sum, layer) => sum + layer.numel, 0);
-  const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const errors = layers.flatMap((layer) => layer.output_error ?? []);
-  const sparsity = numel === 0 ? 0 : zeros / numel;
-  if (errors.length === 0) return { sparsity };
-  return { sparsity, outputError: errors.reduce((sum, error) => sum + error, 0) / errors.length };
 }

@@ -45,9 +45,11 @@ import {
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
-import { pruneBlocks, writtenBy } from './prune-blocks.js';
+import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
+import { pruneStoredBlocks } from './prune-stored-blocks.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
+import { writtenBy } from './store-block.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
@@ -247,9 +249,7 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const finished = journal?.blocks ?? [];
-  const layers = await withStream(shared, (stream) =>
-    pruneBlocks({ ...shared, stream, journal: log, finished, clock }),
-  );
+  const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock });
   await clock.time('write', () => writer.finish({ copyFrom: run.checkpoint }));
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
@@ -269,6 +269,15 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
     phases.push(...stage.phases);
   }
   return { layers, dense, pruned, phases, pruneSeconds };
+}
+
+/** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
+async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<LayerReport[]> {
+  const { method, calibration } = shared.run;
+  if (method.statistics === 'none') return await pruneStoredBlocks({ ...loop, method });
+  if (!calibration) throw new Error(`${method.name} without calibration`);
+  const { folder } = shared;
+  return await withStream(shared, (stream) => pruneBlocks({ ...loop, method, calibration, stream, folder }));
 }
 
 /** Gives each stage a stream of its own, so that none keeps the memory of the one before. */

@@ -1,12 +1,12 @@
 /**
- * Worker tasks: choose and apply masks by score, on rows of one matrix in native memory.
+ * Worker tasks: choose and apply masks by score, on rows of one matrix in native memory or in files.
  * @module
  */
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { scoreByName } from '../scores/score-registry.js';
-import { float32View } from '../system/native-memory.js';
+import { openRows, type RowsPlace, type WeightRows } from './weight-rows.js';
 
 /** Elements scored at a time, so few that they stay in a core's cache; whole rows, at least one. */
 const CHUNK_ELEMENTS = 32_768;
@@ -15,8 +15,8 @@ export interface ScoredRows {
   readonly score: string;
   /** Of the linear, for messages. */
   readonly name: string;
-  /** Of the rows' first weight; [rows, columns] f32. */
-  readonly address: bigint;
+  /** Where the rows [rows, columns] begin. */
+  readonly place: RowsPlace;
   readonly rows: number;
   readonly columns: number;
   readonly columnNorms: Float32Array | undefined;
@@ -24,39 +24,35 @@ export interface ScoredRows {
 
 interface Chunk {
   readonly rows: number;
+  /** Index of the first element among those of the task. */
+  readonly first: number;
   readonly elements: number;
-  readonly weights: number;
   readonly scores: number;
   /** Room for as many bytes as elements. */
   readonly mask: number;
-  /** The chunk's weights in native memory. */
-  readonly native: Float32Array;
+  readonly source: WeightRows;
 }
 
 function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
-  const { address, rows, columns, columnNorms } = args;
+  const { place, rows, columns, columnNorms } = args;
   const score = scoreByName(args.score);
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
-  const weights = kernels.arena.allocate(step * columns * 4);
+  const source = openRows(kernels, place, step * columns);
   const scores = kernels.arena.allocate(step * columns * 4);
   const mask = kernels.arena.allocate(step * columns);
   const norms = kernels.arena.allocate(columns * 4);
   if (columnNorms) kernels.f32(norms, columns).set(columnNorms);
-  for (let first = 0; first < rows; first += step) {
-    const count = Math.min(step, rows - first);
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row);
     const elements = count * columns;
-    const native = float32View(address + BigInt(first * columns * 4), elements);
-    kernels.f32(weights, elements).set(native);
+    const first = row * columns;
+    source.read(first, elements);
+    const { weights } = source;
     score.compute(kernels, { weights, scores, rows: count, columns, columnNorms: norms });
     const bad = kernels.firstNonFinite(scores, elements);
     if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
-    visit({ rows: count, elements, weights, scores, mask, native });
+    visit({ rows: count, first, elements, scores, mask, source });
   }
-}
-
-function applyMask(kernels: Kernels, chunk: Chunk): void {
-  kernels.applyMask(chunk.weights, chunk.mask, chunk.elements);
-  chunk.native.set(kernels.f32(chunk.weights, chunk.elements));
 }
 
 export interface RowMaskArguments extends ScoredRows {
@@ -64,16 +60,17 @@ export interface RowMaskArguments extends ScoredRows {
   readonly choice: { readonly zeros: number } | { readonly keep: number; readonly of: number };
 }
 
-/** Zeroes the weights with the smallest scores of every row, or of every group of a row. */
-export function maskRows(args: RowMaskArguments): void {
+/** Zeroes the weights with the smallest scores of every row, or of every group of a row. Returns the zeros there are. */
+export function maskRows(args: RowMaskArguments): number {
   const { choice, columns } = args;
   const kernels = freshKernels();
-  forEachChunk(kernels, args, (chunk) => {
-    const { scores, rows, mask } = chunk;
+  let zeros = 0;
+  forEachChunk(kernels, args, ({ scores, rows, first, elements, mask, source }) => {
     if ('zeros' in choice) kernels.selectSmallestRows(scores, rows, columns, choice.zeros, mask);
     else kernels.selectNofM(scores, rows, columns, choice.keep, choice.of, mask);
-    applyMask(kernels, chunk);
+    zeros += source.prune(first, elements, mask);
   });
+  return zeros;
 }
 
 /** Values that the high or the low half of a score's bits can take. */
@@ -117,12 +114,14 @@ export interface ThresholdArguments extends ScoredRows {
   readonly ties: number;
 }
 
-/** Zeroes the weights below a threshold and the first `ties` of those on it. */
-export function maskBelow(args: ThresholdArguments): void {
+/** Zeroes the weights below a threshold and the first `ties` of those on it. Returns the zeros there are. */
+export function maskBelow(args: ThresholdArguments): number {
   const kernels = freshKernels();
   let ties = args.ties;
-  forEachChunk(kernels, args, (chunk) => {
-    ties -= kernels.thresholdMask(chunk.scores, chunk.elements, args.threshold, ties, chunk.mask);
-    applyMask(kernels, chunk);
+  let zeros = 0;
+  forEachChunk(kernels, args, ({ scores, first, elements, mask, source }) => {
+    ties -= kernels.thresholdMask(scores, elements, args.threshold, ties, mask);
+    zeros += source.prune(first, elements, mask);
   });
+  return zeros;
 }

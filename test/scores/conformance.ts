@@ -1,6 +1,11 @@
 /** What every score must satisfy, whatever its formula: run by `scores.test.ts` for each line of the registry. @module */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/errors.js';
+import { bytesPerElement, decode, encode } from '../../src/forward/float-storage.js';
+import type { FloatDtype } from '../../src/model/check-tensors.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 import type { Score } from '../../src/scores/score.js';
 import { type Pattern, zeroCount } from '../../src/sparsity/pattern.js';
@@ -44,16 +49,78 @@ export function scoresOf(score: Score, problem: ScoredProblem): Float32Array<Arr
   return result;
 }
 
-/** The weights after pruning in worker threads. */
+/** Where a matrix is pruned: as f32 in memory, or from a file of that dtype into another. */
+export type Place = 'memory' | FloatDtype;
+
+/** The weights as they are at the place, rounded where it holds less. */
+export function at(place: Place, problem: ScoredProblem): ScoredProblem {
+  if (place === 'memory') return problem;
+  return { ...problem, weights: decoded(place, encoded(place, problem.weights)) };
+}
+
+function encoded(dtype: FloatDtype, weights: Float32Array<ArrayBuffer>): Uint8Array {
+  const bytes = workspace.out(weights.length * bytesPerElement(dtype));
+  encode(workspace.kernels, dtype, workspace.put(weights), bytes, weights.length);
+  const result = workspace.kernels.u8(bytes, weights.length * bytesPerElement(dtype)).slice();
+  workspace.finish();
+  return result;
+}
+
+function decoded(dtype: FloatDtype, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const length = bytes.length / bytesPerElement(dtype);
+  const weights = workspace.out(length * 4);
+  decode(workspace.kernels, dtype, workspace.put(Uint8Array.from(bytes)), weights, length);
+  const result = workspace.kernels.f32(weights, length).slice();
+  workspace.finish();
+  return result;
+}
+
+/** What lies around a matrix in its files. */
+const MARGIN = { before: 12, after: 20 };
+const MARK = 0xa5;
+
+/** The weights after pruning in worker threads. In files, the bytes around them must stay, and the source as it was. */
 export async function pruned(
   pool: WorkerPool,
   score: Score,
   { rows, columns, weights, columnNorms }: ScoredProblem,
   pattern: Pattern,
+  place: Place = 'memory',
 ): Promise<Float32Array<ArrayBuffer>> {
-  const ref = nativeTensor(weights, [rows, columns]);
-  await pruneByScore(pool, score, { name: 'layer.w', weights: ref, columnNorms, pattern });
-  return Float32Array.from(float32View(ref.address, weights.length));
+  const matrix = { name: 'layer.w', columnNorms, pattern };
+  if (place === 'memory') {
+    const ref = nativeTensor(weights, [rows, columns]);
+    const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref });
+    const result = Float32Array.from(float32View(ref.address, weights.length));
+    expect(zeros).toBe(result.filter((value) => value === 0).length);
+    return result;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'secateur-rows-'));
+  try {
+    const bytes = encoded(place, weights);
+    const end = MARGIN.before + bytes.length;
+    const blank = new Uint8Array(end + MARGIN.after).fill(MARK);
+    const before = blank.slice();
+    before.set(bytes, MARGIN.before);
+    const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+    writeFileSync(from, before);
+    writeFileSync(to, blank);
+    const offset = MARGIN.before;
+    const source = { name: 'layer.w.weight', path: from, offset, dtype: place, shape: [rows, columns] };
+    const zeros = await pruneByScore(pool, score, {
+      ...matrix,
+      weights: { source, target: { path: to, offset } },
+    });
+    const after = new Uint8Array(readFileSync(to));
+    expect(Buffer.compare(readFileSync(from), before)).toBe(0);
+    expect(after.length).toBe(blank.length);
+    expect([...after.slice(0, offset), ...after.slice(end)].every((byte) => byte === MARK)).toBe(true);
+    const result = decoded(place, after.slice(offset, end));
+    expect(zeros).toBe(result.filter((value) => value === 0).length);
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The weights with the smallest of the given scores of every group zeroed, by sorting. */
@@ -96,6 +163,8 @@ const patterns: Pattern[] = [
   ).map(([keep, of]) => ({ kind: 'n:m' as const, keep, of })),
 ];
 
+const places: Place[] = ['memory', 'F32', 'BF16', 'F16'];
+
 /** @param pools of 1 worker and of others */
 export function describeScore(score: Score, pools: readonly [WorkerPool, ...WorkerPool[]]): void {
   const [pool] = pools;
@@ -116,57 +185,72 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
       }
     });
 
-    it.each(patterns)(
-      'zeroes exactly the smallest scores of every group and no other bit: %o',
-      async (pattern) => {
-        for (const [rows, columns] of [
-          [1, 40],
-          [7, 120],
-          [50, 80],
-        ] as const) {
-          const problem = randomProblem(rows, columns);
-          const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
-          expectSameBits(await pruned(pool, score, problem, pattern), expected);
+    describe.each(places)('in %s', (place) => {
+      it.each(patterns)(
+        'zeroes exactly the smallest scores of every group and no other bit: %o',
+        async (pattern) => {
+          for (const [rows, columns] of [
+            [1, 40],
+            [7, 120],
+            [50, 80],
+          ] as const) {
+            const problem = at(place, randomProblem(rows, columns));
+            const expected = prunedBySorting(
+              problem,
+              scoresOf(score, problem),
+              pattern,
+              score.comparisonGroup,
+            );
+            expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+          }
+        },
+      );
+
+      it.each(patterns)('prunes the first of equal weights: %o', async (pattern) => {
+        for (const value of [1, -3, 0, -0]) {
+          const problem = { ...randomProblem(6, 40), weights: new Float32Array(240).fill(value) };
+          const constant = { ...problem, columnNorms: new Float32Array(40).fill(2) };
+          const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
+          expectSameBits(await pruned(pool, score, constant, pattern, place), expected);
         }
-      },
-    );
+      });
 
-    it.each(patterns)('prunes the first of equal weights: %o', async (pattern) => {
-      for (const value of [1, -3, 0, -0]) {
-        const problem = { ...randomProblem(6, 40), weights: new Float32Array(240).fill(value) };
-        const constant = { ...problem, columnNorms: new Float32Array(40).fill(2) };
-        const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
-        expectSameBits(await pruned(pool, score, constant, pattern), expected);
+      it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
+        const problem = { ...at(place, randomProblem(8, 40)), columnNorms: new Float32Array(40) };
+        const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
+        expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+      });
+
+      // Large enough for several tasks, which takes its time.
+      if (place === 'memory' || place === 'BF16') {
+        it('gives the same bits with any number of workers', async () => {
+          const problem = at(place, randomProblem(1100, 1000));
+          for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
+            const first = await pruned(pool, score, problem, pattern, place);
+            for (const other of pools.slice(1))
+              expectSameBits(await pruned(other, score, problem, pattern, place), first);
+          }
+        });
       }
-    });
 
-    it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
-      const problem = { ...randomProblem(8, 40), columnNorms: new Float32Array(40) };
-      const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
-      expectSameBits(await pruned(pool, score, problem, pattern), expected);
+      it.each([Number.NaN, Number.POSITIVE_INFINITY])(
+        'stops at a weight that is %d, by the name of its layer',
+        async (bad) => {
+          for (const pattern of [unstructured(0.5), { kind: 'n:m', keep: 2, of: 4 } as const]) {
+            const problem = randomProblem(5, 40);
+            problem.weights[171] = bad;
+            const attempt = pruned(pool, score, problem, pattern, place);
+            await expect(attempt).rejects.toThrow(RunError);
+            // What is stored can be named by its place in the file.
+            await expect(attempt).rejects.toThrow(
+              place === 'memory'
+                ? /layer\.w.*isn't finite/
+                : `from: tensor layer.w.weight holds ${bad} at index 171`,
+            );
+          }
+        },
+      );
     });
-
-    it('gives the same bits with any number of workers', async () => {
-      const problem = randomProblem(1100, 1000);
-      for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
-        const first = await pruned(pool, score, problem, pattern);
-        for (const other of pools.slice(1))
-          expectSameBits(await pruned(other, score, problem, pattern), first);
-      }
-    });
-
-    it.each([Number.NaN, Number.POSITIVE_INFINITY])(
-      'stops at a weight that is %d, by the name of its layer',
-      async (bad) => {
-        for (const pattern of [unstructured(0.5), { kind: 'n:m', keep: 2, of: 4 } as const]) {
-          const problem = randomProblem(5, 40);
-          problem.weights[171] = bad;
-          const attempt = pruned(pool, score, problem, pattern);
-          await expect(attempt).rejects.toThrow(RunError);
-          await expect(attempt).rejects.toThrow(/layer\.w.*isn't finite/);
-        }
-      },
-    );
 
     if (score.statistics === 'column norms') {
       it('refuses to run without column norms, or with too few', async () => {

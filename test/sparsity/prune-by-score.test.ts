@@ -123,6 +123,33 @@ describe('pruneByScore', () => {
     expectSameBits(await pruned(pool, magnitude, given, pattern), expected);
   });
 
+  it.each([
+    ['BF16', (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0] as number],
+    [
+      'F16',
+      (bits: number) => {
+        const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+        const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
+        if (exponent === 31) return Number.NaN;
+        return bits & 0x8000 ? -size : size;
+      },
+    ],
+  ] as const)('keeps every finite %s as it is stored, or makes it +0.0', async (dtype, toNumber) => {
+    const values = Float32Array.from({ length: 65_536 }, (_, bits) => toNumber(bits)).filter(Number.isFinite);
+    expect(values.length % 256).toBe(0);
+    const [rows, columns] = [values.length / 256, 256];
+    const given = { rows, columns, weights: values, columnNorms: new Float32Array(columns).fill(1) };
+    const patterns: Pattern[] = [
+      { kind: 'unstructured', sparsity: 0 },
+      { kind: 'unstructured', sparsity: 0.4 },
+      { kind: 'n:m', keep: 3, of: 8 },
+    ];
+    for (const pattern of patterns) {
+      const expected = prunedBySorting(given, values.map(Math.abs), pattern, 'tensor');
+      expectSameBits(await pruned(pool, magnitude, given, pattern, dtype), expected);
+    }
+  });
+
   it('leaves every bit at sparsity 0', async () => {
     const weights = Float32Array.of(-0, 0, 2 ** -149, -(2 ** -149), 1, -1, 3e38, -0);
     const given = { rows: 2, columns: 4, weights, columnNorms: Float32Array.of(0, 1, 1, 1) };

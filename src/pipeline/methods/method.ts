@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { TensorRef } from '../../runtime/tensor-ref.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
 import type { Pattern } from '../../sparsity/pattern.js';
+import type { StoredMatrix } from '../../sparsity/prune-by-score.js';
 import type { GroupStatistics } from '../../statistics/group-statistics.js';
 
 /** A linear to prune in place. */
@@ -23,8 +24,7 @@ export interface MethodGroup {
   /** For messages: the block and what its linears read. */
   readonly name: string;
   readonly linears: readonly MethodLinear[];
-  /** There when the method asks for any. */
-  readonly statistics: GroupStatistics | undefined;
+  readonly statistics: GroupStatistics;
 }
 
 /** What a method says of a linear that it pruned. */
@@ -35,14 +35,24 @@ export interface MethodOutcome {
   readonly notes: readonly string[];
 }
 
-/** What calibration has to measure, each kind including the one before. */
-export type StatisticsNeed = 'none' | 'column norms' | 'gram';
+/** A linear to prune on its way from the source into the output. */
+export interface StoredLinear {
+  /** Full name without `.weight`. */
+  readonly name: string;
+  readonly matrix: StoredMatrix;
+  readonly pattern: Pattern;
+}
 
-export interface Method {
+interface NamedMethod {
   readonly name: string;
   /** The method's own options in the run file, each with a default. */
   readonly options: z.ZodObject;
-  readonly statistics: StatisticsNeed;
+}
+
+/** A method that learns from calibration. */
+export interface CalibratedMethod extends NamedMethod {
+  /** What calibration has to measure, each kind including the one before. */
+  readonly statistics: 'column norms' | 'gram';
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -57,3 +67,21 @@ export interface Method {
     oneLinear: boolean,
   ): Promise<Map<string, MethodOutcome>>;
 }
+
+/** A method that looks at each matrix alone, so that no block is ever in memory. */
+export interface UncalibratedMethod extends NamedMethod {
+  readonly statistics: 'none';
+  /**
+   * Prunes a linear to its pattern, and writes it.
+   *
+   * @param options as the schema puts them out
+   * @returns also how many of its weights are zero then
+   */
+  pruneStored(
+    pool: WorkerPool,
+    linear: StoredLinear,
+    options: unknown,
+  ): Promise<MethodOutcome & { readonly zeros: number }>;
+}
+
+export type Method = CalibratedMethod | UncalibratedMethod;

@@ -10,20 +10,40 @@ import { columnNorms } from '../../statistics/group-statistics.js';
 import type { Method, MethodOutcome } from './method.js';
 
 export function scoreMethod(score: Score, description: string): Method {
+  const named = { name: score.name, options: z.strictObject({}).describe(description) };
+  if (score.statistics === 'none') {
+    return {
+      ...named,
+      statistics: score.statistics,
+      async pruneStored(pool, { name, matrix, pattern }) {
+        const started = performance.now();
+        const problem = { name, weights: matrix, columnNorms: undefined, pattern };
+        const zeros = await pruneByScore(pool, score, problem);
+        return { ...outcomeSince(started), zeros };
+      },
+    };
+  }
   return {
-    name: score.name,
-    options: z.strictObject({}).describe(description),
+    ...named,
     statistics: score.statistics,
     async prune(pool, { linears, statistics }, _options, oneLinear) {
-      const norms = statistics && score.statistics !== 'none' ? columnNorms(statistics) : undefined;
+      const norms = columnNorms(statistics);
       const outcomes = new Map<string, MethodOutcome>();
       await forEach(linears, oneLinear, async (linear) => {
         const started = performance.now();
         await pruneByScore(pool, score, { ...linear, columnNorms: norms });
-        const seconds = (performance.now() - started) / 1000;
-        outcomes.set(linear.name, { predictedLoss: null, damping: null, seconds, notes: [] });
+        outcomes.set(linear.name, outcomeSince(started));
       });
       return outcomes;
     },
+  };
+}
+
+function outcomeSince(started: number): MethodOutcome {
+  return {
+    predictedLoss: null,
+    damping: null,
+    seconds: (performance.now() - started) / 1000,
+    notes: [],
   };
 }

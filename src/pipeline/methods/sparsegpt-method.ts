@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { sparseGpt } from '../../solvers/sparsegpt.js';
-import type { Method } from './method.js';
+import type { CalibratedMethod } from './method.js';
 
 /** The kernels keep a block of the factor and of the weights in memory of their own. */
 const MAX_BLOCK_SIZE = 256;
@@ -26,12 +26,12 @@ const options = z
   })
   .describe('SparseGPT: prunes column by column and lets the remaining weights make up for it.');
 
-export const sparseGptMethod: Method = {
+export const sparseGptMethod: CalibratedMethod = {
   name: 'sparsegpt',
   options,
   statistics: 'gram',
   async prune(pool, { name, linears, statistics }, given, oneLinear) {
-    if (!statistics?.gram) throw new Error(`${name}: SparseGPT without a Gram matrix`);
+    if (!statistics.gram) throw new Error(`${name}: SparseGPT without a Gram matrix`);
     return await sparseGpt(pool, name, statistics.gram, linears, options.parse(given), oneLinear);
   },
 };

@@ -1,0 +1,49 @@
+/**
+ * What the report says of a linear.
+ * @module
+ */
+import type { LayerReport } from '../report/report-schema.js';
+import { patternName, patternSparsity } from '../sparsity/pattern.js';
+import type { LayerPlan } from './layer-plan.js';
+import type { Method, MethodOutcome } from './methods/method.js';
+
+/** What came of a linear that was pruned and written. */
+export interface PrunedLinear {
+  readonly outcome: MethodOutcome | undefined;
+  readonly zeros: number;
+  readonly outputError: number | null;
+}
+
+/** @param pruned left out for a linear that stays dense */
+export function layerReport(method: Method, layer: LayerPlan, pruned?: PrunedLinear): LayerReport {
+  const { pattern, linear } = layer;
+  const numel = linear.out * linear.in;
+  const zeros = pruned?.zeros ?? 0;
+  const outcome = pruned?.outcome;
+  return {
+    name: layer.name,
+    block: layer.block,
+    shape: [linear.out, linear.in],
+    method: pattern === 'dense' ? 'dense' : method.name,
+    target: pattern === 'dense' ? 0 : patternSparsity(pattern),
+    sparsity: zeros / numel,
+    pattern: pattern === 'dense' ? 'dense' : patternName(pattern),
+    zeros,
+    numel,
+    output_error: pruned?.outputError ?? null,
+    predicted_loss: outcome?.predictedLoss ?? null,
+    damping: outcome?.damping ?? null,
+    seconds: outcome?.seconds ?? 0,
+    notes: [...(outcome?.notes ?? [])],
+  };
+}
+
+/** What progress says of a finished block. */
+export function blockSummary(layers: readonly LayerReport[]): { sparsity: number; outputError?: number } {
+  const numel = layers.reduce((sum, layer) => sum + layer.numel, 0);
+  const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
+  const errors = layers.flatMap((layer) => layer.output_error ?? []);
+  const sparsity = numel === 0 ? 0 : zeros / numel;
+  if (errors.length === 0) return { sparsity };
+  return { sparsity, outputError: errors.reduce((sum, error) => sum + error, 0) / errors.length };
+}
