@@ -2,23 +2,11 @@
  * Draws an echarts option as an SVG string on the server, styled by the page's CSS variables.
  * @module
  */
-import { BarChart, CustomChart, HeatmapChart, LineChart } from 'echarts/charts';
-import { GridComponent, VisualMapPiecewiseComponent } from 'echarts/components';
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-import { LabelLayout } from 'echarts/features';
-import { SVGRenderer } from 'echarts/renderers';
+import type { EChartsCoreOption } from 'echarts/core';
+// The whole library in one file loads in a fifth of the time, and of the memory, that its few modules with all their
+// parts take.
+import { init } from 'echarts/dist/echarts.esm.min.mjs';
 import { escapeHtml, type Html, trusted } from '../html.js';
-
-use([
-  BarChart,
-  CustomChart,
-  HeatmapChart,
-  LineChart,
-  GridComponent,
-  VisualMapPiecewiseComponent,
-  LabelLayout,
-  SVGRenderer,
-]);
 
 /** A drawing: what echarts needs, its size in CSS pixels and the words that stand for it. */
 export interface Chart {
