@@ -32,6 +32,8 @@ export interface TensorLocation {
 export interface CheckpointWriter {
   /** @throws RangeError when the plan has no such tensor */
   locate(name: string): TensorLocation;
+  /** Says that so many more bytes of the tensor have been written, so that they can be on their way to the disk early. */
+  wrote(name: string, bytes: number): void;
   /**
    * Says that every byte of the tensor has been written. When it is the last of its shard, the shard is synced and
    * renamed before the promise resolves. Saying it again changes nothing.
@@ -71,14 +73,16 @@ interface ShardState {
   /** Whether the file has its final name. */
   published: boolean;
   publishing: Promise<void> | undefined;
-  /** Bytes completed since the last flush began. */
+  /** Of tensors that aren't complete, the bytes that were reported. */
+  readonly written: Map<string, number>;
+  /** Bytes reported since the last flush began. */
   unflushed: number;
   /** The flush under way, or one that failed: whatever relies on the data being on the disk waits for it, and fails. */
   flushing: Promise<void> | undefined;
 }
 
 /**
- * Completed bytes after which their way to the disk begins, so that it happens while others compute and not when
+ * Written bytes after which their way to the disk begins, so that it happens while others compute and not when
  * somebody has to wait for it.
  */
 const FLUSH_BYTES = 33_554_432;
@@ -124,6 +128,7 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       finalPath,
       temporaryPath: finalPath + TEMPORARY_SUFFIX,
       complete: new Set(),
+      written: new Map(),
       published: false,
       publishing: undefined,
       unflushed: 0,
@@ -147,9 +152,17 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       const [{ offset, bytes, dtype, shape }, shard] = find(name);
       return { path: shard.published ? shard.finalPath : shard.temporaryPath, offset, bytes, dtype, shape };
     },
+    wrote(name, bytes) {
+      const [, shard] = find(name);
+      if (shard.published || shard.complete.has(name)) return;
+      shard.written.set(name, (shard.written.get(name) ?? 0) + bytes);
+      shard.unflushed += bytes;
+      flushBehind(shard);
+    },
     async complete(name) {
       const [{ bytes }, shard] = find(name);
-      if (!shard.complete.has(name)) shard.unflushed += bytes;
+      if (!shard.complete.has(name)) shard.unflushed += bytes - (shard.written.get(name) ?? 0);
+      shard.written.delete(name);
       shard.complete.add(name);
       if (shard.published) return;
       if (shard.complete.size < shard.planned.tensors.length) {

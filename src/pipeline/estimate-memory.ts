@@ -3,16 +3,18 @@
  * @module
  */
 import { headSliceRows, streamBytes } from '../forward/model-stream.js';
+import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockPass, type BlockPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
-import type { LinearDescription } from '../model/description.js';
+import { type LinearDescription, weightName } from '../model/description.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { blockPasses } from './prune-blocks.js';
+import { linearsAtOnce } from './prune-stored-blocks.js';
 import { peakIntermediateBytes } from './session-memory.js';
 
 export interface MemoryPart {
@@ -85,12 +87,18 @@ export function memoryEstimator(
       const process = processPart(SESSIONS_BYTES.evaluating);
       moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(Math.max(blocks, head))] });
     }
+    if (run.method.statistics === 'none') {
+      const histograms = {
+        name: 'histograms of scores',
+        bytes: histogramBytes(run, linearsAtOnce(settings)),
+      };
+      moments.push({ moment: 'pruning linears', parts: [processPart(0), inWorkers(0), histograms] });
+    }
     for (const { pass, passes, linears } of prunedIn(run)) {
-      const process = processPart(run.windows > 0 ? SESSIONS_BYTES.pruning : 0);
+      const process = processPart(SESSIONS_BYTES.pruning);
       const activations = inWorkers(pruning.sessions);
-      const grams = run.gramWindows > 0 && pass ? gramBytes(pass.groups) : 0;
-      const slots =
-        pass && passes ? activationBytes(passes, pass, run.gramWindows, workers, settings.activations) : 0;
+      const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
+      const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
       const solver = solverBytes(run, pass, linears, settings);
       const errors = run.gramWindows > 0 ? workers * outputErrorBytes(largest) : 0;
@@ -176,18 +184,18 @@ function prunePlans(run: PreparedRun): BlockPasses[] {
   return run.model.blocks.map((block, index) => blockPasses(run, index, block));
 }
 
-/** The linears that are pruned together: those of a pass, or, where nothing is measured, those of a block. */
+/** The linears that are pruned together, those of a pass; none where nothing is measured. */
 function prunedIn(run: PreparedRun): {
-  readonly passes?: BlockPasses;
-  readonly pass?: BlockPass;
+  readonly passes: BlockPasses;
+  readonly pass: BlockPass;
   readonly linears: readonly LinearDescription[];
 }[] {
+  if (run.windows === 0) return [];
   const pruned = run.model.blocks.map((_, index) =>
     run.layers
       .filter(({ block, pattern }) => block === index && pattern !== 'dense')
       .map(({ linear }) => linear),
   );
-  if (run.windows === 0) return pruned.map((linears) => ({ linears }));
   return distinct(prunePlans(run)).flatMap((passes) => {
     const all = pruned[run.model.blocks.indexOf(passes.block)] ?? [];
     return passes.passes.map((pass) => ({
@@ -200,21 +208,38 @@ function prunedIn(run: PreparedRun): {
 
 /** Scores and masks of an unstructured column block: f32 and one byte. */
 const SCORE_AND_MASK_BYTES = 5;
-/** Counts of a score's high and low bits that an unstructured mask over a matrix is chosen by, for every part of it. */
-const HISTOGRAM_BYTES = 2 * 65_536 * 4;
+/**
+ * Counts of a score's high and low bits that an unstructured mask over a matrix is chosen by, for every part of it. Of 16
+ * stored bits the low ones are always 0, and few of the high ones occur.
+ */
+const HISTOGRAM_BYTES = { F32: 2 * 65_536 * 4, BF16: 65_536, F16: 65_536 };
 const HISTOGRAM_ELEMENTS = 1_048_576;
+
+/** Of the `atOnce` largest linears. */
+function histogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
+  return layers
+    .flatMap(({ block: index, linear, pattern }) => {
+      const block = model.blocks[index];
+      if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
+      const { dtype } = floatTensor(checkpoint.tensors, weightName(block, linear));
+      return [Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES[dtype]];
+    })
+    .sort((a, b) => b - a)
+    .slice(0, atOnce)
+    .reduce((sum, bytes) => sum + bytes, 0);
+}
 
 function solverBytes(
   run: PreparedRun,
-  pass: BlockPass | undefined,
+  pass: BlockPass,
   linears: readonly LinearDescription[],
   { oneLinear }: MemorySettings,
 ): number {
   const together = (list: readonly number[]) =>
     oneLinear ? Math.max(0, ...list) : list.reduce((sum, bytes) => sum + bytes, 0);
-  if (run.method.statistics !== 'gram' || !pass) {
+  if (run.method.statistics !== 'gram') {
     return together(
-      linears.map((linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES),
+      linears.map((linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES.F32),
     );
   }
   const factors = together(pass.groups.map((group) => gramBytes([group])));

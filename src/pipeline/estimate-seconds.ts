@@ -44,7 +44,9 @@ const RATES = {
   load: 350e6,
   groupMask: 350e6,
   rowMask: 130e6,
-  tensorMask: 170e6,
+  /** From file to file, reading and writing included. */
+  storedGroupMask: 280e6,
+  storedTensorMask: 200e6,
   store: 250e6,
   count: 800e6,
   /** What is done to the rows beside the products of their output error. */
@@ -61,7 +63,7 @@ const SYNC_SECONDS = 0.005;
 /** Loading the code; onnxruntime in every worker; stopping workers, and the report with its charts. */
 const COMMAND_SECONDS = 0.35;
 const RUNTIME_SECONDS = 0.3;
-const FINISH_SECONDS = 0.65;
+const FINISH_SECONDS = 0.5;
 
 export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSpeed): SecondsEstimate {
   const { model, checkpoint, shards } = run;
@@ -79,8 +81,10 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
   const forward =
     ((flops.forward + flops.propagate) / (all * EFFICIENCY.forward)) * imbalance(run.windows, threads);
   const gram = flops.gram / (all * EFFICIENCY.gram);
+  // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
+  const stored = run.method.statistics === 'none';
   const write =
-    inBlocks / RATES.store / threads +
+    (stored ? 0 : inBlocks / RATES.store / threads) +
     shards.totalBytes / DISK_BYTES_PER_SECOND.write +
     model.blocks.length * SYNC_SECONDS;
   const verify = inBlocks / RATES.count / threads;
@@ -90,7 +94,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     speed.startSeconds +
     (run.windows > 0 || inEvaluation ? RUNTIME_SECONDS : 0) +
     FINISH_SECONDS;
-  const work = check + load + forward + gram + solveSeconds(run, all, one) + write + verify;
+  const work = check + (stored ? 0 : load) + forward + gram + solveSeconds(run, all, one) + write + verify;
   const prune = fixed + work + errorSeconds(run, flops, all, one);
   const evaluated = Object.values(evaluationSets(run)).reduce((sum, set) => sum + (set?.windows ?? 0), 0);
   const evaluation = inEvaluation
@@ -134,6 +138,7 @@ function solveSeconds(run: PreparedRun, all: number, one: number): number {
 }
 
 function maskRate({ method }: PreparedRun, { pattern }: LayerPlan): number {
-  if (pattern !== 'dense' && pattern.kind === 'n:m') return RATES.groupMask;
-  return method.statistics === 'none' ? RATES.tensorMask : RATES.rowMask;
+  const groups = pattern !== 'dense' && pattern.kind === 'n:m';
+  if (method.statistics === 'none') return groups ? RATES.storedGroupMask : RATES.storedTensorMask;
+  return groups ? RATES.groupMask : RATES.rowMask;
 }

@@ -6,13 +6,25 @@
 import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockDescription, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
+import { settle } from '../runtime/worker-pool.js';
 import { blockSummary, layerReport } from './layer-report.js';
+import type { MemorySettings } from './memory-settings.js';
 import type { UncalibratedMethod } from './methods/method.js';
 import { type BlockLoopOptions, recordBlock, skipBlock } from './prune-blocks.js';
 import { copyOutsideBlocks, copyUnpruned, writtenBy } from './store-block.js';
 
+/**
+ * Linears that are pruned at the same time. Each is work for all workers; a second one keeps them busy while the first
+ * waits for its threshold, and more would only keep the disk waiting for the first bytes.
+ */
+export function linearsAtOnce({ workers, oneLinear }: MemorySettings): number {
+  return oneLinear ? 1 : Math.max(2, workers);
+}
+
 export interface StoredLoopOptions extends BlockLoopOptions {
   readonly method: UncalibratedMethod;
+  /** Called when all that is left to do is to wait for the disk. */
+  readonly onWaiting?: (() => void) | undefined;
 }
 
 /** Prunes and writes every block, and returns the reports of all linears. */
@@ -29,19 +41,24 @@ export async function pruneStoredBlocks(options: StoredLoopOptions): Promise<Lay
       continue;
     }
     const started = performance.now();
-    const layers = await pruneStoredBlock(options, index, block);
+    const { layers, completing } = await pruneStoredBlock(options, index, block);
     reports.push(...layers);
-    await clock.time('write', () => recordBlock(options, index, layers));
+    if (index === run.model.blocks.length - 1) options.onWaiting?.();
+    await clock.time('write', async () => {
+      await settle(completing);
+      await recordBlock(options, index, layers);
+    });
     clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
   }
   return reports;
 }
 
+/** @returns reports in the order of the linears, and what is left of completing their tensors */
 async function pruneStoredBlock(
   options: StoredLoopOptions,
   index: number,
   block: BlockDescription,
-): Promise<LayerReport[]> {
+): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
   const { run, pool, writer, method, clock, signal } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
@@ -50,20 +67,30 @@ async function pruneStoredBlock(
   );
   const locate = writtenBy(writer);
   const reports = new Map<string, LayerReport>();
+  const completing: Promise<void>[] = [];
   const prune = async ({ layer, pattern }: (typeof pruned)[number]) => {
     signal?.throwIfAborted();
     const tensor = weightName(block, layer.linear);
-    const matrix = { source: floatTensor(run.checkpoint.tensors, tensor), target: locate(tensor) };
+    const matrix = {
+      source: floatTensor(run.checkpoint.tensors, tensor),
+      target: locate(tensor),
+      onWritten: (bytes: number) => writer.wrote(tensor, bytes),
+    };
     const linear = { name: layer.name, matrix, pattern };
     const { zeros, ...outcome } = await method.pruneStored(pool, linear, run.config.prune.options);
-    await writer.complete(tensor);
+    // Only the last tensor of a shard takes time to complete; it may wait for the disk while others are pruned.
+    const completed = writer.complete(tensor);
+    completed.catch(() => {});
+    completing.push(completed);
     reports.set(layer.name, layerReport(method, layer, { outcome, zeros, outputError: null }));
     clock.step('solve', index, reports.size, pruned.length);
   };
   if (pruned.length > 0) clock.step('solve', index, 0, pruned.length);
   await clock.time('solve', async () => {
-    if (run.memory.oneLinear) for (const linear of pruned) await prune(linear);
-    else await pool.forEach(pruned, prune);
+    await pool.forEach(pruned, prune, linearsAtOnce(run.memory));
   });
-  return layers.map((layer) => reports.get(layer.name) ?? layerReport(method, layer));
+  return {
+    layers: layers.map((layer) => reports.get(layer.name) ?? layerReport(method, layer)),
+    completing,
+  };
 }

@@ -15,7 +15,7 @@ import { elementCount } from '../graph/value.js';
 import { weightName } from '../model/description.js';
 import { readReport } from '../report/read-report.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
-import { writeReport } from '../report/write-report.js';
+import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
@@ -274,7 +274,11 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
 async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<LayerReport[]> {
   const { method, calibration } = shared.run;
-  if (method.statistics === 'none') return await pruneStoredBlocks({ ...loop, method });
+  if (method.statistics === 'none') {
+    // Should it fail, then again where the report is written.
+    const onWaiting = () => void loadReportPage().catch(() => {});
+    return await pruneStoredBlocks({ ...loop, method, onWaiting });
+  }
   if (!calibration) throw new Error(`${method.name} without calibration`);
   const { folder } = shared;
   return await withStream(shared, (stream) => pruneBlocks({ ...loop, method, calibration, stream, folder }));

@@ -5,7 +5,7 @@
 import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { Locate } from '../forward/model-stream.js';
-import { copyBytes, storeElements } from '../forward/store-task.js';
+import { type CopyArguments, copyBytes, storeElements } from '../forward/store-task.js';
 import { isFloatDtype } from '../forward/stored-tensor.js';
 import { type BlockDescription, weightName } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -66,7 +66,7 @@ async function copyTensors(
     tensors.map(async ({ name, path, offset, bytes }) => {
       if (writer.isComplete(name)) return;
       const to = writer.locate(name);
-      const parts = [];
+      const parts: CopyArguments[] = [];
       for (let first = 0; first < bytes; first += COPY_BYTES) {
         parts.push({
           from: { path, offset: offset + first },
@@ -74,7 +74,8 @@ async function copyTensors(
           bytes: Math.min(COPY_BYTES, bytes - first),
         });
       }
-      await pool.map('forward/store-task', copyBytes, parts);
+      const onDone = (index: number) => writer.wrote(name, parts[index]?.bytes ?? 0);
+      await pool.map('forward/store-task', copyBytes, parts, onDone);
       await writer.complete(name);
     }),
   );

@@ -11,6 +11,11 @@ import { describeIssues } from './read-report.js';
 import { reportFiles } from './report-files.js';
 import { type Report, reportSchema } from './report-schema.js';
 
+/** Loads what draws the page, which takes longer than most commands: for runs that have time for it before the end. */
+export async function loadReportPage(): Promise<typeof import('./render-report-html.js')> {
+  return await import('./render-report-html.js');
+}
+
 /**
  * Leaves `secateur/report.html` and then `secateur/report.json` in `output`, each complete or not at all.
  * The JSON comes last, so that its presence means that the report is whole.
@@ -32,8 +37,7 @@ export async function writeReport(
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, 'write', folder);
   });
-  // Only now: loading the charts takes longer than most commands.
-  const { renderReportHtml } = await import('./render-report-html.js');
+  const { renderReportHtml } = await loadReportPage();
   await writeFileAtomically(files.html, renderReportHtml(parsed.data));
   const whole = complete(parsed.data);
   await writeFileAtomically(files.json, `${JSON.stringify(whole, null, 2)}\n`);

@@ -92,9 +92,15 @@ export class WorkerPool {
   /**
    * Calls `visit` for each item so that every worker is busy and has a task waiting, and no more; for long lists
    * that can be stopped. After a failure no further item is visited, and those under way are waited for.
+   *
+   * @param atOnce items that are visited at the same time, at most; fewer where one is work for several workers
    */
-  async forEach<Item>(list: readonly Item[], visit: (item: Item) => Promise<void>): Promise<void> {
-    const limit = pLimit(this.size * 2);
+  async forEach<Item>(
+    list: readonly Item[],
+    visit: (item: Item) => Promise<void>,
+    atOnce: number = this.size * 2,
+  ): Promise<void> {
+    const limit = pLimit(atOnce);
     let failed = false;
     await settle(
       list.map((item) =>

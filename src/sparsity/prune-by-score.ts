@@ -29,6 +29,8 @@ export interface StoredMatrix {
   readonly source: StoredFloatTensor;
   /** Where the pruned weights go, of the same dtype; offset in bytes. */
   readonly target: { readonly path: string; readonly offset: number };
+  /** Told whenever so many more bytes have been written. */
+  readonly onWritten?: ((bytes: number) => void) | undefined;
 }
 
 export interface ScoredMatrix {
@@ -57,21 +59,28 @@ export async function pruneByScore(pool: WorkerPool, score: Score, matrix: Score
     throw new Error(`${matrix.name}: ${score.name} needs ${columns} column norms`);
   }
   const parts = splitRows(score, matrix);
+  const onDone = (index: number) => tellWritten(matrix, parts[index]?.rows ?? 0);
   if (pattern.kind === 'n:m' || score.comparisonGroup === 'row') {
     const choice =
       pattern.kind === 'n:m'
         ? { keep: pattern.keep, of: pattern.of }
         : { zeros: zeroCount(columns, pattern.sparsity) };
     const tasks = parts.map((part) => ({ ...part, choice }));
-    return sum(await pool.map('sparsity/score-mask-task', maskRows, tasks));
+    return sum(await pool.map('sparsity/score-mask-task', maskRows, tasks, onDone));
   }
   const tasks = await thresholds(pool, parts, zeroCount(rows * columns, pattern.sparsity));
-  return sum(await pool.map('sparsity/score-mask-task', maskBelow, tasks));
+  return sum(await pool.map('sparsity/score-mask-task', maskBelow, tasks, onDone));
 }
 
 function shapeOf({ weights }: ScoredMatrix): [rows: number, columns: number] {
   const [rows = 0, columns = 0] = 'address' in weights ? weights.shape : weights.source.shape;
   return [rows, columns];
+}
+
+function tellWritten({ weights }: ScoredMatrix, rows: number): void {
+  if ('address' in weights) return;
+  const { source, onWritten } = weights;
+  onWritten?.(rows * (source.shape[1] ?? 0) * bytesPerElement(source.dtype));
 }
 
 function sum(counts: readonly number[]): number {

@@ -38,6 +38,17 @@ describe('a shard on its way to the disk', () => {
     expect(synced).toHaveBeenCalledTimes(1);
   });
 
+  it('begins with parts of tensors that were reported, no byte counted twice', async () => {
+    writer.wrote('a', 15 * MEBIBYTE);
+    writer.wrote('b', 10 * MEBIBYTE);
+    await writer.complete('a');
+    expect(synced).toHaveBeenCalledTimes(0);
+    writer.wrote('a', 20 * MEBIBYTE);
+    expect(synced).toHaveBeenCalledTimes(0);
+    writer.wrote('b', 2 * MEBIBYTE);
+    expect(synced).toHaveBeenCalledTimes(1);
+  });
+
   it('is waited for and completed by sync', async () => {
     let finish = () => {};
     synced.mockReturnValueOnce(new Promise((resolve) => (finish = resolve)));
