@@ -29,15 +29,23 @@ export function stripsAt(n: number, starts: readonly number[]): Strip[] {
   });
 }
 
-/** Columns of a Gram strip: wide enough for GEMM at full speed, narrow enough to waste little above the diagonal. */
-export const GRAM_STRIP_WIDTH = 96;
+/** Features from which on a slab of Xᵀ is too large for a core's caches. */
+const MANY_FEATURES = 1024;
+
+/**
+ * Columns of a Gram strip over n features. Narrow strips compute less above the diagonal, but read the slab of Xᵀ more
+ * often, which costs more than it saves where the slab doesn't stay in the caches.
+ */
+export function gramStripWidth(n: number): number {
+  return n < MANY_FEATURES ? 64 : 96;
+}
 
 /** The strips of a Gram matrix over n features. */
 export function gramStrips(n: number): Strip[] {
-  const count = Math.ceil(n / GRAM_STRIP_WIDTH);
+  const width = gramStripWidth(n);
   return stripsAt(
     n,
-    Array.from({ length: count }, (_, index) => index * GRAM_STRIP_WIDTH),
+    Array.from({ length: Math.ceil(n / width) }, (_, index) => index * width),
   );
 }
 

@@ -5,7 +5,7 @@
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { GRAM_STRIP_WIDTH } from './gram-layout.js';
+import { gramStripWidth } from './gram-layout.js';
 import type { GramRef } from './group-statistics.js';
 import { outputNorms } from './output-error-task.js';
 
@@ -14,7 +14,7 @@ const TASK_ROWS = 512;
 
 /** f32 bytes of a task's buffers, for rows of that many columns: the rows, their transpose and a strip of products. */
 export function outputErrorBytes(columns: number): number {
-  return TASK_ROWS * (2 * columns + GRAM_STRIP_WIDTH) * 4;
+  return TASK_ROWS * (2 * columns + gramStripWidth(columns)) * 4;
 }
 
 /**
