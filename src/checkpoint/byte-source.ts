@@ -28,10 +28,9 @@ export interface ByteSource {
 
 /**
  * Opens a regular file for reading by ranges; links are followed.
- * @param _options what `runtime/worker-files.ts` still says; there is only this one way to read
  * @throws RequestError when there is no such regular file or it may not be read
  */
-export function openByteSource(path: string, _options?: { readonly mode: 'pread' }): ByteSource {
+export function openByteSource(path: string): ByteSource {
   const { descriptor, size } = openRegularFile(path);
   let closed = false;
   return {

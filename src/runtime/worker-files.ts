@@ -14,7 +14,7 @@ const descriptors = new Map<string, number>();
 export function sourceFile(path: string): ByteSource {
   let source = sources.get(path);
   if (!source) {
-    source = openByteSource(path, { mode: 'pread' });
+    source = openByteSource(path);
     sources.set(path, source);
   }
   return source;
