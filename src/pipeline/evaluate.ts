@@ -51,7 +51,7 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
   }
-  const pool = new WorkerPool(options.workers ?? automaticWorkers());
+  const pool = new WorkerPool(options.workers ?? automaticWorkers(), signal);
   const one = async (folder: string, stage: Stage): Promise<CheckpointEvaluation> => {
     let clock: StageClock | undefined;
     const evaluation = await evaluateCheckpoint(pool, resolve(folder), {

@@ -129,7 +129,7 @@ async function perform(
   const onProgress = failure.listen(options.onProgress ?? (() => {}));
   for (const message of notes) onProgress({ kind: 'note', message });
 
-  const pool = new WorkerPool(run.memory.workers);
+  const pool = new WorkerPool(run.memory.workers, options.signal);
   let writer: CheckpointWriter | undefined;
   try {
     await pool.ready();

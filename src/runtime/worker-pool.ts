@@ -20,12 +20,15 @@ export function automaticWorkers(): number {
 export class WorkerPool {
   readonly size: number;
   readonly #pool: Piscina;
+  readonly #signal: AbortSignal | undefined;
   /** Why no worker is left to do anything. */
   #failure: Error | undefined;
   #closing = false;
 
-  constructor(size: number) {
+  /** @param signal after whose abort no task is begun any more; those under way end as they would */
+  constructor(size: number, signal?: AbortSignal) {
     this.size = size;
+    this.#signal = signal;
     this.#pool = new Piscina({
       minThreads: size,
       maxThreads: size,
@@ -56,13 +59,15 @@ export class WorkerPool {
    *
    * @param module path below `src/`, without extension: `forward/window-task`
    * @param task the function, exported by that module under its own name; arguments and result are cloned
-   * @throws RunError when the worker dies or runs out of memory; what the task throws otherwise
+   * @throws RunError when the worker dies or runs out of memory; what the task throws otherwise; the reason of the
+   * pool's signal once it is aborted
    */
   async run<Arguments, Result>(
     module: string,
     task: (args: Arguments) => Result | Promise<Result>,
     args: Arguments,
   ): Promise<Awaited<Result>> {
+    this.#signal?.throwIfAborted();
     try {
       return await this.#pool.run(args, {
         filename: new URL(`${module}.js`, compiledRoot).href,
