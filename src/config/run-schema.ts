@@ -140,7 +140,7 @@ const calibrationSchema = z
       .enum(['pruned', 'dense'])
       .default('pruned')
       .describe(
-        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. Either way the blocks before are pruned. dense computes every block twice.',
+        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them, but what attention gives as it is before; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. Either way the blocks before are pruned. pruned computes attention twice, dense the whole block.',
       ),
   })
   .superRefine((value, context) => {

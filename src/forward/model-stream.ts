@@ -3,7 +3,7 @@
  * @module
  */
 
-import { type BlockPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
+import { type BlockPasses, outputPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { finalNormGraph, HIDDEN_OUTPUT, logitsGraph } from '../graph/logits-graph.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
@@ -86,7 +86,7 @@ export class ModelStream {
    * Replaces every window's hidden states by what the loaded block makes of them.
    *
    * @param states with records of at least `recordBytes`, or as large as `passes` ask for
-   * @param passes where those that measure something have been run; the whole block when left out
+   * @param passes where those of pruning have been run; the whole block when left out
    */
   async propagate(
     block: BlockDescription,
@@ -96,7 +96,7 @@ export class ModelStream {
   ): Promise<void> {
     const { passes = planWholeBlock(block, states.tokens) } = options;
     if (states.recordBytes < passes.recordBytes) throw new Error(`${states.path}: the records are too small`);
-    const last = passes.passes.filter(({ groups }) => groups.length === 0);
+    const last = outputPasses(passes);
     for (const pass of last) {
       const ranges = passRanges(passes, pass).map((range) => ({
         graph: this.graphs.get(range.graphKey, () => range.graph('sum of squares')),

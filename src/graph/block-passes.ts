@@ -14,8 +14,9 @@ import { elementCount, type Value } from './value.js';
 /**
  * What the inputs of a linear are measured with.
  * `pruned`: with the linears before it in the block as they were pruned, so that it makes up for what they lost
- * ("true sequential" in GPTQ's terms). Every product of the forward is computed once.
- * `dense`: with the block as it was; the forward is computed twice, before and after pruning.
+ * ("true sequential" in GPTQ's terms). Only what attention gives is measured with attention as it was: fitted to what
+ * pruned queries and keys attend to, the output projection does worse. Of the forward, attention alone is computed twice.
+ * `dense`: with the block as it was; the whole forward is computed twice, before and after pruning.
  */
 export type InputsMeasured = 'pruned' | 'dense';
 
@@ -37,10 +38,7 @@ export interface BlockPass {
   readonly index: number;
   readonly reads: readonly CarriedValue[];
   readonly writes: readonly CarriedValue[];
-  /**
-   * Input groups whose activation is known in this pass; their linears are pruned after it. Passes that measure nothing
-   * come last and give the block's output, in the place of its input.
-   */
+  /** Input groups whose activation is known in this pass; their linears are pruned after it. */
   readonly groups: readonly MeasuredGroup[];
   /** Whether each token of what it reads and writes has to do with that token alone. */
   readonly tokenwise: boolean;
@@ -101,6 +99,21 @@ export function planPasses(
   return plan({ block, tokens, pruned, inputs, divided: tokens > RANGE_TOKENS });
 }
 
+/** The passes that are run while the block is being pruned: up to the last that measures. */
+export function pruningPasses({ passes }: BlockPasses): readonly BlockPass[] {
+  return passes.slice(0, passes.findLastIndex(({ groups }) => groups.length > 0) + 1);
+}
+
+/** The passes after them, which give the block's output in the place of its input. */
+export function outputPasses(planned: BlockPasses): readonly BlockPass[] {
+  return planned.passes.slice(pruningPasses(planned).length);
+}
+
+/** Plans with the same key have the same graphs. */
+export function planKey({ block, tokens, pruned, inputs, divided }: BlockPasses): string {
+  return [block.graphKey, tokens, inputs, divided, ...[...pruned].sort()].join(' ');
+}
+
 /** The passes of a block of which nothing is pruned. */
 export function planWholeBlock(block: BlockDescription, tokens: number): BlockPasses {
   return planPasses(block, tokens, new Set(), 'pruned');
@@ -118,9 +131,10 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
     passes.push({ index: passes.length, reads: carried, writes, groups, tokenwise });
   };
 
-  if (inputs === 'dense' && pruned.size > 0) add([], groupsOf(built.linears, pruned));
-  const sequential = inputs === 'pruned' && pruned.size > 0;
-  const cuts = sequential ? pruned : divided ? linearsAfterMixing(built) : new Set<string>();
+  const atFirst = inputs === 'dense' ? pruned : behindPrunedMixing(built, pruned);
+  if (atFirst.size > 0) add([], groupsOf(built.linears, atFirst));
+  const inTurn = new Set([...pruned].filter((name) => !atFirst.has(name)));
+  const cuts = new Set([...inTurn, ...(divided ? linearsAfterMixing(built) : [])]);
   const levels = levelsBehind(built, cuts);
   const levelOf = (value: Value) => levels.get(value) ?? 0;
   for (let level = 0; level < levelOf(built.output); level++) {
@@ -130,8 +144,8 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
     const writes = after
       .filter((value) => !kept.some(({ name }) => name === value.name))
       .map((value) => record.place(value));
-    const known = built.linears.filter(({ input }) => sequential && levelOf(input) === level);
-    add(writes, groupsOf(known, pruned));
+    const known = built.linears.filter(({ input }) => levelOf(input) === level);
+    add(writes, groupsOf(known, inTurn));
     carried = [...kept, ...writes];
   }
   add([{ ...hidden, name: built.output.name }], []);
@@ -198,6 +212,14 @@ function groupsOf(linears: readonly LinearCall[], pruned: ReadonlySet<string>): 
 
 /** Operators that let tokens see each other. */
 const MIXING: ReadonlySet<string> = new Set(['MatMul']);
+
+/** Those of the pruned linears that read what attention gives, where what it attends with is pruned too. */
+function behindPrunedMixing(built: BlockGraph, pruned: ReadonlySet<string>): Set<string> {
+  const after = linearsAfterMixing(built);
+  const levels = levelsBehind(built, pruned);
+  const behind = built.linears.filter(({ name, input }) => after.has(name) && (levels.get(input) ?? 0) > 0);
+  return new Set(behind.map(({ name }) => name).filter((name) => pruned.has(name)));
+}
 
 /** The first linears on each way from whose output no token reaches another. */
 function linearsAfterMixing(built: BlockGraph): Set<string> {

@@ -2,10 +2,19 @@
  * The arithmetic of a run.
  * @module
  */
+import {
+  type BlockPasses,
+  outputPasses,
+  planKey,
+  planWholeBlock,
+  pruningPasses,
+} from '../graph/block-passes.js';
+import { passFlops } from '../graph/graph-flops.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { PreparedRun } from './prepare-run.js';
+import { prunePlans } from './prune-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -20,24 +29,12 @@ export interface Flops {
   readonly evaluation: number;
 }
 
-/** Operations of a window through a block: its matrices, and the causal half of attention's two products. */
-function blockFlops(block: BlockDescription, tokens: number, withLast: boolean): number {
-  const last = block.linears.at(-1);
-  const matrices = block.linears.reduce((sum, linear) => {
-    return sum + (linear === last && !withLast ? 0 : 2 * linear.out * linear.in * tokens);
-  }, 0);
-  return matrices + 2 * block.hiddenSize * tokens * tokens;
-}
-
 export function estimateFlops(run: PreparedRun): Flops {
   const { model, calibration, windows, gramWindows, evaluation, config } = run;
   const tokens = calibration?.sequenceLength ?? 0;
   const sum = (f: (block: BlockDescription) => number) =>
     model.blocks.reduce((total, block) => total + f(block), 0);
-  const prunes = windows > 0;
-  // With pruned inputs the statistics passes compute everything but the last linear for good.
-  const computed = (block: BlockDescription) =>
-    config.calibration?.inputs === 'dense' ? 0 : blockFlops(block, tokens, false);
+  const plans = windows > 0 ? prunePlans(run) : [];
   const usesGram = run.method.statistics === 'gram';
 
   const evaluationSets =
@@ -52,7 +49,10 @@ export function estimateFlops(run: PreparedRun): Flops {
       total +
       2 *
         set.windows *
-        (sum((block) => blockFlops(block, set.tokens, true)) +
+        (sumPlans(
+          model.blocks.map((block) => planWholeBlock(block, set.tokens)),
+          (planned) => passFlops(planned, planned.passes),
+        ) +
           2 * elementCount(model.head.shape) * set.tokens),
     0,
   );
@@ -64,7 +64,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     block.linears.reduce((total, linear) => total + linear.out * linear.in ** 2, 0),
   );
   return {
-    forward: prunes ? windows * sum((block) => blockFlops(block, tokens, false)) : 0,
+    forward: windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))),
     gram: sum((block) =>
       inputGroups(block).reduce(
         (total, { size }) => total + 2 * stripElements(gramStrips(size)) * gramWindows * tokens,
@@ -75,7 +75,18 @@ export function estimateFlops(run: PreparedRun): Flops {
     solve: usesGram ? updates : 0,
     // Two quadratic forms.
     outputErrors: gramWindows > 0 ? 2 * updates : 0,
-    propagate: prunes ? windows * sum((block) => blockFlops(block, tokens, true) - computed(block)) : 0,
+    propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
     evaluation: evaluationFlops,
   };
+}
+
+/** The sum over plans, counting equal ones once. */
+function sumPlans(plans: readonly BlockPasses[], flops: (planned: BlockPasses) => number): number {
+  const known = new Map<string, number>();
+  return plans.reduce((total, planned) => {
+    const key = planKey(planned);
+    const each = known.get(key) ?? flops(planned);
+    known.set(key, each);
+    return total + each;
+  }, 0);
 }

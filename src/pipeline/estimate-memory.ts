@@ -4,7 +4,13 @@
  */
 import { headSliceRows, streamBytes } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
-import { type BlockPass, type BlockPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
+import {
+  type BlockPass,
+  type BlockPasses,
+  passRanges,
+  planKey,
+  planWholeBlock,
+} from '../graph/block-passes.js';
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
@@ -13,7 +19,7 @@ import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
-import { blockPasses } from './prune-blocks.js';
+import { prunePlans } from './prune-blocks.js';
 import { linearsAtOnce } from './prune-stored-blocks.js';
 import { peakIntermediateBytes } from './session-memory.js';
 
@@ -175,13 +181,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
 
 /** Plans that differ in their graphs. */
 function distinct(plans: readonly BlockPasses[]): BlockPasses[] {
-  const key = ({ block, tokens, pruned, inputs }: BlockPasses) =>
-    [block.graphKey, tokens, inputs, ...[...pruned].sort()].join(' ');
-  return [...new Map(plans.map((passes) => [key(passes), passes])).values()];
-}
-
-function prunePlans(run: PreparedRun): BlockPasses[] {
-  return run.model.blocks.map((block, index) => blockPasses(run, index, block));
+  return [...new Map(plans.map((passes) => [planKey(passes), passes])).values()];
 }
 
 /** The linears that are pruned together, those of a pass; none where nothing is measured. */

@@ -8,7 +8,7 @@ import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
-import { type BlockPasses, planPasses, planWholeBlock } from '../graph/block-passes.js';
+import { type BlockPasses, planPasses, planWholeBlock, pruningPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -120,16 +120,17 @@ export function blockPasses(run: PreparedRun, index: number, block: BlockDescrip
   return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputs);
 }
 
+/** The passes of every block. */
+export function prunePlans(run: PreparedRun): BlockPasses[] {
+  return run.model.blocks.map((block, index) => blockPasses(run, index, block));
+}
+
 /** Of a calibration window. */
 export function recordBytes(run: PreparedRun): number {
   const tokens = run.calibration?.sequenceLength ?? 0;
   // Blocks that an earlier run has finished are computed whole.
-  return Math.max(
-    ...run.model.blocks.flatMap((block, index) => [
-      blockPasses(run, index, block).recordBytes,
-      planWholeBlock(block, tokens).recordBytes,
-    ]),
-  );
+  const plans = [...prunePlans(run), ...run.model.blocks.map((block) => planWholeBlock(block, tokens))];
+  return Math.max(...plans.map((passes) => passes.recordBytes));
 }
 
 async function pruneBlock(
@@ -146,8 +147,8 @@ async function pruneBlock(
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
-  const measured = passes.passes.filter(({ groups }) => groups.length > 0);
-  for (const pass of measured) {
+  const inTurn = pruningPasses(passes);
+  for (const pass of inTurn) {
     const { groups } = pass;
     const statistics = await collector.collect({
       block,
@@ -158,7 +159,7 @@ async function pruneBlock(
       gramWindows: run.gramWindows,
       signal,
       onWindow: (done) =>
-        clock.step('forward', index, pass.index * states.windows + done, measured.length * states.windows),
+        clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),
     });
     signal?.throwIfAborted();

@@ -118,9 +118,10 @@ export class StatisticsCollector {
    * @throws RunError naming the block and input group whose activations aren't finite
    */
   async collect(options: CollectOptions): Promise<Map<string, GroupStatistics>> {
-    const { block, passes, pass, states, gramWindows } = options;
+    const { block, passes, pass, states } = options;
     const { windows, tokens } = states;
     const { groups } = pass;
+    const gramWindows = groups.length > 0 ? options.gramWindows : 0;
     const started = performance.now();
     const busy = { forward: 0, statistics: 0 };
     const grams = this.#gramAddresses(groups, gramWindows > 0);
