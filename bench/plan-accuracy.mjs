@@ -33,7 +33,7 @@ const SYNTHETIC = {
  * @property {number} [length]
  * @property {number} [workers]
  * @property {number} [evaluate] windows of held-out text, 0: no evaluation
- * @property {'pruned' | 'dense'} [inputs]
+ * @property {'pruned' | 'mixed' | 'dense'} [inputs]
  * @property {string} [limit] resources.memory_limit
  */
 

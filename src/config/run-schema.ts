@@ -137,10 +137,10 @@ const calibrationSchema = z
       ),
     seed: z.int().nonnegative().default(0).describe('Seed of the random start positions.'),
     inputs: z
-      .enum(['pruned', 'dense'])
-      .default('pruned')
+      .enum(['auto', 'pruned', 'mixed', 'dense'])
+      .default('auto')
       .describe(
-        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them, but what attention gives as it is before; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. Either way the blocks before are pruned. pruned computes attention twice, dense the whole block.',
+        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed for an N:M pattern, pruned for a sparsity.',
       ),
   })
   .superRefine((value, context) => {

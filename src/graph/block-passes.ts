@@ -14,11 +14,11 @@ import { elementCount, type Value } from './value.js';
 /**
  * What the inputs of a linear are measured with.
  * `pruned`: with the linears before it in the block as they were pruned, so that it makes up for what they lost
- * ("true sequential" in GPTQ's terms). Only what attention gives is measured with attention as it was: fitted to what
- * pruned queries and keys attend to, the output projection does worse. Of the forward, attention alone is computed twice.
+ * ("true sequential" in GPTQ's terms). Every product of the forward is computed once.
+ * `mixed`: like `pruned`, but what attention gives is measured with attention as it was. Attention is computed twice.
  * `dense`: with the block as it was; the whole forward is computed twice, before and after pruning.
  */
-export type InputsMeasured = 'pruned' | 'dense';
+export type InputsMeasured = 'pruned' | 'mixed' | 'dense';
 
 /** A value that waits in a window's record, f32. */
 export interface CarriedValue {
@@ -131,7 +131,7 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
     passes.push({ index: passes.length, reads: carried, writes, groups, tokenwise });
   };
 
-  const atFirst = inputs === 'dense' ? pruned : behindPrunedMixing(built, pruned);
+  const atFirst = MEASURED_AT_FIRST[inputs](built, pruned);
   if (atFirst.size > 0) add([], groupsOf(built.linears, atFirst));
   const inTurn = new Set([...pruned].filter((name) => !atFirst.has(name)));
   const cuts = new Set([...inTurn, ...(divided ? linearsAfterMixing(built) : [])]);
@@ -212,6 +212,15 @@ function groupsOf(linears: readonly LinearCall[], pruned: ReadonlySet<string>): 
 
 /** Operators that let tokens see each other. */
 const MIXING: ReadonlySet<string> = new Set(['MatMul']);
+
+/** What is measured with the block as it was. */
+const MEASURED_AT_FIRST: Readonly<
+  Record<InputsMeasured, (built: BlockGraph, pruned: ReadonlySet<string>) => ReadonlySet<string>>
+> = {
+  pruned: () => new Set(),
+  mixed: behindPrunedMixing,
+  dense: (_, pruned) => pruned,
+};
 
 /** Those of the pruned linears that read what attention gives, where what it attends with is pruned too. */
 function behindPrunedMixing(built: BlockGraph, pruned: ReadonlySet<string>): Set<string> {

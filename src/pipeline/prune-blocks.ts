@@ -5,10 +5,17 @@
  */
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
+import type { RunConfig } from '../config/run-schema.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
-import { type BlockPasses, planPasses, planWholeBlock, pruningPasses } from '../graph/block-passes.js';
+import {
+  type BlockPasses,
+  type InputsMeasured,
+  planPasses,
+  planWholeBlock,
+  pruningPasses,
+} from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -116,8 +123,17 @@ export function blockPasses(run: PreparedRun, index: number, block: BlockDescrip
   const pruned = run.layers
     .filter((layer) => layer.block === index && layer.pattern !== 'dense')
     .map(({ linear }) => linear.name);
-  const inputs = run.config.calibration?.inputs ?? 'pruned';
-  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputs);
+  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputsMeasured(run.config));
+}
+
+/**
+ * What `calibration.inputs` comes to. N:M takes more from queries and keys than they can make up for: an output projection
+ * fitted to what they then attend to does worse (figures in docs/architecture.md).
+ */
+function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
+  const inputs = calibration?.inputs ?? 'auto';
+  if (inputs !== 'auto') return inputs;
+  return prune.pattern === undefined ? 'pruned' : 'mixed';
 }
 
 /** The passes of every block. */

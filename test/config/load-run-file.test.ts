@@ -21,7 +21,7 @@ describe('a valid run file', () => {
         sequence_length: 2048,
         windows: 'contiguous',
         seed: 0,
-        inputs: 'pruned',
+        inputs: 'auto',
       },
       prune: {
         method: 'sparsegpt',

@@ -124,8 +124,8 @@ describe('passes of a Llama block', () => {
   it('stop where pruned linears read, and carry what follows cheaply from nothing else', () => {
     const { passes, recordBytes } = planPasses(block, tokens, all, 'pruned');
     expect(passes.map(({ groups }) => groups.map(({ name }) => name))).toEqual([
-      ['attention output'],
       ['attention input'],
+      ['attention output'],
       ['mlp input'],
       ['mlp hidden'],
       [],
@@ -135,7 +135,10 @@ describe('passes of a Llama block', () => {
     expect(sizes).toEqual([
       [[hidden, 0]],
       [[hidden, 0]],
-      [[hidden, 0]],
+      [
+        [hidden, 0],
+        [hidden, second],
+      ],
       [[hidden, 0]],
       [
         [hidden, 0],
@@ -161,34 +164,40 @@ describe('passes of a Llama block', () => {
     expect(passes[1]?.reads.map(({ name }) => name)).toEqual(['hidden']);
   });
 
-  it.each(['pruned', 'dense'] as const)('give the output of the whole block (%s inputs)', async (inputs) => {
-    const weights = freshWeights();
-    const states = newStates();
-    await stream.propagate(block, weights, states);
-    const { output } = await run(planPasses(block, tokens, all, inputs), weights);
-    expect(output).toEqual(read(states));
-  });
+  it.each(['pruned', 'mixed', 'dense'] as const)(
+    'give the output of the whole block (%s inputs)',
+    async (inputs) => {
+      const weights = freshWeights();
+      const states = newStates();
+      await stream.propagate(block, weights, states);
+      const { output } = await run(planPasses(block, tokens, all, inputs), weights);
+      expect(output).toEqual(read(states));
+    },
+  );
 
-  it('measure what the linears will read once those before them are pruned, behind attention as it was', async () => {
-    const weights = freshWeights();
-    const sequential = await run(planPasses(block, tokens, all, 'pruned'), weights, (groups) =>
-      prune(weights, groups),
-    );
-    const dense = await run(planPasses(block, tokens, all, 'dense'), freshWeights());
-    // The weights are pruned by now; measured at once, every group sees what the passes saw.
-    const afterwards = await run(planPasses(block, tokens, all, 'dense'), weights);
-    expect(sequential.output).toEqual(afterwards.output);
-    for (const [name, sums] of sequential.sums) {
-      const isAsItWas = name === 'attention output';
-      expect(sums).toEqual((isAsItWas ? dense : afterwards).sums.get(name));
-      if (name !== 'attention input')
-        expect(sums).not.toEqual((isAsItWas ? afterwards : dense).sums.get(name));
-    }
-  });
+  it.each(['pruned', 'mixed'] as const)(
+    'measure linears behind those pruned before them (%s)',
+    async (inputs) => {
+      const weights = freshWeights();
+      const sequential = await run(planPasses(block, tokens, all, inputs), weights, (groups) =>
+        prune(weights, groups),
+      );
+      const dense = await run(planPasses(block, tokens, all, 'dense'), freshWeights());
+      // The weights are pruned by now; measured at once, every group sees what the passes saw.
+      const afterwards = await run(planPasses(block, tokens, all, 'dense'), weights);
+      expect(sequential.output).toEqual(afterwards.output);
+      for (const [name, sums] of sequential.sums) {
+        const isAsItWas = inputs === 'mixed' && name === 'attention output';
+        expect(sums).toEqual((isAsItWas ? dense : afterwards).sums.get(name));
+        if (name !== 'attention input')
+          expect(sums).not.toEqual((isAsItWas ? afterwards : dense).sums.get(name));
+      }
+    },
+  );
 
   it('compute attention once where its queries, keys and values stay dense', () => {
     const names = ['self_attn.o_proj', 'mlp.down_proj'];
-    const { passes } = planPasses(block, tokens, new Set(names), 'pruned');
+    const { passes } = planPasses(block, tokens, new Set(names), 'mixed');
     expect(passes.map(({ groups }) => groups.map(({ name }) => name))).toEqual([
       ['attention output'],
       ['mlp hidden'],
@@ -199,29 +208,33 @@ describe('passes of a Llama block', () => {
 
   it('take long windows in ranges of tokens where tokens are not mixed', () => {
     const ranges = (passes: BlockPasses) => passes.passes.map((pass) => passRanges(passes, pass).length);
-    expect(ranges(planPasses(block, long, all, 'pruned'))).toEqual([1, 2, 1, 2, 2, 2]);
+    expect(ranges(planPasses(block, long, all, 'pruned'))).toEqual([2, 1, 2, 2, 2]);
+    expect(ranges(planPasses(block, long, all, 'mixed'))).toEqual([1, 2, 1, 2, 2, 2]);
     expect(ranges(planWholeBlock(block, long))).toEqual([1, 2]);
     expect(ranges(planWholeBlock(block, RANGE_TOKENS))).toEqual([1]);
     expect(ranges(planPasses(block, long, all, 'dense'))).toEqual([1, 1, 2]);
   });
 
-  it('give in ranges what the window gives at once', async () => {
-    const weights = freshWeights();
-    const whole = planWholeBlock(block, long);
-    const states = newStates(whole.recordBytes, 2, long);
-    await stream.propagate(block, weights, states);
-    const sequential = await run(planPasses(block, long, all, 'pruned'), weights);
-    expect(sequential.output).toEqual(read(states));
-    // With dense inputs one graph measures everything.
-    const { sums } = await run(planPasses(block, long, all, 'dense'), weights);
-    for (const [name, expected] of sums) {
-      const actual = sequential.sums.get(name) ?? [];
-      for (const [j, value] of expected.entries()) expect((actual[j] ?? 0) / value).toBeCloseTo(1, 5);
-    }
-    // Attention is causal: a window of the first tokens, short enough for one graph, gives the same for them.
-    const short = newStates(0, 1, RANGE_TOKENS);
-    await stream.propagate(block, weights, short);
-    const [start = new Uint8Array()] = read(short);
-    expect(read(states)[0]?.subarray(0, start.length)).toEqual(start);
-  });
+  it.each(['pruned', 'mixed'] as const)(
+    'give in ranges what the window gives at once (%s inputs)',
+    async (inputs) => {
+      const weights = freshWeights();
+      const whole = planWholeBlock(block, long);
+      const states = newStates(whole.recordBytes, 2, long);
+      await stream.propagate(block, weights, states);
+      const sequential = await run(planPasses(block, long, all, inputs), weights);
+      expect(sequential.output).toEqual(read(states));
+      // With dense inputs one graph measures everything.
+      const { sums } = await run(planPasses(block, long, all, 'dense'), weights);
+      for (const [name, expected] of sums) {
+        const actual = sequential.sums.get(name) ?? [];
+        for (const [j, value] of expected.entries()) expect((actual[j] ?? 0) / value).toBeCloseTo(1, 5);
+      }
+      // Attention is causal: a window of the first tokens, short enough for one graph, gives the same for them.
+      const short = newStates(0, 1, RANGE_TOKENS);
+      await stream.propagate(block, weights, short);
+      const [start = new Uint8Array()] = read(short);
+      expect(read(states)[0]?.subarray(0, start.length)).toEqual(start);
+    },
+  );
 });

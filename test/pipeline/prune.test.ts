@@ -180,7 +180,7 @@ describe('a run', () => {
 
   it('measures dense inputs when asked to: only what lies behind pruned linears differs', async () => {
     const tensors = [];
-    for (const inputs of ['pruned', 'dense']) {
+    for (const inputs of ['pruned', 'mixed', 'dense']) {
       const data = join(root, 'calibration/general.jsonl');
       const { path, output } = runFile({
         calibration: `{data: ${data}, samples: 6, sequence_length: 64, inputs: ${inputs}}`,
