@@ -13,6 +13,7 @@ import { passFlops } from '../graph/graph-flops.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
+import { evaluationSets } from './evaluation-stage.js';
 import type { PreparedRun } from './prepare-run.js';
 import { prunePlans } from './prune-blocks.js';
 
@@ -30,21 +31,15 @@ export interface Flops {
 }
 
 export function estimateFlops(run: PreparedRun): Flops {
-  const { model, calibration, windows, gramWindows, evaluation, config } = run;
+  const { model, calibration, windows, gramWindows } = run;
   const tokens = calibration?.sequenceLength ?? 0;
   const sum = (f: (block: BlockDescription) => number) =>
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = windows > 0 ? prunePlans(run) : [];
   const usesGram = run.method.statistics === 'gram';
 
-  const evaluationSets =
-    evaluation && config.evaluation
-      ? [
-          { windows: evaluation.windows, tokens: evaluation.context },
-          { windows: Math.min(config.evaluation.calibration_windows, calibration?.samples ?? 0), tokens },
-        ]
-      : [];
-  const evaluationFlops = evaluationSets.reduce(
+  const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
+  const evaluationFlops = evaluated.reduce(
     (total, set) =>
       total +
       2 *

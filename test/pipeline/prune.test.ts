@@ -390,4 +390,19 @@ describe('a plan', () => {
     const { report } = await prune(path);
     expect(report.totals.zeros).toBe(planned.totals.zeros);
   });
+
+  it('counts an evaluation without calibration', async () => {
+    const data = join(root, 'calibration/heldout.txt');
+    const plans = await Promise.all(
+      [1, 2].map(async (windows) => {
+        const evaluation = `{data: ${data}, context: 64, windows: ${windows}}`;
+        return await plan(
+          runFile({ prune: '{method: magnitude, sparsity: 0.5}', calibration: null, evaluation }).path,
+        );
+      }),
+    );
+    const [one = 0, two = 0] = plans.map(({ flops }) => flops.evaluation);
+    expect(one).toBeGreaterThan(2 * 64 * 2 * 2_359_296);
+    expect(two).toBe(2 * one);
+  });
 });
