@@ -172,7 +172,7 @@ export function passRanges(planned: BlockPasses, pass: BlockPass): PassRange[] {
       tokens,
       reads: pass.reads.map((value, index) => within(value, own.reads[index]?.name)),
       writes: pass.writes.map((value, index) => within(value, own.writes.map(writtenName)[index])),
-      graphKey: [block.graphKey, tokens, inputs, divided, ...[...pruned].sort(), own.index].join(' '),
+      graphKey: `${planKey(same)} ${own.index}`,
       graph: (output) => passGraph(block, tokens, own, output),
     });
   }

@@ -12,7 +12,7 @@ import { freeBytes } from '../system/free-bytes.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
-import { recordBytes } from './prune-blocks.js';
+import { recordBytes } from './prune-plans.js';
 
 /** The report, the journal and the index. */
 const RUN_FILES_BYTES = 2_000_000;

@@ -15,7 +15,7 @@ import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { PreparedRun } from './prepare-run.js';
-import { prunePlans } from './prune-blocks.js';
+import { prunePlans } from './prune-plans.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -35,7 +35,7 @@ export function estimateFlops(run: PreparedRun): Flops {
   const tokens = calibration?.sequenceLength ?? 0;
   const sum = (f: (block: BlockDescription) => number) =>
     model.blocks.reduce((total, block) => total + f(block), 0);
-  const plans = windows > 0 ? prunePlans(run) : [];
+  const plans = prunePlans(run);
   const usesGram = run.method.statistics === 'gram';
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);

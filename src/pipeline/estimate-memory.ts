@@ -19,7 +19,7 @@ import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
-import { prunePlans } from './prune-blocks.js';
+import { prunePlans } from './prune-plans.js';
 import { linearsAtOnce } from './prune-stored-blocks.js';
 import { peakIntermediateBytes } from './session-memory.js';
 
@@ -58,7 +58,9 @@ export function memoryEstimator(
 ): (settings: MemorySettings) => MemoryEstimate {
   const weights = { name: 'weights of one block (f32)', bytes: streamBytes(run.model) };
   const sets = Object.values(evaluationSets(run)).filter((set) => set !== null);
-  const pruning = run.windows > 0 ? windowNeeds(prunePlans(run), run) : NO_WINDOWS;
+  const plans = prunePlans(run);
+  const pruning = windowNeeds(plans, run);
+  const pruned = prunedTogether(plans);
   const evaluating = sets.map(({ tokens }) =>
     windowNeeds(
       run.model.blocks.map((block) => planWholeBlock(block, tokens)),
@@ -100,7 +102,7 @@ export function memoryEstimator(
       };
       moments.push({ moment: 'pruning linears', parts: [processPart(0), inWorkers(0), histograms] });
     }
-    for (const { pass, passes, linears } of prunedIn(run)) {
+    for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
       const activations = inWorkers(pruning.sessions);
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
@@ -148,8 +150,6 @@ interface WindowNeeds {
   readonly buffers: number;
 }
 
-const NO_WINDOWS: WindowNeeds = { sessions: 0, buffers: 0 };
-
 /** What each worker needs to take windows through blocks. */
 function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNeeds {
   const sessions = new Map<string, number>();
@@ -184,24 +184,18 @@ function distinct(plans: readonly BlockPasses[]): BlockPasses[] {
   return [...new Map(plans.map((passes) => [planKey(passes), passes])).values()];
 }
 
-/** The linears that are pruned together, those of a pass; none where nothing is measured. */
-function prunedIn(run: PreparedRun): {
+/** The linears that are pruned together, those of a pass. */
+function prunedTogether(plans: readonly BlockPasses[]): {
   readonly passes: BlockPasses;
   readonly pass: BlockPass;
   readonly linears: readonly LinearDescription[];
 }[] {
-  if (run.windows === 0) return [];
-  const pruned = run.model.blocks.map((_, index) =>
-    run.layers
-      .filter(({ block, pattern }) => block === index && pattern !== 'dense')
-      .map(({ linear }) => linear),
-  );
-  return distinct(prunePlans(run)).flatMap((passes) => {
-    const all = pruned[run.model.blocks.indexOf(passes.block)] ?? [];
+  return distinct(plans).flatMap((passes) => {
+    const pruned = passes.block.linears.filter(({ name }) => passes.pruned.has(name));
     return passes.passes.map((pass) => ({
       passes,
       pass,
-      linears: all.filter(({ inputGroup }) => pass.groups.some(({ name }) => name === inputGroup)),
+      linears: pruned.filter(({ inputGroup }) => pass.groups.some(({ name }) => name === inputGroup)),
     }));
   });
 }

@@ -5,17 +5,10 @@
  */
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
-import type { RunConfig } from '../config/run-schema.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
-import {
-  type BlockPasses,
-  type InputsMeasured,
-  planPasses,
-  planWholeBlock,
-  pruningPasses,
-} from '../graph/block-passes.js';
+import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -27,7 +20,7 @@ import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { CalibratedMethod, MethodOutcome } from './methods/method.js';
-import type { PreparedRun } from './prepare-run.js';
+import { prunePlans, recordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
 import { type BlockStore, copyOutsideBlocks, copyUnpruned, storeTensor, writtenBy } from './store-block.js';
 
@@ -51,6 +44,7 @@ export interface CalibratedLoopOptions extends BlockLoopOptions {
 export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
   const { run, stream, writer, calibration, clock, finished, signal } = options;
   const { blocks } = run.model;
+  const plans = prunePlans(run);
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
   const collector = new StatisticsCollector(options.pool, stream.graphs, run.memory.activations);
   const states = new HiddenStates(
@@ -82,7 +76,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
         }
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
-        passes = blockPasses(run, index, block);
+        passes = plans[index] as BlockPasses;
         const layers = await pruneBlock(options, index, block, weights, states, passes, collector);
         reports.push(...layers);
         clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
@@ -116,37 +110,6 @@ export async function recordBlock(
 ): Promise<void> {
   await writer.sync();
   journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
-}
-
-/** How the windows go through a block while its linears are pruned. */
-export function blockPasses(run: PreparedRun, index: number, block: BlockDescription): BlockPasses {
-  const pruned = run.layers
-    .filter((layer) => layer.block === index && layer.pattern !== 'dense')
-    .map(({ linear }) => linear.name);
-  return planPasses(block, run.calibration?.sequenceLength ?? 0, new Set(pruned), inputsMeasured(run.config));
-}
-
-/**
- * What `calibration.inputs` comes to. N:M takes more from queries and keys than they can make up for: an output projection
- * fitted to what they then attend to does worse (figures in docs/architecture.md).
- */
-function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
-  const inputs = calibration?.inputs ?? 'auto';
-  if (inputs !== 'auto') return inputs;
-  return prune.pattern === undefined ? 'pruned' : 'mixed';
-}
-
-/** The passes of every block. */
-export function prunePlans(run: PreparedRun): BlockPasses[] {
-  return run.model.blocks.map((block, index) => blockPasses(run, index, block));
-}
-
-/** Of a calibration window. */
-export function recordBytes(run: PreparedRun): number {
-  const tokens = run.calibration?.sequenceLength ?? 0;
-  // Blocks that an earlier run has finished are computed whole.
-  const plans = [...prunePlans(run), ...run.model.blocks.map((block) => planWholeBlock(block, tokens))];
-  return Math.max(...plans.map((passes) => passes.recordBytes));
 }
 
 async function pruneBlock(
