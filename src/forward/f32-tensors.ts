@@ -5,6 +5,7 @@
 
 import { elementCount } from '../graph/value.js';
 import type { BlockDescription, TensorDescription } from '../model/description.js';
+import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { allocateNative, freeNative, type NativeRegion } from '../system/native-memory.js';
@@ -19,20 +20,15 @@ const ALIGNMENT = 64;
 
 /** Splits the load of a tensor into tasks. `target` receives its f32 elements. */
 export function loadTasks(tensor: StoredFloatTensor, target: bigint): LoadArguments[] {
-  const elements = elementCount(tensor.shape);
-  const tasks: LoadArguments[] = [];
-  for (let first = 0; first < elements; first += TASK_ELEMENTS) {
-    tasks.push({
-      name: tensor.name,
-      path: tensor.path,
-      offset: tensor.offset + first * bytesPerElement(tensor.dtype),
-      dtype: tensor.dtype,
-      elements: Math.min(TASK_ELEMENTS, elements - first),
-      firstIndex: first,
-      target: target + BigInt(first * 4),
-    });
-  }
-  return tasks;
+  return partsOf(elementCount(tensor.shape), TASK_ELEMENTS).map(({ first, count }) => ({
+    name: tensor.name,
+    path: tensor.path,
+    offset: tensor.offset + first * bytesPerElement(tensor.dtype),
+    dtype: tensor.dtype,
+    elements: count,
+    firstIndex: first,
+    target: target + BigInt(first * 4),
+  }));
 }
 
 /** Bytes that a set of tensors takes in f32. */

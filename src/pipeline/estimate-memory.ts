@@ -14,6 +14,7 @@ import {
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
+import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS } from '../sparsity/prune-by-score.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
@@ -207,7 +208,6 @@ const SCORE_AND_MASK_BYTES = 5;
  * stored bits the low ones are always 0, and few of the high ones occur.
  */
 const HISTOGRAM_BYTES = { F32: 2 * 65_536 * 4, BF16: 65_536, F16: 65_536 };
-const HISTOGRAM_ELEMENTS = 1_048_576;
 
 /** Of the `atOnce` largest linears. */
 function histogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
@@ -216,7 +216,7 @@ function histogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: numb
       const block = model.blocks[index];
       if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
       const { dtype } = floatTensor(checkpoint.tensors, weightName(block, linear));
-      return [Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES[dtype]];
+      return [Math.ceil((linear.out * linear.in) / HISTOGRAM_TASK_ELEMENTS) * HISTOGRAM_BYTES[dtype]];
     })
     .sort((a, b) => b - a)
     .slice(0, atOnce)
@@ -233,7 +233,9 @@ function solverBytes(
     oneLinear ? Math.max(0, ...list) : list.reduce((sum, bytes) => sum + bytes, 0);
   if (run.method.statistics !== 'gram') {
     return together(
-      linears.map((linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_ELEMENTS) * HISTOGRAM_BYTES.F32),
+      linears.map(
+        (linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_TASK_ELEMENTS) * HISTOGRAM_BYTES.F32,
+      ),
     );
   }
   const factors = together(pass.groups.map((group) => gramBytes([group])));

@@ -5,9 +5,10 @@
 import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { Locate } from '../forward/model-stream.js';
-import { type CopyArguments, copyBytes, storeElements } from '../forward/store-task.js';
+import { copyBytes, storeElements } from '../forward/store-task.js';
 import { isFloatDtype } from '../forward/stored-tensor.js';
 import { type BlockDescription, weightName } from '../model/description.js';
+import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
 import type { LayerPlan } from './layer-plan.js';
@@ -29,18 +30,15 @@ export async function storeTensor(
 ): Promise<number> {
   const { path, offset, dtype } = writtenBy(writer)(name);
   const [rows = 0, columns = 0] = weights.shape;
-  const parts = [];
-  for (let first = 0; first < rows * columns; first += TASK_ELEMENTS) {
-    parts.push({
-      name,
-      source: weights.address + BigInt(first * 4),
-      elements: Math.min(TASK_ELEMENTS, rows * columns - first),
-      firstIndex: first,
-      dtype,
-      path,
-      offset: offset + first * bytesPerElement(dtype),
-    });
-  }
+  const parts = partsOf(rows * columns, TASK_ELEMENTS).map(({ first, count }) => ({
+    name,
+    source: weights.address + BigInt(first * 4),
+    elements: count,
+    firstIndex: first,
+    dtype,
+    path,
+    offset: offset + first * bytesPerElement(dtype),
+  }));
   const zeros = await pool.map('forward/store-task', storeElements, parts);
   await writer.complete(name);
   return zeros.reduce((sum, count) => sum + count, 0);
@@ -66,14 +64,11 @@ async function copyTensors(
     tensors.map(async ({ name, path, offset, bytes }) => {
       if (writer.isComplete(name)) return;
       const to = writer.locate(name);
-      const parts: CopyArguments[] = [];
-      for (let first = 0; first < bytes; first += COPY_BYTES) {
-        parts.push({
-          from: { path, offset: offset + first },
-          to: { path: to.path, offset: to.offset + first },
-          bytes: Math.min(COPY_BYTES, bytes - first),
-        });
-      }
+      const parts = partsOf(bytes, COPY_BYTES).map(({ first, count }) => ({
+        from: { path, offset: offset + first },
+        to: { path: to.path, offset: to.offset + first },
+        bytes: count,
+      }));
       const onDone = (index: number) => writer.wrote(name, parts[index]?.bytes ?? 0);
       await pool.map('forward/store-task', copyBytes, parts, onDone);
       await writer.complete(name);

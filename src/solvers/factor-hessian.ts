@@ -2,6 +2,7 @@
  * From a Gram matrix to the factor that SparseGPT prunes with, by all workers.
  * @module
  */
+import { partsOf } from '../runtime/parts.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
 import { gramStrips, type Strip } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
@@ -104,11 +105,8 @@ async function invertInPlace(
 }
 
 function rowsBelow({ first, width }: Strip, n: number): { firstRow: number; rows: number }[] {
-  const parts: { firstRow: number; rows: number }[] = [];
-  for (let firstRow = first + width; firstRow < n; firstRow += TASK_ROWS) {
-    parts.push({ firstRow, rows: Math.min(TASK_ROWS, n - firstRow) });
-  }
-  return parts;
+  const below = first + width;
+  return partsOf(n - below, TASK_ROWS).map((part) => ({ firstRow: below + part.first, rows: part.count }));
 }
 
 /** The damped Hessian's diagonal, in the order of the features. */

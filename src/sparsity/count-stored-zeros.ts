@@ -5,6 +5,7 @@
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
+import { partsOf } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { countStoredZeros, type ZeroCount } from './count-zeros-task.js';
 import type { Pattern } from './pattern.js';
@@ -30,17 +31,14 @@ export async function countZeros(
   const rows = elementCount(tensor.shape) / columns;
   const elementBytes = bytesPerElement(tensor.dtype);
   const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
-  const parts = [];
-  for (let first = 0; first < rows; first += step) {
-    parts.push({
-      path: tensor.path,
-      offset: tensor.offset + first * columns * elementBytes,
-      elementBytes,
-      rows: Math.min(step, rows - first),
-      columns,
-      group,
-    });
-  }
+  const parts = partsOf(rows, step).map(({ first, count }) => ({
+    path: tensor.path,
+    offset: tensor.offset + first * columns * elementBytes,
+    elementBytes,
+    rows: count,
+    columns,
+    group,
+  }));
   const counts = await pool.map('sparsity/count-zeros-task', countStoredZeros, parts);
   return counts.reduce(
     (sum, { zeros, violations }) => ({ zeros: sum.zeros + zeros, violations: sum.violations + violations }),

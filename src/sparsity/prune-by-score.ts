@@ -5,6 +5,7 @@
  */
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
@@ -20,8 +21,8 @@ import {
 } from './score-mask-task.js';
 import type { RowsPlace } from './weight-rows.js';
 
-/** Elements of one task. */
-const TASK_ELEMENTS = 1_048_576;
+/** Elements of one task, which has counts of its own where the cut is found by a histogram. */
+export const TASK_ELEMENTS = 1_048_576;
 
 /** A matrix that is pruned on its way from one file into another. */
 export interface StoredMatrix {
@@ -91,18 +92,14 @@ function splitRows(score: Score, matrix: ScoredMatrix): ScoredRows[] {
   const { name, columnNorms } = matrix;
   const [rows, columns] = shapeOf(matrix);
   const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
-  const parts: ScoredRows[] = [];
-  for (let first = 0; first < rows; first += step) {
-    parts.push({
-      score: score.name,
-      name,
-      place: placeOf(matrix, first * columns),
-      rows: Math.min(step, rows - first),
-      columns,
-      columnNorms,
-    });
-  }
-  return parts;
+  return partsOf(rows, step).map(({ first, count }) => ({
+    score: score.name,
+    name,
+    place: placeOf(matrix, first * columns),
+    rows: count,
+    columns,
+    columnNorms,
+  }));
 }
 
 /** The matrix from an element on. */

@@ -3,6 +3,7 @@
  * @module
  */
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { gramStripWidth } from './gram-layout.js';
@@ -30,18 +31,14 @@ export async function outputError(
   gram: GramRef,
 ): Promise<number> {
   const [rows = 0, columns = 0] = pruned.shape;
-  const parts = Array.from({ length: Math.ceil(rows / TASK_ROWS) }, (_, part) => {
-    const firstRow = part * TASK_ROWS;
-    const count = Math.min(TASK_ROWS, rows - firstRow);
-    return {
-      dense,
-      firstRow,
-      rows: count,
-      columns,
-      pruned: pruned.address + BigInt(firstRow * columns * 4),
-      gram,
-    };
-  });
+  const parts = partsOf(rows, TASK_ROWS).map(({ first, count }) => ({
+    dense,
+    firstRow: first,
+    rows: count,
+    columns,
+    pruned: pruned.address + BigInt(first * columns * 4),
+    gram,
+  }));
   let error = 0;
   let reference = 0;
   for (const norms of await pool.map('statistics/output-error-task', outputNorms, parts)) {
