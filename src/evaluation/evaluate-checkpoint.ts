@@ -29,7 +29,6 @@ export interface CheckpointEvaluationOptions {
   readonly context: number;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
   onStart?(blocks: number, tokens: number): void;
   onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
   onBlock?(block: number, seconds: number): void;

@@ -20,7 +20,6 @@ export type EvaluationPhase = 'read' | 'forward' | 'logits';
 export interface EvaluateOptions {
   /** An existing folder for the hidden states. */
   readonly folder: string;
-  readonly signal?: AbortSignal | undefined;
   onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
   onBlock?(block: number, seconds: number): void;
   /** Told the wall time of each part. */
@@ -38,7 +37,6 @@ export async function evaluateModel(
   sets: readonly TokenWindows[],
   options: EvaluateOptions,
 ): Promise<Float64Array[]> {
-  const { signal } = options;
   const timed = async <T>(phase: EvaluationPhase, work: () => Promise<T>): Promise<T> => {
     const started = performance.now();
     const result = await work();
@@ -59,14 +57,13 @@ export async function evaluateModel(
         await stream.embed(states[index] as HiddenStates, set.ids, locate);
     });
     for (const [index, block] of stream.model.blocks.entries()) {
-      signal?.throwIfAborted();
       const started = performance.now();
       const weights = await timed('read', () => stream.loadBlock(block, locate));
       await timed('forward', async () => {
         let before = 0;
         for (const set of states) {
           const onWindow = (done: number) => options.onStep?.('forward', index, before + done, total);
-          await stream.propagate(block, weights, set, { signal, onWindow });
+          await stream.propagate(block, weights, set, { onWindow });
           before += set.windows;
         }
       });
@@ -78,9 +75,7 @@ export async function evaluateModel(
       for (const [index, set] of states.entries()) {
         const onWindow = (done: number) =>
           options.onStep?.('logits', stream.model.blocks.length - 1, before + done, total);
-        losses.push(
-          await stream.crossEntropy(set, (sets[index] as TokenWindows).ids, locate, { signal, onWindow }),
-        );
+        losses.push(await stream.crossEntropy(set, (sets[index] as TokenWindows).ids, locate, { onWindow }));
         before += set.windows;
       }
       return losses;

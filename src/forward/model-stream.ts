@@ -38,7 +38,6 @@ export function streamBytes(model: ModelDescription): number {
 }
 
 export interface StreamOptions {
-  readonly signal?: AbortSignal | undefined;
   /** Told after every window that a pass has finished. */
   readonly onWindow?: ((done: number) => void) | undefined;
 }
@@ -104,7 +103,7 @@ export class ModelStream {
         writes: range.writes,
       }));
       const onWindow = pass === last.at(-1) ? options.onWindow : undefined;
-      await this.#forEachWindow(states, { signal: options.signal, onWindow }, async (path, record) => {
+      await this.#forEachWindow(states, { onWindow }, async (path, record) => {
         for (const range of ranges) {
           await this.#pool.run('forward/window-task', runWindow, {
             ...range,
@@ -232,12 +231,11 @@ export class ModelStream {
 
   async #forEachWindow(
     states: HiddenStates,
-    { signal, onWindow }: StreamOptions,
+    { onWindow }: StreamOptions,
     run: (path: string, record: number, window: number) => Promise<void>,
   ): Promise<void> {
     let done = 0;
     await this.#pool.forEach([...Array(states.windows).keys()], async (window) => {
-      signal?.throwIfAborted();
       await run(states.path, states.offset(window), window);
       onWindow?.(++done);
     });

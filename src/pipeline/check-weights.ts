@@ -12,17 +12,11 @@ import type { PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
 
 /** @throws RequestError naming the tensor and index of a weight that isn't finite */
-export async function checkWeights(
-  run: PreparedRun,
-  pool: WorkerPool,
-  clock: StageClock,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+export async function checkWeights(run: PreparedRun, pool: WorkerPool, clock: StageClock): Promise<void> {
   const tensors = requiredTensors(run.model);
   let done = 0;
   await clock.time('read', () =>
     pool.forEach(tensors, async ({ name, shape }) => {
-      signal?.throwIfAborted();
       const { path, offset, dtype } = floatTensor(run.checkpoint.tensors, name);
       const elements = elementCount(shape);
       const found = await pool.run('forward/check-finite-task', findNonFinite, {

@@ -58,7 +58,6 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       data: resolve(data),
       context,
       windows,
-      signal,
       onStart: (blocks, tokens) => {
         clock = new StageClock(stage, blocks, tokens, onProgress);
       },

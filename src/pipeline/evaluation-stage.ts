@@ -56,14 +56,13 @@ export async function evaluateStage(
   stream: ModelStream,
   locate: Locate,
   sets: EvaluationSets,
-  options: { folder: string; onProgress: ProgressListener; signal?: AbortSignal | undefined },
+  options: { folder: string; onProgress: ProgressListener },
 ): Promise<{ result: SetPerplexities; phases: PhaseSeconds[] }> {
   const present = [sets.heldOut, sets.calibration].filter((set) => set !== null);
   const tokens = present.reduce((sum, set) => sum + set.windows * set.tokens, 0);
   const clock = new StageClock(stage, stream.model.blocks.length, tokens, options.onProgress);
   const losses = await evaluateModel(stream, locate, present, {
     folder: options.folder,
-    signal: options.signal,
     onStep: (phase, block, done, total) => clock.step(phase, block, done, total),
     onBlock: (block, seconds) => clock.block(block, seconds),
     onSeconds: (phase, seconds) => clock.add(phase, seconds),

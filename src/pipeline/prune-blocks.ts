@@ -29,7 +29,6 @@ export interface BlockLoopOptions extends BlockStore {
   /** Blocks that an earlier run finished. */
   readonly finished: readonly BlockEntry[];
   readonly clock: StageClock;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CalibratedLoopOptions extends BlockLoopOptions {
@@ -42,7 +41,7 @@ export interface CalibratedLoopOptions extends BlockLoopOptions {
 
 /** Prunes and writes every block, and returns the reports of all linears. */
 export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
-  const { run, stream, writer, calibration, clock, finished, signal } = options;
+  const { run, stream, writer, calibration, clock, finished } = options;
   const { blocks } = run.model;
   const plans = prunePlans(run);
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
@@ -61,7 +60,6 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       await clock.time('read', () => stream.embed(states, calibration.tokens, source));
     }
     for (const [index, block] of blocks.entries()) {
-      signal?.throwIfAborted();
       const started = performance.now();
       const isLast = index === blocks.length - 1;
       const done = finished[index];
@@ -84,9 +82,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       if (weights && !isLast) {
         const loaded = weights;
         const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
-        await clock.time('propagate', () =>
-          stream.propagate(block, loaded, states, { passes, signal, onWindow }),
-        );
+        await clock.time('propagate', () => stream.propagate(block, loaded, states, { passes, onWindow }));
       }
     }
   } finally {
@@ -121,7 +117,7 @@ async function pruneBlock(
   passes: BlockPasses,
   collector: StatisticsCollector,
 ): Promise<LayerReport[]> {
-  const { run, clock, signal } = options;
+  const { run, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const reports = new Map<string, LayerReport>();
@@ -136,12 +132,10 @@ async function pruneBlock(
       weights,
       states,
       gramWindows: run.gramWindows,
-      signal,
       onWindow: (done) =>
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),
     });
-    signal?.throwIfAborted();
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );

@@ -29,11 +29,10 @@ export interface StoredLoopOptions extends BlockLoopOptions {
 
 /** Prunes and writes every block, and returns the reports of all linears. */
 export async function pruneStoredBlocks(options: StoredLoopOptions): Promise<LayerReport[]> {
-  const { run, clock, finished, signal } = options;
+  const { run, clock, finished } = options;
   const reports: LayerReport[] = [];
   await clock.time('write', () => copyOutsideBlocks(options));
   for (const [index, block] of run.model.blocks.entries()) {
-    signal?.throwIfAborted();
     const done = finished[index];
     if (done) {
       reports.push(...done.layers);
@@ -59,7 +58,7 @@ async function pruneStoredBlock(
   index: number,
   block: BlockDescription,
 ): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
-  const { run, pool, writer, method, clock, signal } = options;
+  const { run, pool, writer, method, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const pruned = layers.flatMap((layer) =>
@@ -69,7 +68,6 @@ async function pruneStoredBlock(
   const reports = new Map<string, LayerReport>();
   const completing: Promise<void>[] = [];
   const prune = async ({ layer, pattern }: (typeof pruned)[number]) => {
-    signal?.throwIfAborted();
     const tensor = weightName(block, layer.linear);
     const matrix = {
       source: floatTensor(run.checkpoint.tensors, tensor),

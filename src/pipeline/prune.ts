@@ -134,13 +134,13 @@ async function perform(
   try {
     await pool.ready();
     prepare.lap('start workers');
-    const checks = journal ? [] : await check(run, pool, onProgress, options.signal);
+    const checks = journal ? [] : await check(run, pool, onProgress);
     prepare.restart();
     const opened = await openOutput(run, folder, journal, occupied);
     const { log } = opened;
     writer = opened.writer;
     prepare.lap('open');
-    const shared = { run, pool, writer, folder, onProgress, signal: options.signal };
+    const shared = { run, pool, writer, folder, onProgress };
     const work = await doWork(shared, log, journal).finally(() => log.close());
     const phases = [...prepare.phases(), ...checks, ...work.phases];
     const finish = new PhaseTimer('finish');
@@ -193,10 +193,9 @@ async function check(
   run: PreparedRun,
   pool: WorkerPool,
   onProgress: ProgressListener,
-  signal: AbortSignal | undefined,
 ): Promise<PhaseSeconds[]> {
   const clock = new StageClock('check', run.model.blocks.length, 0, onProgress);
-  await checkWeights(run, pool, clock, signal);
+  await checkWeights(run, pool, clock);
   return clock.end();
 }
 
@@ -206,7 +205,6 @@ interface Shared {
   readonly writer: CheckpointWriter;
   readonly folder: string;
   readonly onProgress: ProgressListener;
-  readonly signal: AbortSignal | undefined;
 }
 
 interface Work {
@@ -218,7 +216,7 @@ interface Work {
 }
 
 async function doWork(shared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
-  const { run, writer, folder, onProgress, signal } = shared;
+  const { run, writer, folder, onProgress } = shared;
   const sets = evaluationSets(run);
   const phases: PhaseSeconds[] = [];
   let dense: SetPerplexities = { heldOut: null, calibration: null };
@@ -232,7 +230,6 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
         evaluateStage('evaluate dense', stream, source, sets, {
           folder,
           onProgress,
-          signal,
         }),
       );
       dense = stage.result;
@@ -262,7 +259,6 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
       evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, {
         folder,
         onProgress,
-        signal,
       }),
     );
     pruned = stage.result;
@@ -295,12 +291,11 @@ async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) 
 }
 
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
-async function verify({ run, pool, writer, onProgress, signal }: Shared, layers: readonly LayerReport[]) {
+async function verify({ run, pool, writer, onProgress }: Shared, layers: readonly LayerReport[]) {
   const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
   const locate = writtenBy(writer);
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
-      signal?.throwIfAborted();
       if (layer.pattern === 'dense') return;
       const block = run.model.blocks[layer.block];
       const report = layers[index];

@@ -19,16 +19,16 @@ export function automaticWorkers(): number {
 
 export class WorkerPool {
   readonly size: number;
+  /** After whose abort no task is begun any more; those under way end as they would. */
+  readonly signal: AbortSignal | undefined;
   readonly #pool: Piscina;
-  readonly #signal: AbortSignal | undefined;
   /** Why no worker is left to do anything. */
   #failure: Error | undefined;
   #closing = false;
 
-  /** @param signal after whose abort no task is begun any more; those under way end as they would */
   constructor(size: number, signal?: AbortSignal) {
     this.size = size;
-    this.#signal = signal;
+    this.signal = signal;
     this.#pool = new Piscina({
       minThreads: size,
       maxThreads: size,
@@ -67,7 +67,7 @@ export class WorkerPool {
     task: (args: Arguments) => Result | Promise<Result>,
     args: Arguments,
   ): Promise<Awaited<Result>> {
-    this.#signal?.throwIfAborted();
+    this.signal?.throwIfAborted();
     try {
       return await this.#pool.run(args, {
         filename: new URL(`${module}.js`, compiledRoot).href,

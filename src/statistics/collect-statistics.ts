@@ -56,7 +56,6 @@ export interface CollectOptions {
   readonly states: HiddenStates;
   /** Of the windows, how many go into the Gram matrices, from the first; 0 for none. */
   readonly gramWindows: number;
-  readonly signal?: AbortSignal | undefined;
   onWindow(done: number): void;
   /** Told the wall time of the pass, shared out by what the workers were busy with. */
   onSeconds(phase: 'forward' | 'statistics', seconds: number): void;
@@ -144,7 +143,7 @@ export class StatisticsCollector {
       windows: intoGram.length,
       batch,
       slots: gramWindows > 0 ? this.#slotAddresses(groups, longest, inFlight) : [],
-      signal: options.signal,
+      signal: this.#pool.signal,
       compute: async (index, slot) => {
         await forward(intoGram[index] as Part, slot);
       },
@@ -166,7 +165,6 @@ export class StatisticsCollector {
     if (this.#activations) discardNative(this.#activations);
     const sums: WindowResult['returned'][] = [];
     await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
-      options.signal?.throwIfAborted();
       sums[index] = await forward(part);
     });
 
