@@ -18,9 +18,9 @@ export interface BatchOptions<Slot> {
 }
 
 /**
- * Computes windows into slots and adds up, in each lane, one batch of them after the other, in order. While a batch is added up,
- * windows after it are computed into the slots that are free, so that no worker waits. When something fails or the
- * signal is aborted nothing new is begun, and what was begun is waited for.
+ * Computes windows into slots and adds up, in each lane, one batch of them after the other, in order. While a batch is
+ * added up, windows after it are computed into the slots that are free, so that no worker waits. When something fails or
+ * the signal is aborted nothing new is begun, and what was begun is waited for.
  *
  * @throws the first failure, or the signal's reason
  */
