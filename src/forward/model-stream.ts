@@ -44,9 +44,8 @@ export interface StreamOptions {
 
 export class ModelStream {
   readonly model: ModelDescription;
-  /** The graphs of blocks; whatever else runs on blocks puts its graphs here too. */
+  /** Whatever else runs on blocks puts its graphs here too. */
   readonly graphs = new GraphStore();
-  readonly #headGraphs = new GraphStore();
   readonly #pool: WorkerPool;
   readonly #weights: F32Tensors;
   readonly #logitTokens: number;
@@ -183,12 +182,11 @@ export class ModelStream {
   dispose(): void {
     this.#weights.dispose();
     this.graphs.dispose();
-    this.#headGraphs.dispose();
   }
 
   async #finalNorm(states: HiddenStates, locate: Locate): Promise<void> {
     const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.#headGraphs.get(`final norm ${states.tokens}`, () =>
+    const graph = this.graphs.get(`final norm ${states.tokens}`, () =>
       finalNormGraph(this.model, states.tokens),
     );
     const shape = [states.tokens, states.hiddenSize];
@@ -222,7 +220,7 @@ export class ModelStream {
 
   #logitParts(tokens: number, vocabularySlice: number) {
     return logitParts(tokens, this.#logitTokens).map((size) => {
-      const graph = this.#headGraphs.get(`logits ${size} ${vocabularySlice}`, () =>
+      const graph = this.graphs.get(`logits ${size} ${vocabularySlice}`, () =>
         logitsGraph(size, this.model.hiddenSize, vocabularySlice),
       );
       return { tokens: size, graph };

@@ -11,9 +11,11 @@ import {
   planKey,
   planWholeBlock,
 } from '../graph/block-passes.js';
+import { peakIntermediateBytes } from '../graph/intermediate-bytes.js';
 import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
+import { keptBytes } from '../runtime/kept-sessions.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS } from '../sparsity/prune-by-score.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
@@ -22,7 +24,6 @@ import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { prunePlans } from './prune-plans.js';
 import { linearsAtOnce } from './prune-stored-blocks.js';
-import { peakIntermediateBytes } from './session-memory.js';
 
 export interface MemoryPart {
   readonly name: string;
@@ -91,10 +92,10 @@ export function memoryEstimator(
       },
     ];
     for (const [index, { tokens }] of sets.entries()) {
-      const blocks = evaluating.reduce((sum, needs) => sum + needs.sessions, 0);
-      const head = index === 0 ? logitsBytes(run, tokens, settings.logitTokens) : 0;
+      const head = index === 0 ? logitsSessions(run, tokens, settings.logitTokens) : [];
+      const sessions = keptBytes([...evaluating.flatMap((needs) => needs.sessions), ...head]);
       const process = processPart(SESSIONS_BYTES.evaluating);
-      moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(Math.max(blocks, head))] });
+      moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(sessions)] });
     }
     if (run.method.statistics === 'none') {
       const histograms = {
@@ -105,7 +106,7 @@ export function memoryEstimator(
     }
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
-      const activations = inWorkers(pruning.sessions);
+      const activations = inWorkers(keptBytes(pruning.sessions));
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
@@ -145,8 +146,8 @@ export function memoryEstimator(
 }
 
 interface WindowNeeds {
-  /** Intermediate values of every session that a worker keeps. */
-  readonly sessions: number;
+  /** Intermediate values of each session. */
+  readonly sessions: readonly number[];
   /** What a window is read into and written from. */
   readonly buffers: number;
 }
@@ -177,7 +178,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
     }
   }
   const sum = (list: Iterable<number>) => [...list].reduce((total, bytes) => total + bytes, 0);
-  return { sessions: sum(sessions.values()), buffers: sum(reads) + sum(writes) };
+  return { sessions: [...sessions.values()], buffers: sum(reads) + sum(writes) };
 }
 
 /** Plans that differ in their graphs. */
@@ -245,10 +246,10 @@ function solverBytes(
   return factors + together(errors);
 }
 
-/** Of each worker, for the last norm and the logits of a window. */
-function logitsBytes(run: PreparedRun, tokens: number, logitTokens: number): number {
+/** Intermediate values of the sessions for the last norm and the logits of a window. */
+function logitsSessions(run: PreparedRun, tokens: number, logitTokens: number): number[] {
   const { model } = run;
   const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
   const chunk = Math.min(tokens, logitTokens);
-  return norm + peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)));
+  return [norm, peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)))];
 }

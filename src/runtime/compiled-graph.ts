@@ -4,27 +4,23 @@
  */
 import { encodeOnnx } from '../graph/encode-onnx.js';
 import type { Graph } from '../graph/graph-builder.js';
+import { peakIntermediateBytes } from '../graph/intermediate-bytes.js';
 import { allocateNative, float32View, freeNative, type NativeRegion } from '../system/native-memory.js';
 import type { TensorRef } from './tensor-ref.js';
 
 /** Plain data for a worker: the model's bytes (shared) and where its tables lie. */
 export interface GraphRef {
   readonly id: number;
-  /** The store that it belongs to. A worker keeps the sessions of one store at a time. */
-  readonly store: number;
+  /** What its session comes to keep for values on the way. */
+  readonly intermediateBytes: number;
   readonly model: Uint8Array<SharedArrayBuffer>;
   readonly tables: Readonly<Record<string, TensorRef>>;
 }
 
 let nextId = 0;
-let nextStore = 0;
 
-/**
- * Encodes graphs once and owns the memory of their tables. When a worker first runs a graph of another store it
- * releases its sessions, so what is used together belongs into one store, and what follows into another.
- */
+/** Encodes graphs once and owns the memory of their tables. */
 export class GraphStore {
-  readonly #store = nextStore++;
   readonly #compiled = new Map<string, GraphRef>();
   readonly #regions: NativeRegion[] = [];
 
@@ -40,7 +36,8 @@ export class GraphStore {
       float32View(region.address, data.length).set(data);
       tables[value.name] = { address: region.address, shape: value.shape };
     }
-    const compiled = { id: nextId++, store: this.#store, model: encodeOnnx(graph), tables };
+    const intermediateBytes = peakIntermediateBytes(graph);
+    const compiled = { id: nextId++, intermediateBytes, model: encodeOnnx(graph), tables };
     this.#compiled.set(key, compiled);
     return compiled;
   }

@@ -7,7 +7,7 @@ import { encodeOnnx } from '../graph/encode-onnx.js';
 import { GraphBuilder } from '../graph/graph-builder.js';
 import { FREE } from '../graph/value.js';
 import type { GraphRef } from './compiled-graph.js';
-import { NO_STORE, runGraph } from './run-graph.js';
+import { runGraph } from './run-graph.js';
 
 /** A row-major matrix. */
 export interface Matrix {
@@ -52,7 +52,7 @@ function gemmGraph(count: number, options: Required<GemmOptions>): GraphRef {
     if (!sum) throw new Error('a sum of no products');
     graph.output('out', sum);
     // Negative ids never meet those of a GraphStore, which live in the main thread.
-    compiled = { id: nextId--, store: NO_STORE, model: encodeOnnx(graph.build()), tables: {} };
+    compiled = { id: nextId--, intermediateBytes: 0, model: encodeOnnx(graph.build()), tables: {} };
     graphs.set(key, compiled);
   }
   return compiled;

@@ -1,10 +1,11 @@
 /**
- * Runs compiled graphs inside a worker. Sessions are made on first use and kept until a graph of another store is run.
+ * Runs compiled graphs inside a worker. Sessions are made on first use and kept while there is room for what they keep.
  * @module
  */
 import * as ort from 'onnxruntime-node';
 import { trimReserve } from '../system/native-memory.js';
 import type { GraphRef } from './compiled-graph.js';
+import { KEPT_BYTES } from './kept-sessions.js';
 import { type TensorRef, toOrtTensor } from './tensor-ref.js';
 
 /**
@@ -20,31 +21,31 @@ const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
   logSeverityLevel: 3,
 };
 
-/** Graphs that belong to no store, and stay: those of single operators. */
-export const NO_STORE = -1;
-
-const sessions = new Map<number, Promise<ort.InferenceSession>>();
-let currentStore = NO_STORE;
+/** In the order of their last use. */
+const sessions = new Map<number, { readonly graph: GraphRef; readonly session: ort.InferenceSession }>();
 
 async function sessionOf(graph: GraphRef): Promise<ort.InferenceSession> {
-  if (graph.store !== NO_STORE && graph.store !== currentStore) {
-    currentStore = graph.store;
-    await releaseStored();
-  }
-  let session = sessions.get(graph.id);
-  if (!session) {
-    session = ort.InferenceSession.create(new Uint8Array(graph.model), SESSION_OPTIONS);
-    sessions.set(graph.id, session);
-  }
-  return await session;
+  const { id } = graph;
+  const known = sessions.get(id);
+  sessions.delete(id);
+  await makeRoom(graph.intermediateBytes);
+  const session =
+    known?.session ?? (await ort.InferenceSession.create(new Uint8Array(graph.model), SESSION_OPTIONS));
+  sessions.set(id, { graph, session });
+  return session;
 }
 
-/** Sessions keep the memory of their activations; graphs of a store have ids from 0. */
-async function releaseStored(): Promise<void> {
-  for (const [id, session] of sessions) {
-    if (id < 0) continue;
+/** Releases what was used longest ago, so that the others and a session of `bytes` stay within what may be kept. */
+async function makeRoom(bytes: number): Promise<void> {
+  let kept = bytes;
+  for (const { graph } of sessions.values()) kept += graph.intermediateBytes;
+  if (kept <= KEPT_BYTES) return;
+  for (const [id, { graph, session }] of sessions) {
+    if (graph.intermediateBytes === 0) continue;
     sessions.delete(id);
-    await (await session).release();
+    await session.release();
+    kept -= graph.intermediateBytes;
+    if (kept <= KEPT_BYTES) break;
   }
   trimReserve();
 }

@@ -2,8 +2,8 @@
  * The memory that a session's arena grows to: what one run of its graph needs for what it computes on the way.
  * @module
  */
-import type { Graph, GraphNode } from '../graph/graph-builder.js';
-import { elementCount, type Value } from '../graph/value.js';
+import type { Graph, GraphNode } from './graph-builder.js';
+import { elementCount, type Value } from './value.js';
 
 /** Operators whose result is the same memory under another name. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);

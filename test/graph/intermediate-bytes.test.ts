@@ -1,10 +1,10 @@
 /** What is alive at the same time while a graph runs, against lists made by hand. */
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/graph-builder.js';
+import { peakIntermediateBytes } from '../../src/graph/intermediate-bytes.js';
 import { add, linear, multiply } from '../../src/graph/operators/arithmetic.js';
 import { softmax } from '../../src/graph/operators/normalization.js';
 import { reshape } from '../../src/graph/operators/shape.js';
-import { peakIntermediateBytes } from '../../src/pipeline/session-memory.js';
 
 const tokens = 10;
 
