@@ -3,8 +3,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs';
+import { packageRoot } from './package-root.js';
 
-/** From `package.json`, which lies beside `dist/` and `src/` alike. */
-export const version: string = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-).version;
+/** From `package.json`. */
+export const version: string = JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')).version;

@@ -2,9 +2,11 @@
  * Chat templates: a conversation → the text that the model was trained to see.
  * @module
  */
+
 import { Worker } from 'node:worker_threads';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import type { ChatMessage } from './chat-message.js';
 import type { ChatTemplateAnswer, ChatTemplateProgram } from './chat-template-worker.js';
 import { maximumDocumentBytes } from './read-documents.js';
@@ -22,7 +24,7 @@ const charactersPerMillisecond = 1000;
 const millisecondsToStart = 2000;
 
 /** From where the thread loads, whether the main thread runs from `src/` or `dist/`. */
-const workerFile = new URL('../../dist/calibration/chat-template-worker.js', import.meta.url);
+const workerFile = new URL('dist/calibration/chat-template-worker.js', packageRoot);
 
 /** Renders messages to text. Rejects with RequestError when the template refuses them. */
 export type ChatTemplate = (messages: readonly ChatMessage[]) => Promise<string>;

@@ -3,14 +3,15 @@
  * Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
  * @module
  */
-import protobuf from 'protobufjs/light.js';
+import { createRequire } from 'node:module';
+import type protobuf from 'protobufjs/light.js';
 import type { Attribute, Graph } from './graph-builder.js';
 import { type ElementType, FREE, type Value } from './value.js';
 
 const OPSET = 23;
 const IR_VERSION = 11;
 
-const schema = protobuf.Root.fromJSON({
+const SCHEMA: protobuf.INamespace = {
   nested: {
     ModelProto: {
       fields: {
@@ -64,9 +65,16 @@ const schema = protobuf.Root.fromJSON({
     TensorShapeProto: { fields: { dim: { rule: 'repeated', type: 'Dimension', id: 1 } } },
     Dimension: { fields: { dim_value: { type: 'int64', id: 1 } } },
   },
-});
+};
 
-const modelType = schema.lookupType('ModelProto');
+let loaded: protobuf.Type | undefined;
+
+/** Loaded at first use: a run without graphs starts sooner. */
+function modelType(): protobuf.Type {
+  const { Root } = createRequire(import.meta.url)('protobufjs/light.js') as typeof protobuf;
+  loaded ??= Root.fromJSON(SCHEMA).lookupType('ModelProto');
+  return loaded;
+}
 
 /** TensorProto.DataType */
 const dataTypes: Record<ElementType, number> = { float32: 1, int64: 7 };
@@ -89,7 +97,8 @@ function encodeValueInfo(value: Value): object {
 
 /** The bytes of an ONNX model, in shared memory so that every worker reads the same copy. */
 export function encodeOnnx(graph: Graph): Uint8Array<SharedArrayBuffer> {
-  const message = modelType.fromObject({
+  const model = modelType();
+  const message = model.fromObject({
     ir_version: IR_VERSION,
     producer_name: 'secateur',
     opset_import: [{ domain: '', version: OPSET }],
@@ -114,7 +123,7 @@ export function encodeOnnx(graph: Graph): Uint8Array<SharedArrayBuffer> {
       output: graph.outputs.map(encodeValueInfo),
     },
   });
-  const encoded = modelType.encode(message).finish();
+  const encoded = model.encode(message).finish();
   const bytes = new Uint8Array(new SharedArrayBuffer(encoded.byteLength));
   bytes.set(encoded);
   return bytes;

@@ -3,10 +3,12 @@
  * in and out, and kernels work on places (byte offsets) in that memory. Elements count from there.
  * @module
  */
+
 import { readFileSync } from 'node:fs';
+import { packageRoot } from '../package-root.js';
 
 /** `dist/kernels/kernels.wasm`, whether this module runs from `src/` or `dist/`. */
-const MODULE_URL = new URL('../../dist/kernels/kernels.wasm', import.meta.url);
+const MODULE_URL = new URL('dist/kernels/kernels.wasm', packageRoot);
 const PAGE_BYTES = 65_536;
 /** Bytes; what the system copies to or from the middle of one is slower, next to a page's start several times. */
 const CACHE_LINE = 64;

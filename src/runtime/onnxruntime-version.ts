@@ -2,6 +2,9 @@
  * The version of the inference runtime.
  * @module
  */
-import { env } from 'onnxruntime-node';
+import { createRequire } from 'node:module';
 
-export const onnxruntimeVersion: string = env.versions.node ?? env.versions.common;
+/** From its package: loading the runtime itself takes as long as starting does, and only workers need it. */
+export const onnxruntimeVersion: string = createRequire(import.meta.url)(
+  'onnxruntime-node/package.json',
+).version;

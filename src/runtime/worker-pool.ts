@@ -6,9 +6,10 @@ import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RequestError, RunError, SecateurError } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
-const compiledRoot = new URL('../../dist/', import.meta.url);
+const compiledRoot = new URL('dist/', packageRoot);
 
 export const AUTO_WORKERS_LIMIT = 16;
 
