@@ -17,7 +17,7 @@ export const about = 'forward and Gram matrices of a block : bare products of as
 const TARGET = 1 / 0.85;
 
 const CASES = [
-  { shape: 'SmolLM2-135M', tokens: 512, windows: 16 },
+  { shape: 'SmolLM2-135M', tokens: 512, windows: 128 },
   { shape: 'Llama-2-7B', tokens: 2048, windows: 2 },
 ];
 

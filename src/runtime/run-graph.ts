@@ -52,14 +52,23 @@ async function makeRoom(bytes: number): Promise<void> {
 
 export type Feeds = Readonly<Record<string, TensorRef | ort.Tensor>>;
 
-function tensors(feeds: Feeds): Record<string, ort.Tensor> {
+/** Of feeds those that are asked for: a view of memory costs time, and counts for the garbage collector. */
+function tensors(names: readonly string[], feeds: Feeds): Record<string, ort.Tensor> {
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, tensor]) => [name, 'address' in tensor ? toOrtTensor(tensor) : tensor]),
+    names.flatMap((name) => {
+      const tensor = feeds[name];
+      if (!tensor) return [];
+      return [[name, 'address' in tensor ? toOrtTensor(tensor) : tensor]];
+    }),
   );
 }
 
-/** Runs a graph once; every output is written in place into `outputs`. An output may be one of the inputs' memory. */
+/**
+ * Runs a graph once; every output is written in place into `outputs`. An output may be one of the inputs' memory; inputs
+ * that the graph doesn't have are left alone.
+ */
 export async function runGraph(graph: GraphRef, inputs: Feeds, outputs: Feeds): Promise<void> {
   const session = await sessionOf(graph);
-  await session.run(tensors({ ...graph.tables, ...inputs }), tensors(outputs));
+  const feeds = tensors(session.inputNames, { ...graph.tables, ...inputs });
+  await session.run(feeds, tensors(session.outputNames, outputs));
 }

@@ -4,8 +4,11 @@
  */
 import { gramStrips, type Strip } from './gram-layout.js';
 
-/** Multiplications of a task, at most about: some tens of milliseconds. */
-const TASK_MULTIPLICATIONS = 2 ** 30;
+/**
+ * Multiplications of a task, at most about: some hundred milliseconds, which a run that is to stop waits for. Strips of
+ * one task find what they read in the processor's caches.
+ */
+const TASK_MULTIPLICATIONS = 2 ** 34;
 
 /** Strips of one Gram matrix. */
 export interface StripsOf<Group> {
