@@ -18,7 +18,7 @@ const matrix = ({ address, rows, columns }) => ({
 
 /** @param {{a: object, b: object, out: object, options?: object}[]} products in native memory, one after the other */
 export async function multiply(products) {
-  for (const { a, b, out, options } of products) await gemm(matrix(a), matrix(b), matrix(out), options);
+  for (const { a, b, out, options } of products) gemm(matrix(a), matrix(b), matrix(out), options);
 }
 
 /** Copies bytes between two places of native memory. */

@@ -2,7 +2,6 @@
  * Worker task: one window's logits against a slice of the vocabulary, reduced per token.
  * @module
  */
-import * as ort from 'onnxruntime-node';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import {
   HEAD_INPUT,
@@ -14,7 +13,7 @@ import {
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
+import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { readExactly } from '../runtime/worker-files.js';
 
 export interface LogitsArguments {
@@ -52,15 +51,14 @@ export async function sliceLogits(args: LogitsArguments): Promise<SliceLogits> {
       offset + first * hiddenSize * 4,
       new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength),
     );
-    const range = (data: Float32Array) =>
-      new ort.Tensor('float32', data.subarray(first, first + tokens), [tokens]);
+    const range = (data: Float32Array) => arrayTensor(data.subarray(first, first + tokens), [tokens]);
     const columns = BigInt64Array.from(targets.subarray(first, first + tokens), BigInt);
-    await runGraph(
+    runGraph(
       graph,
       {
-        [HIDDEN_INPUT]: new ort.Tensor('float32', hidden, [tokens, hiddenSize]),
+        [HIDDEN_INPUT]: arrayTensor(hidden, [tokens, hiddenSize]),
         [HEAD_INPUT]: head,
-        [TARGET_INPUT]: new ort.Tensor('int64', columns, [tokens, 1]),
+        [TARGET_INPUT]: arrayTensor(columns, [tokens, 1]),
       },
       {
         [MAXIMUM_OUTPUT]: range(result.maximum),

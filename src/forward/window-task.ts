@@ -2,14 +2,13 @@
  * Worker task: one window through a graph, from and to its record in a file.
  * @module
  */
-import * as ort from 'onnxruntime-node';
 import { RunError } from '../errors.js';
 import { elementCount } from '../graph/value.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { firstNonFinite } from '../runtime/first-non-finite.js';
-import { type Feeds, runGraph } from '../runtime/run-graph.js';
+import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
+import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { readExactly, writeExactly } from '../runtime/worker-files.js';
 
 /** A tensor of a window's record, f32. */
@@ -47,25 +46,25 @@ export interface WindowResult {
 export async function runWindow(args: WindowArguments): Promise<WindowResult> {
   const started = performance.now();
   const { graph, weights, path, record, reads, writes, captures, returns, where } = args;
-  const inputs: Record<string, Feeds[string]> = { ...weights };
+  const inputs: Record<string, TensorRef> = { ...weights };
   for (const [index, { name, shape, offset }] of reads.entries()) {
     const data = scratch(`window in ${index}`, elementCount(shape));
     readExactly(path, record + offset, bytesOf(data));
-    inputs[name] = new ort.Tensor('float32', data, shape);
+    inputs[name] = arrayTensor(data, shape);
   }
-  const outputs: Record<string, Feeds[string]> = { ...captures };
+  const outputs: Record<string, TensorRef> = { ...captures };
   const written = writes.map(({ name, shape, offset }, index) => {
     const data = scratch(`window out ${index}`, elementCount(shape));
-    outputs[name] = new ort.Tensor('float32', data, shape);
+    outputs[name] = arrayTensor(data, shape);
     return { data, shape, offset };
   });
   const returned: Record<string, Float32Array> = {};
   for (const [name, length] of Object.entries(returns)) {
     const data = new Float32Array(length);
     returned[name] = data;
-    outputs[name] = new ort.Tensor('float32', data, [length]);
+    outputs[name] = arrayTensor(data, [length]);
   }
-  await runGraph(graph, inputs, outputs);
+  runGraph(graph, inputs, outputs);
   for (const { data, shape, offset } of written) {
     if (where !== undefined) requireFinite(data, shape, where);
     writeExactly(path, record + offset, bytesOf(data));

@@ -14,10 +14,23 @@ export interface GraphRef {
   /** What its session comes to keep for values on the way. */
   readonly intermediateBytes: number;
   readonly model: Uint8Array<SharedArrayBuffer>;
+  /** Names, those of the tables included. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
   readonly tables: Readonly<Record<string, TensorRef>>;
 }
 
 let nextId = 0;
+
+/** What a worker needs to run a graph, but for the memory of its tables. */
+export function compile(graph: Graph): Omit<GraphRef, 'id' | 'tables'> {
+  return {
+    intermediateBytes: peakIntermediateBytes(graph),
+    model: encodeOnnx(graph),
+    inputs: graph.inputs.map(({ name }) => name),
+    outputs: graph.outputs.map(({ name }) => name),
+  };
+}
 
 /** Encodes graphs once and owns the memory of their tables. */
 export class GraphStore {
@@ -36,8 +49,7 @@ export class GraphStore {
       float32View(region.address, data.length).set(data);
       tables[value.name] = { address: region.address, shape: value.shape };
     }
-    const intermediateBytes = peakIntermediateBytes(graph);
-    const compiled = { id: nextId++, intermediateBytes, model: encodeOnnx(graph), tables };
+    const compiled = { id: nextId++, ...compile(graph), tables };
     this.#compiled.set(key, compiled);
     return compiled;
   }

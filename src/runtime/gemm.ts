@@ -2,12 +2,11 @@
  * Matrix products in native or ordinary memory, inside a worker, at the speed of onnxruntime's GEMM.
  * @module
  */
-import * as ort from 'onnxruntime-node';
-import { encodeOnnx } from '../graph/encode-onnx.js';
 import { GraphBuilder } from '../graph/graph-builder.js';
 import { FREE } from '../graph/value.js';
-import type { GraphRef } from './compiled-graph.js';
+import { compile, type GraphRef } from './compiled-graph.js';
 import { runGraph } from './run-graph.js';
+import { type ArrayTensor, arrayTensor } from './tensor-ref.js';
 
 /** A row-major matrix. */
 export interface Matrix {
@@ -52,34 +51,31 @@ function gemmGraph(count: number, options: Required<GemmOptions>): GraphRef {
     if (!sum) throw new Error('a sum of no products');
     graph.output('out', sum);
     // Negative ids never meet those of a GraphStore, which live in the main thread.
-    compiled = { id: nextId--, intermediateBytes: 0, model: encodeOnnx(graph.build()), tables: {} };
+    // Their sizes are free, so what they need can't be told; with only products on the way it is little.
+    compiled = { ...compile(graph.build()), id: nextId--, intermediateBytes: 0, tables: {} };
     graphs.set(key, compiled);
   }
   return compiled;
 }
 
-function tensor({ data, rows, columns }: Matrix): ort.Tensor {
-  return new ort.Tensor('float32', data, [rows, columns]);
+function tensor({ data, rows, columns }: Matrix): ArrayTensor {
+  return arrayTensor(data, [rows, columns]);
 }
 
 /** out (+)= alpha · op(a) · op(b), in place. */
-export async function gemm(a: Matrix, b: Matrix, out: Matrix, options: GemmOptions = {}): Promise<void> {
-  await gemmSum([{ a, b }], out, options);
+export function gemm(a: Matrix, b: Matrix, out: Matrix, options: GemmOptions = {}): void {
+  gemmSum([{ a, b }], out, options);
 }
 
 /** out (+)= Σ alpha · op(a) · op(b) in the order of the products, in place and in one run. */
-export async function gemmSum(
-  products: readonly Product[],
-  out: Matrix,
-  options: GemmOptions = {},
-): Promise<void> {
+export function gemmSum(products: readonly Product[], out: Matrix, options: GemmOptions = {}): void {
   const { transposeA = false, transposeB = false, alpha = 1, accumulate = false } = options;
   const graph = gemmGraph(products.length, { transposeA, transposeB, alpha, accumulate });
   const c = tensor(out);
-  const inputs: Record<string, ort.Tensor> = accumulate ? { c } : {};
+  const inputs: Record<string, ArrayTensor> = accumulate ? { c } : {};
   for (const [i, { a, b }] of products.entries()) {
     inputs[`a${i}`] = tensor(a);
     inputs[`b${i}`] = tensor(b);
   }
-  await runGraph(graph, inputs, { out: c });
+  runGraph(graph, inputs, { out: c });
 }

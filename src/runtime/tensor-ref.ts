@@ -1,10 +1,9 @@
 /**
- * Tensors in native memory, named by address so that they can be sent to a worker.
+ * Tensors in memory, named by address so that they can be sent to a worker.
  * @module
  */
-import * as ort from 'onnxruntime-node';
 import { elementCount } from '../graph/value.js';
-import { float32View, int64View } from '../system/native-memory.js';
+import { addressOf } from '../system/native-memory.js';
 
 export interface TensorRef {
   readonly address: bigint;
@@ -12,10 +11,14 @@ export interface TensorRef {
   readonly type?: 'float32' | 'int64';
 }
 
-/** The tensor as onnxruntime takes it; no copy. */
-export function toOrtTensor(ref: TensorRef): ort.Tensor {
-  const length = elementCount(ref.shape);
-  return ref.type === 'int64'
-    ? new ort.Tensor('int64', int64View(ref.address, length), ref.shape)
-    : new ort.Tensor('float32', float32View(ref.address, length), ref.shape);
+/** A tensor in JavaScript's memory, which lasts as long as this does; of use in its own thread only. */
+export interface ArrayTensor extends TensorRef {
+  readonly data: Float32Array | BigInt64Array;
+}
+
+export function arrayTensor(data: Float32Array | BigInt64Array, shape: readonly number[]): ArrayTensor {
+  if (data.length !== elementCount(shape)) {
+    throw new Error(`${data.length} elements for shape [${shape.join(', ')}]`);
+  }
+  return { address: addressOf(data), shape, type: data instanceof Float32Array ? 'float32' : 'int64', data };
 }

@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RequestError, RunError, SecateurError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { OpenSessions, type WorkerPoolData } from './open-sessions.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
 const compiledRoot = new URL('dist/', packageRoot);
@@ -23,6 +24,7 @@ export class WorkerPool {
   /** After whose abort no task is begun any more; those under way end as they would. */
   readonly signal: AbortSignal | undefined;
   readonly #pool: Piscina;
+  readonly #sessions = new OpenSessions();
   /** Why no worker is left to do anything. */
   #failure: Error | undefined;
   #closing = false;
@@ -36,6 +38,7 @@ export class WorkerPool {
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
       filename: new URL('runtime/warm-up-task.js', compiledRoot).href,
+      workerData: { sessions: this.#sessions.buffer } satisfies WorkerPoolData,
     });
     // A worker that dies without a task, and workers that can't be started, would leave all other tasks waiting.
     this.#pool.on('error', (error: Error) => this.#fail(error));
@@ -126,6 +129,7 @@ export class WorkerPool {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#pool.destroy();
+    this.#sessions.releaseAll();
   }
 
   /** Lets every task that waits fail. */

@@ -90,7 +90,7 @@ export async function solveBelow({ address, strip, inverse, firstRow, rows }: Be
   const copy = scratch('panel', below.data.length);
   copy.set(below.data);
   const { width } = strip;
-  await gemm(
+  gemm(
     { ...below, data: copy },
     { data: float32View(inverse, width * width), rows: width, columns: width },
     below,
@@ -110,7 +110,7 @@ async function subtractEarlier(
       a: rowsOf(address, panel, firstRow, rows),
       b: rowsOf(address, panel, strip.first, strip.width),
     }));
-    await gemmSum(products, out, { transposeB: true, alpha: -1, accumulate: true });
+    gemmSum(products, out, { transposeB: true, alpha: -1, accumulate: true });
   }
 }
 
@@ -135,14 +135,10 @@ export async function invertPanel({ address, strip, later, result }: InvertArgum
     const own = { data: data.subarray(start, start + size * width), rows: size, columns: width };
     const copy = scratch('inverse block', own.data.length);
     copy.set(own.data);
-    await gemm(
-      { data: float32View(inverse, size * size), rows: size, columns: size },
-      { ...own, data: copy },
-      own,
-    );
+    gemm({ data: float32View(inverse, size * size), rows: size, columns: size }, { ...own, data: copy }, own);
     const below = panel.rows - size;
     if (below === 0) continue;
-    await gemm(
+    gemm(
       rowsOf(address, panel, panel.first + size, below),
       own,
       { data: data.subarray(start + size * width), rows: below, columns: width },

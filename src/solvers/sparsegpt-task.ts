@@ -161,7 +161,7 @@ async function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state
   const owed = scratch('owed', elements);
   const below = args.factor + BigInt((strip.offset + width * width) * 4);
   const errors = args.errors + BigInt((strip.first + width) * rows * 4);
-  await gemm(
+  gemm(
     { data: float32View(below, done * width), rows: done, columns: width },
     { data: float32View(errors, done * rows), rows: done, columns: rows },
     { data: owed, rows: width, columns: rows },

@@ -44,7 +44,7 @@ export async function accumulateStrips(sums: readonly StripsSum[]): Promise<numb
         }));
         const start = offset + (row - first) * width;
         const out = { data: gram.subarray(start, start + rows * width), rows, columns: width };
-        await gemmSum(products, out, { transposeB: true, accumulate: true });
+        gemmSum(products, out, { transposeB: true, accumulate: true });
       }
     }
   }

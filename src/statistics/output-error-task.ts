@@ -51,18 +51,13 @@ async function quadraticForm(d: Float32Array, rows: number, columns: number, gra
     const own = slab.subarray(0, width * rows);
     const product = scratch('gram product', width * rows);
     const out = { data: product, rows: width, columns: rows };
-    await gemm(
-      { data: strip, rows: below, columns: width },
-      { data: slab, rows: below, columns: rows },
-      out,
-      {
-        transposeA: true,
-      },
-    );
+    gemm({ data: strip, rows: below, columns: width }, { data: slab, rows: below, columns: rows }, out, {
+      transposeA: true,
+    });
     total += 2 * dot(product, own);
     // The diagonal block was counted twice.
     const diagonal = { data: strip.subarray(0, width * width), rows: width, columns: width };
-    await gemm(diagonal, { data: own, rows: width, columns: rows }, out, { transposeA: true });
+    gemm(diagonal, { data: own, rows: width, columns: rows }, out, { transposeA: true });
     total -= dot(product, own);
   }
   return total;

@@ -92,8 +92,13 @@ const CACHE_LINE = 64;
  */
 export function alignedFloat32(length: number): Float32Array<ArrayBuffer> {
   const memory = new ArrayBuffer(length * 4 + CACHE_LINE);
-  const past = Number(BigInt(calls().koffi.address(memory)) % BigInt(CACHE_LINE));
+  const past = Number(addressOf(new Uint8Array(memory)) % BigInt(CACHE_LINE));
   return new Float32Array(memory, (CACHE_LINE - past) % CACHE_LINE, length);
+}
+
+/** Where an array's first element lies; it stays there as long as the array is used. */
+export function addressOf(array: ArrayBufferView): bigint {
+  return BigInt(calls().koffi.address(array));
 }
 
 /** `length` f32 elements from an address. */

@@ -1,11 +1,11 @@
-import * as ort from 'onnxruntime-node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeOnnx } from '../../src/graph/encode-onnx.js';
 import { GraphBuilder } from '../../src/graph/graph-builder.js';
 import { add } from '../../src/graph/operators/arithmetic.js';
-import type { GraphRef } from '../../src/runtime/compiled-graph.js';
+import { compile, type GraphRef } from '../../src/runtime/compiled-graph.js';
 import { KEPT_BYTES, keptBytes } from '../../src/runtime/kept-sessions.js';
+import { onnxRuntime } from '../../src/runtime/onnxruntime.js';
 import { runGraph } from '../../src/runtime/run-graph.js';
+import { arrayTensor } from '../../src/runtime/tensor-ref.js';
 
 let nextId = 1000;
 
@@ -14,44 +14,49 @@ function doubling(intermediateBytes: number): GraphRef {
   const graph = new GraphBuilder('doubling');
   const x = graph.input('x', [2]);
   graph.output('y', add(graph, x, x));
-  return { id: nextId++, intermediateBytes, model: encodeOnnx(graph.build()), tables: {} };
+  return { ...compile(graph.build()), id: nextId++, intermediateBytes, tables: {} };
 }
 
-async function run(graph: GraphRef): Promise<void> {
+function run(graph: GraphRef): void {
   const y = new Float32Array(2);
-  const tensor = (data: Float32Array) => new ort.Tensor('float32', data, [2]);
-  await runGraph(graph, { x: tensor(Float32Array.of(1, 2)) }, { y: tensor(y) });
+  runGraph(graph, { x: arrayTensor(Float32Array.of(1, 2), [2]) }, { y: arrayTensor(y, [2]) });
   expect([...y]).toEqual([2, 4]);
+}
+
+/** How many sessions have been made. */
+function countSessions() {
+  const create = vi.spyOn(onnxRuntime(), 'create');
+  return () => create.mock.calls.filter(([name]) => name === 'createSessionFromArray').length;
 }
 
 afterEach(() => void vi.restoreAllMocks());
 
 describe('sessions of a worker', () => {
-  it('are kept while there is room, and go by their last use', async () => {
-    const create = vi.spyOn(ort.InferenceSession, 'create');
+  it('are kept while there is room, and go by their last use', () => {
+    const made = countSessions();
     const [a, b, c] = [1, 2, 3].map(() => doubling(KEPT_BYTES * 0.4)) as [GraphRef, GraphRef, GraphRef];
     const free = doubling(0);
-    for (const graph of [free, a, b, a, b, free]) await run(graph);
-    expect(create).toHaveBeenCalledTimes(3);
-    await run(a);
-    await run(c); // in the place of b
-    await run(a);
-    expect(create).toHaveBeenCalledTimes(4);
-    await run(b);
-    await run(free);
-    expect(create).toHaveBeenCalledTimes(5);
+    for (const graph of [free, a, b, a, b, free]) run(graph);
+    expect(made()).toBe(3);
+    run(a);
+    run(c); // in the place of b
+    run(a);
+    expect(made()).toBe(4);
+    run(b);
+    run(free);
+    expect(made()).toBe(5);
   });
 
-  it('leave all room to one that needs more than may be kept', async () => {
-    const create = vi.spyOn(ort.InferenceSession, 'create');
+  it('leave all room to one that needs more than may be kept', () => {
+    const made = countSessions();
     const [small, large, free] = [doubling(1), doubling(KEPT_BYTES * 3), doubling(0)];
-    for (const graph of [free, small, large, large]) await run(graph);
-    expect(create).toHaveBeenCalledTimes(3);
-    await run(small);
-    await run(free);
-    expect(create).toHaveBeenCalledTimes(4);
-    await run(large);
-    expect(create).toHaveBeenCalledTimes(5);
+    for (const graph of [free, small, large, large]) run(graph);
+    expect(made()).toBe(3);
+    run(small);
+    run(free);
+    expect(made()).toBe(4);
+    run(large);
+    expect(made()).toBe(5);
   });
 
   it('keep what is predicted', () => {
