@@ -2,7 +2,6 @@
  * Chat templates: a conversation → the text that the model was trained to see.
  * @module
  */
-
 import { Worker } from 'node:worker_threads';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';

@@ -35,7 +35,7 @@ export interface SliceLogits {
   readonly target: Float32Array;
 }
 
-export async function sliceLogits(args: LogitsArguments): Promise<SliceLogits> {
+export function sliceLogits(args: LogitsArguments): SliceLogits {
   const { parts, head, path, offset, hiddenSize, targets } = args;
   const total = targets.length;
   const result = {

@@ -2,7 +2,6 @@
  * Worker task: one window through a graph, from and to its record in a file.
  * @module
  */
-import { setImmediate } from 'node:timers/promises';
 import { RunError } from '../errors.js';
 import { elementCount } from '../graph/value.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
@@ -44,7 +43,7 @@ export interface WindowResult {
 }
 
 /** @throws RunError naming the position of the first written value that isn't finite */
-export async function runWindow(args: WindowArguments): Promise<WindowResult> {
+export function runWindow(args: WindowArguments): WindowResult {
   const started = performance.now();
   const { graph, weights, path, record, reads, writes, captures, returns, where } = args;
   const inputs: Record<string, TensorRef> = { ...weights };
@@ -65,8 +64,6 @@ export async function runWindow(args: WindowArguments): Promise<WindowResult> {
     returned[name] = data;
     outputs[name] = arrayTensor(data, [length]);
   }
-  // What went wrong elsewhere in this thread is told between tasks only if its event loop turns.
-  await setImmediate();
   runGraph(graph, inputs, outputs);
   for (const { data, shape, offset } of written) {
     if (where !== undefined) requireFinite(data, shape, where);

@@ -6,14 +6,7 @@ import { GraphBuilder } from '../graph/graph-builder.js';
 import { FREE } from '../graph/value.js';
 import { compile, type GraphRef } from './compiled-graph.js';
 import { runGraph } from './run-graph.js';
-import { type ArrayTensor, arrayTensor } from './tensor-ref.js';
-
-/** A row-major matrix. */
-export interface Matrix {
-  readonly data: Float32Array;
-  readonly rows: number;
-  readonly columns: number;
-}
+import type { TensorRef } from './tensor-ref.js';
 
 export interface GemmOptions {
   readonly transposeA?: boolean;
@@ -25,8 +18,8 @@ export interface GemmOptions {
 
 /** One product of a sum. */
 export interface Product {
-  readonly a: Matrix;
-  readonly b: Matrix;
+  readonly a: TensorRef;
+  readonly b: TensorRef;
 }
 
 const graphs = new Map<string, GraphRef>();
@@ -58,24 +51,19 @@ function gemmGraph(count: number, options: Required<GemmOptions>): GraphRef {
   return compiled;
 }
 
-function tensor({ data, rows, columns }: Matrix): ArrayTensor {
-  return arrayTensor(data, [rows, columns]);
-}
-
-/** out (+)= alpha · op(a) · op(b), in place. */
-export function gemm(a: Matrix, b: Matrix, out: Matrix, options: GemmOptions = {}): void {
+/** out (+)= alpha · op(a) · op(b), in place, for matrices of f32. */
+export function gemm(a: TensorRef, b: TensorRef, out: TensorRef, options: GemmOptions = {}): void {
   gemmSum([{ a, b }], out, options);
 }
 
 /** out (+)= Σ alpha · op(a) · op(b) in the order of the products, in place and in one run. */
-export function gemmSum(products: readonly Product[], out: Matrix, options: GemmOptions = {}): void {
+export function gemmSum(products: readonly Product[], out: TensorRef, options: GemmOptions = {}): void {
   const { transposeA = false, transposeB = false, alpha = 1, accumulate = false } = options;
   const graph = gemmGraph(products.length, { transposeA, transposeB, alpha, accumulate });
-  const c = tensor(out);
-  const inputs: Record<string, ArrayTensor> = accumulate ? { c } : {};
+  const inputs: Record<string, TensorRef> = accumulate ? { c: out } : {};
   for (const [i, { a, b }] of products.entries()) {
-    inputs[`a${i}`] = tensor(a);
-    inputs[`b${i}`] = tensor(b);
+    inputs[`a${i}`] = a;
+    inputs[`b${i}`] = b;
   }
-  runGraph(graph, inputs, { out: c });
+  runGraph(graph, inputs, { out });
 }

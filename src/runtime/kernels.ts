@@ -3,7 +3,6 @@
  * in and out, and kernels work on places (byte offsets) in that memory. Elements count from there.
  * @module
  */
-
 import { readFileSync } from 'node:fs';
 import { packageRoot } from '../package-root.js';
 

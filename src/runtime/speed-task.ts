@@ -3,6 +3,7 @@
  * @module
  */
 import { gemm } from './gemm.js';
+import { arrayTensor } from './tensor-ref.js';
 
 /** Big enough to be out of the caches that flatter, small enough to take a few milliseconds. */
 const SIZE = 512;
@@ -10,8 +11,8 @@ const SIZE = 512;
 const REPETITIONS = 20;
 
 /** f32 operations per second of one thread: the best of a few products. */
-export async function measureSpeed(_: null): Promise<number> {
-  const matrix = () => ({ data: new Float32Array(SIZE * SIZE).fill(0.5), rows: SIZE, columns: SIZE });
+export function measureSpeed(_: null): number {
+  const matrix = () => arrayTensor(new Float32Array(SIZE * SIZE).fill(0.5), [SIZE, SIZE]);
   const [a, b, out] = [matrix(), matrix(), matrix()];
   let best = 0;
   for (let i = 0; i < REPETITIONS; i++) {

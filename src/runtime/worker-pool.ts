@@ -37,6 +37,8 @@ export class WorkerPool {
       maxThreads: size,
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
+      // A worker's event loop turns between tasks, so that what goes wrong beside one is told at once.
+      atomics: 'disabled',
       filename: new URL('runtime/warm-up-task.js', compiledRoot).href,
       workerData: { sessions: this.#sessions.buffer } satisfies WorkerPoolData,
     });

@@ -2,8 +2,10 @@
  * Worker tasks: the steps of `factorHessian`, on panels in the strips' layout.
  * @module
  */
-import { gemm, gemmSum, type Matrix } from '../runtime/gemm.js';
+import { elementCount } from '../graph/value.js';
+import { gemm, gemmSum } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
+import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { gramStrips, type Strip } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
@@ -57,10 +59,10 @@ export interface PanelArguments {
 }
 
 /** Finishes a panel's diagonal block and writes its inverse. Returns the column whose pivot isn't positive, or −1. */
-export async function updateDiagonal(args: PanelArguments): Promise<number> {
+export function updateDiagonal(args: PanelArguments): number {
   const { first, width } = args.strip;
-  await subtractEarlier(args, first, width);
-  const { data } = rowsOf(args.address, args.strip, first, width);
+  subtractEarlier(args, first, width);
+  const data = float32View(rowsOf(args.address, args.strip, first, width).address, width * width);
   const kernels = freshKernels();
   const block = kernels.arena.allocate(width * width * 4);
   const inverse = kernels.arena.allocate(width * width * 4);
@@ -80,30 +82,19 @@ export interface BelowArguments extends PanelArguments {
 }
 
 /** Brings the rows up to date with the panels before. */
-export async function updateBelow(args: BelowArguments): Promise<void> {
-  await subtractEarlier(args, args.firstRow, args.rows);
+export function updateBelow(args: BelowArguments): void {
+  subtractEarlier(args, args.firstRow, args.rows);
 }
 
 /** Finishes rows that are up to date, with the inverse of the diagonal block. */
-export async function solveBelow({ address, strip, inverse, firstRow, rows }: BelowArguments): Promise<void> {
-  const below = rowsOf(address, strip, firstRow, rows);
-  const copy = scratch('panel', below.data.length);
-  copy.set(below.data);
+export function solveBelow({ address, strip, inverse, firstRow, rows }: BelowArguments): void {
   const { width } = strip;
-  gemm(
-    { ...below, data: copy },
-    { data: float32View(inverse, width * width), rows: width, columns: width },
-    below,
-    { transposeB: true },
-  );
+  const below = rowsOf(address, strip, firstRow, rows);
+  gemm(copied('panel', below), { address: inverse, shape: [width, width] }, below, { transposeB: true });
 }
 
 /** rows −= Σ (these rows of an earlier panel of L) · (its rows beside our diagonal block)ᵀ */
-async function subtractEarlier(
-  { address, strip, earlier }: PanelArguments,
-  firstRow: number,
-  rows: number,
-): Promise<void> {
+function subtractEarlier({ address, strip, earlier }: PanelArguments, firstRow: number, rows: number): void {
   const out = rowsOf(address, strip, firstRow, rows);
   for (let next = 0; next < earlier.length; next += PRODUCTS) {
     const products = earlier.slice(next, next + PRODUCTS).map((panel) => ({
@@ -125,30 +116,34 @@ export interface InvertArguments {
 }
 
 /** A strip of L⁻¹: forward substitution of the identity's. */
-export async function invertPanel({ address, strip, later, result }: InvertArguments): Promise<void> {
+export function invertPanel({ address, strip, later, result }: InvertArguments): void {
   const { first, width, rows } = strip;
   const data = float32View(result, rows * width).fill(0);
   for (let i = 0; i < width; i++) data[i * width + i] = 1;
+  const resultRows = (row: number, count: number): TensorRef => ({
+    address: result + BigInt((row - first) * width * 4),
+    shape: [count, width],
+  });
   for (const { strip: panel, inverse } of later) {
     const size = panel.width;
-    const start = (panel.first - first) * width;
-    const own = { data: data.subarray(start, start + size * width), rows: size, columns: width };
-    const copy = scratch('inverse block', own.data.length);
-    copy.set(own.data);
-    gemm({ data: float32View(inverse, size * size), rows: size, columns: size }, { ...own, data: copy }, own);
+    const own = resultRows(panel.first, size);
+    gemm({ address: inverse, shape: [size, size] }, copied('inverse block', own), own);
     const below = panel.rows - size;
     if (below === 0) continue;
-    gemm(
-      rowsOf(address, panel, panel.first + size, below),
-      own,
-      { data: data.subarray(start + size * width), rows: below, columns: width },
-      { alpha: -1, accumulate: true },
-    );
+    const next = panel.first + size;
+    gemm(rowsOf(address, panel, next, below), own, resultRows(next, below), { alpha: -1, accumulate: true });
   }
 }
 
 /** Rows of a strip, by their place in the whole matrix. */
-function rowsOf(address: bigint, strip: Strip, firstRow: number, rows: number): Matrix {
+function rowsOf(address: bigint, strip: Strip, firstRow: number, rows: number): TensorRef {
   const start = strip.offset + (firstRow - strip.first) * strip.width;
-  return { data: float32View(address + BigInt(start * 4), rows * strip.width), rows, columns: strip.width };
+  return { address: address + BigInt(start * 4), shape: [rows, strip.width] };
+}
+
+/** What a product is about to write over. */
+function copied(name: string, { address, shape }: TensorRef): TensorRef {
+  const copy = scratch(name, elementCount(shape));
+  copy.set(float32View(address, copy.length));
+  return arrayTensor(copy, shape);
 }

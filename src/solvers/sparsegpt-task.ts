@@ -9,6 +9,7 @@
 import { gemm } from '../runtime/gemm.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { scratch } from '../runtime/scratch.js';
+import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import type { Strip } from '../statistics/gram-layout.js';
 import { bytesView, float32View } from '../system/native-memory.js';
@@ -45,11 +46,11 @@ export interface SolveArguments extends SolveRows {
 }
 
 /** All blocks of rows whose masks depend on no other rows. Returns the predicted loss ½·tr(ΔHΔᵀ). */
-export async function solveRows(args: SolveArguments): Promise<number> {
+export function solveRows(args: SolveArguments): number {
   let loss = 0;
   for (const step of args.steps) {
-    const state = await openBlock(args, step);
-    await bringUpToDate(args, step, state);
+    const state = openBlock(args, step);
+    bringUpToDate(args, step, state);
     const { choice } = step;
     if (choice.kind === 'smallest') {
       score(state);
@@ -69,18 +70,18 @@ export interface StepArguments extends SolveRows {
 }
 
 /** Brings a block up to date with the errors before it, leaves it where its errors will go, and writes its scores. */
-export async function scoreBlock(args: StepArguments): Promise<void> {
-  const state = await openBlock(args, args.step);
+export function scoreBlock(args: StepArguments): void {
+  const state = openBlock(args, args.step);
   const { kernels, elements } = state;
-  await bringUpToDate(args, args.step, state);
+  bringUpToDate(args, args.step, state);
   blockErrors(args, args.step).set(kernels.f32(state.slab, elements));
   score(state);
   float32View(args.scores, elements).set(kernels.f32(state.scores, elements));
 }
 
 /** Prunes a scored block by the mask that was chosen. Returns its part of the predicted loss. */
-export async function updateBlock(args: StepArguments): Promise<number> {
-  const state = await openBlock(args, args.step);
+export function updateBlock(args: StepArguments): number {
+  const state = openBlock(args, args.step);
   const { kernels, elements } = state;
   kernels.f32(state.slab, elements).set(blockErrors(args, args.step));
   kernels.u8(state.mask, elements).set(bytesView(args.mask, elements));
@@ -95,7 +96,7 @@ export interface ChooseArguments {
 }
 
 /** Marks the `zeros` smallest of a block's scores over all rows; ties by place. */
-export async function chooseMask({ scores, mask, elements, zeros }: ChooseArguments): Promise<void> {
+export function chooseMask({ scores, mask, elements, zeros }: ChooseArguments): void {
   const kernels = freshKernels();
   const source = kernels.arena.allocate(elements * 4);
   const target = kernels.arena.allocate(elements);
@@ -120,7 +121,7 @@ interface BlockState {
 }
 
 /** Makes room for a block and loads its part of the factor. */
-async function openBlock(args: SolveRows, { block, strip }: BlockStep): Promise<BlockState> {
+function openBlock(args: SolveRows, { block, strip }: BlockStep): BlockState {
   const { rows } = args;
   const { width } = block;
   const elements = width * rows;
@@ -143,7 +144,7 @@ async function openBlock(args: SolveRows, { block, strip }: BlockStep): Promise<
 }
 
 /** Loads the block's columns of the weights and subtracts what the errors of the columns before them owe. */
-async function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: BlockState): Promise<void> {
+function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: BlockState): void {
   const { columns, dead } = args;
   const { kernels, width, rows, elements } = state;
   const weights = float32View(args.weights, rows * columns);
@@ -162,9 +163,9 @@ async function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state
   const below = args.factor + BigInt((strip.offset + width * width) * 4);
   const errors = args.errors + BigInt((strip.first + width) * rows * 4);
   gemm(
-    { data: float32View(below, done * width), rows: done, columns: width },
-    { data: float32View(errors, done * rows), rows: done, columns: rows },
-    { data: owed, rows: width, columns: rows },
+    { address: below, shape: [done, width] },
+    { address: errors, shape: [done, rows] },
+    arrayTensor(owed, [width, rows]),
     { transposeA: true },
   );
   for (let c = 0; c < width; c++) {

@@ -8,6 +8,7 @@ import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
+import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 import { gramStrips } from './gram-layout.js';
@@ -32,32 +33,30 @@ export interface OutputNorms {
   readonly reference: number;
 }
 
-export async function outputNorms(args: OutputErrorArguments): Promise<OutputNorms> {
+export function outputNorms(args: OutputErrorArguments): OutputNorms {
   const { rows, columns, gram } = args;
   const dense = loadRows(args);
-  const reference = await quadraticForm(dense, rows, columns, gram);
+  const reference = quadraticForm(dense, rows, columns, gram);
   const pruned = float32View(args.pruned, rows * columns);
   for (let i = 0; i < dense.length; i++) dense[i] = (dense[i] as number) - (pruned[i] as number);
-  return { error: await quadraticForm(dense, rows, columns, gram), reference };
+  return { error: quadraticForm(dense, rows, columns, gram), reference };
 }
 
 /** tr(D·G·Dᵀ) for D [rows, columns], from the lower half of G. */
-async function quadraticForm(d: Float32Array, rows: number, columns: number, gram: GramRef): Promise<number> {
+function quadraticForm(d: Float32Array, rows: number, columns: number, gram: GramRef): number {
   const transposed = transposeRows(d, rows, columns);
   let total = 0;
   for (const { first, width, rows: below, offset } of gramStrips(columns)) {
-    const strip = float32View(gram.address + BigInt(offset * 4), below * width);
+    const strip = { address: gram.address + BigInt(offset * 4), shape: [below, width] };
     const slab = transposed.subarray(first * rows);
     const own = slab.subarray(0, width * rows);
     const product = scratch('gram product', width * rows);
-    const out = { data: product, rows: width, columns: rows };
-    gemm({ data: strip, rows: below, columns: width }, { data: slab, rows: below, columns: rows }, out, {
-      transposeA: true,
-    });
+    const out = arrayTensor(product, [width, rows]);
+    gemm(strip, arrayTensor(slab, [below, rows]), out, { transposeA: true });
     total += 2 * dot(product, own);
     // The diagonal block was counted twice.
-    const diagonal = { data: strip.subarray(0, width * width), rows: width, columns: width };
-    gemm(diagonal, { data: own, rows: width, columns: rows }, out, { transposeA: true });
+    const diagonal = { ...strip, shape: [width, width] };
+    gemm(diagonal, arrayTensor(own, [width, rows]), out, { transposeA: true });
     total -= dot(product, own);
   }
   return total;

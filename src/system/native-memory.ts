@@ -109,7 +109,3 @@ export function float32View(address: bigint, length: number): Float32Array {
 export function bytesView(address: bigint, length: number): Uint8Array {
   return new Uint8Array(calls().koffi.view(address, length));
 }
-
-export function int64View(address: bigint, length: number): BigInt64Array {
-  return new BigInt64Array(calls().koffi.view(address, length * 8));
-}
