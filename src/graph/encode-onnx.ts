@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module';
 import type protobuf from 'protobufjs/light.js';
 import type { Attribute, Graph } from './graph-builder.js';
-import { type ElementType, FREE, type Value } from './value.js';
+import { ELEMENT_TYPES, FREE, type Value } from './value.js';
 
 const OPSET = 23;
 const IR_VERSION = 11;
@@ -71,13 +71,12 @@ let loaded: protobuf.Type | undefined;
 
 /** Loaded at first use: a run without graphs starts sooner. */
 function modelType(): protobuf.Type {
-  const { Root } = createRequire(import.meta.url)('protobufjs/light.js') as typeof protobuf;
-  loaded ??= Root.fromJSON(SCHEMA).lookupType('ModelProto');
+  if (!loaded) {
+    const { Root } = createRequire(import.meta.url)('protobufjs/light.js') as typeof protobuf;
+    loaded = Root.fromJSON(SCHEMA).lookupType('ModelProto');
+  }
   return loaded;
 }
-
-/** TensorProto.DataType */
-const dataTypes: Record<ElementType, number> = { float32: 1, int64: 7 };
 
 function encodeAttribute(name: string, attribute: Attribute): object {
   switch (attribute.kind) {
@@ -92,7 +91,10 @@ function encodeAttribute(name: string, attribute: Attribute): object {
 
 function encodeValueInfo(value: Value): object {
   const dim = value.shape.map((size) => (size === FREE ? {} : { dim_value: size }));
-  return { name: value.name, type: { tensor_type: { elem_type: dataTypes[value.type], shape: { dim } } } };
+  return {
+    name: value.name,
+    type: { tensor_type: { elem_type: ELEMENT_TYPES[value.type].code, shape: { dim } } },
+  };
 }
 
 /** The bytes of an ONNX model, in shared memory so that every worker reads the same copy. */
@@ -116,7 +118,7 @@ export function encodeOnnx(graph: Graph): Uint8Array<SharedArrayBuffer> {
       initializer: graph.constants.map(({ value, data }) => ({
         name: value.name,
         dims: value.shape,
-        data_type: dataTypes[value.type],
+        data_type: ELEMENT_TYPES[value.type].code,
         raw_data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
       })),
       input: graph.inputs.map(encodeValueInfo),

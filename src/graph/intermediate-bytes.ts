@@ -3,13 +3,12 @@
  * @module
  */
 import type { Graph, GraphNode } from './graph-builder.js';
-import { elementCount, type Value } from './value.js';
+import { ELEMENT_TYPES, elementCount, type Value } from './value.js';
 
 /** Operators whose result is the same memory under another name. */
 const VIEWS: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
 /** Operators that onnxruntime lets write over an input that is read for the last time. */
 const IN_PLACE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Exp', 'Sigmoid', 'Softmax']);
-const BYTES = { float32: 4, int64: 8 } as const;
 
 /**
  * The most bytes of intermediate values that are alive at the same time, nodes taken in their order. Inputs and outputs
@@ -77,5 +76,5 @@ function overwritten(
 }
 
 function bytesOf({ shape, type }: Value): number {
-  return elementCount(shape) * BYTES[type];
+  return elementCount(shape) * ELEMENT_TYPES[type].bytes;
 }

@@ -5,6 +5,13 @@
 
 export type ElementType = 'float32' | 'int64';
 
+/** By type, its number in `TensorProto.DataType`, which is also that of onnxruntime's C API, and the bytes of an element. */
+export const ELEMENT_TYPES: Readonly<Record<ElementType, { readonly code: number; readonly bytes: number }>> =
+  {
+    float32: { code: 1, bytes: 4 },
+    int64: { code: 7, bytes: 8 },
+  };
+
 /** A dimension that is known only when the graph runs; only graphs of one operator use it. */
 export const FREE = -1;
 

@@ -91,8 +91,9 @@ export function memoryEstimator(
         ],
       },
     ];
-    for (const [index, { tokens }] of sets.entries()) {
-      const head = index === 0 ? logitsSessions(run, tokens, settings.logitTokens) : [];
+    const [first] = sets;
+    if (first) {
+      const head = logitsSessions(run, first.tokens, settings.logitTokens);
       const sessions = keptBytes([...evaluating.flatMap((needs) => needs.sessions), ...head]);
       const process = processPart(SESSIONS_BYTES.evaluating);
       moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(sessions)] });

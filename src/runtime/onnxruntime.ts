@@ -1,6 +1,6 @@
 /**
- * onnxruntime's C API, called where its memory lies: its binding for JavaScript copies every output into new memory, at a
- * gigabyte a second, and needs a view of every input.
+ * onnxruntime's C API, which takes tensors by address. Through its binding for JavaScript every run takes time with the size
+ * of its outputs: an addition of 512 × 576 numbers 1.4 ms, instead of 0.07 ms.
  * @module
  */
 import { readdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ const API_VERSION = 20;
 /**
  * Places of functions in `OrtApi`, to whose end alone functions are added
  * (https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_c_api.h).
- * All but the last five return a status, null when all went well.
+ * These return a status, null when all went well.
  */
 const FUNCTIONS = {
   createEnv: { place: 3, arguments: ['int', 'void *', 'void *'] },
@@ -38,8 +38,8 @@ const FUNCTIONS = {
 } as const;
 
 const GET_ERROR_MESSAGE = 2;
-const RELEASE = { status: 93, session: 95, value: 96, sessionOptions: 100 } as const;
-const PLACES = 101;
+const RELEASE = { status: 93, session: 95, value: 96 } as const;
+const PLACES = 97;
 
 /** `ORT_LOGGING_LEVEL_ERROR` */
 const ERRORS_ONLY = 3;
@@ -88,27 +88,23 @@ function load(): OnnxRuntime {
 
   const message = koffi.proto('const char *', ['void *']);
   const released = koffi.proto('void', ['void *']);
-  const functions = new Map(
-    Object.entries(FUNCTIONS).map(([name, { place, arguments: types }]) => [
-      name,
-      { pointer: table[place], type: koffi.proto('void *', [...types]) },
-    ]),
-  );
+  const functions = Object.fromEntries(
+    Object.entries(FUNCTIONS).map(([name, { place, arguments: types }]) => {
+      const type = koffi.proto('void *', [...types]);
+      return [name, (args: readonly unknown[]): unknown => koffi.call(table[place], type, ...args)];
+    }),
+  ) as Record<Name, (args: readonly unknown[]) => unknown>;
   const call = (name: Name, ...args: unknown[]): void => {
-    const { pointer, type } = functions.get(name) as {
-      pointer: bigint;
-      type: ReturnType<typeof koffi.proto>;
-    };
-    const status = koffi.call(pointer, type, ...args);
+    const status = functions[name](args);
     if (status === null) return;
     const words = koffi.call(table[GET_ERROR_MESSAGE], message, status) as string;
     koffi.call(table[RELEASE.status], released, status);
     throw new RunError(`onnxruntime: ${words}`);
   };
-  const place = new BigUint64Array(1);
+  const result = new BigUint64Array(1);
   const create = (name: Name, ...args: unknown[]): bigint => {
-    call(name, ...args, place);
-    return place[0] as bigint;
+    call(name, ...args, result);
+    return result[0] as bigint;
   };
 
   const sessionOptions = create('createSessionOptions');

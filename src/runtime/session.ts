@@ -2,7 +2,7 @@
  * A graph that onnxruntime has made ready to run, in this thread.
  * @module
  */
-import { elementCount } from '../graph/value.js';
+import { ELEMENT_TYPES, elementCount } from '../graph/value.js';
 import { addressOf } from '../system/native-memory.js';
 import type { GraphRef } from './compiled-graph.js';
 import { onnxRuntime } from './onnxruntime.js';
@@ -11,9 +11,6 @@ import type { TensorRef } from './tensor-ref.js';
 
 /** Tensors by the names of a graph's inputs or outputs. */
 export type Feeds = Readonly<Record<string, TensorRef>>;
-
-/** `ONNXTensorElementDataType` */
-const ELEMENT_TYPES = { float32: { code: 1, bytes: 4 }, int64: { code: 7, bytes: 8 } } as const;
 
 export class Session {
   readonly #session: bigint;
@@ -32,19 +29,16 @@ export class Session {
   /** Runs once; what is fed under names that the graph doesn't have is left alone. */
   run(inputs: Feeds, outputs: Feeds): void {
     const { call } = onnxRuntime();
-    const from = new Values(this.#inputs, inputs);
-    const to = new Values(this.#outputs, outputs);
-    try {
-      call(
-        'run',
-        ...[this.#session, null],
-        ...[this.#inputs.pointers, from.pointers, BigInt(from.pointers.length)],
-        ...[this.#outputs.pointers, BigInt(to.pointers.length), to.pointers],
-      );
-    } finally {
-      from.release();
-      to.release();
-    }
+    withValues(this.#inputs, inputs, (from) =>
+      withValues(this.#outputs, outputs, (to) =>
+        call(
+          'run',
+          ...[this.#session, null],
+          ...[this.#inputs.pointers, from, BigInt(from.length)],
+          ...[this.#outputs.pointers, BigInt(to.length), to],
+        ),
+      ),
+    );
   }
 
   release(): void {
@@ -67,35 +61,27 @@ class Names {
   }
 }
 
-/** onnxruntime's descriptions of tensors, whose memory stays ours. */
-class Values {
-  readonly pointers: BigUint64Array;
-  /** Whose memory is pointed to, where it is JavaScript's. */
-  readonly feeds: Feeds;
-
-  constructor({ list }: Names, feeds: Feeds) {
-    const { create, memoryInfo } = onnxRuntime();
-    this.feeds = feeds;
-    this.pointers = new BigUint64Array(list.length);
+/** Calls `use` with onnxruntime's descriptions of tensors, in the order of their names; their memory stays ours. */
+function withValues({ list }: Names, feeds: Feeds, use: (values: BigUint64Array) => void): void {
+  const { create, memoryInfo, release } = onnxRuntime();
+  const values = new BigUint64Array(list.length);
+  // Arrays among the tensors must last until the end.
+  const tensors: TensorRef[] = [];
+  try {
     for (const [index, name] of list.entries()) {
       const tensor = feeds[name];
-      if (!tensor) {
-        this.release();
-        throw new Error(`nothing is given for ${name}`);
-      }
+      if (!tensor) throw new Error(`nothing is given for ${name}`);
+      tensors.push(tensor);
       const { address, shape, type = 'float32' } = tensor;
       const { code, bytes } = ELEMENT_TYPES[type];
-      const length = BigInt(elementCount(shape) * bytes);
-      const sizes = BigInt64Array.from(shape, BigInt);
-      const value = create(
+      values[index] = create(
         'createTensorWithDataAsOrtValue',
-        ...[memoryInfo, address, length, sizes, BigInt(shape.length), code],
+        ...[memoryInfo, address, BigInt(elementCount(shape) * bytes)],
+        ...[BigInt64Array.from(shape, BigInt), BigInt(shape.length), code],
       );
-      this.pointers[index] = value;
     }
-  }
-
-  release(): void {
-    for (const value of this.pointers) if (value !== 0n) onnxRuntime().release('value', value);
+    use(values);
+  } finally {
+    for (const index of tensors.keys()) if (values[index]) release('value', values[index]);
   }
 }

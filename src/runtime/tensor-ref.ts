@@ -2,13 +2,13 @@
  * Tensors in memory, named by address so that they can be sent to a worker.
  * @module
  */
-import { elementCount } from '../graph/value.js';
+import { type ElementType, elementCount } from '../graph/value.js';
 import { addressOf } from '../system/native-memory.js';
 
 export interface TensorRef {
   readonly address: bigint;
   readonly shape: readonly number[];
-  readonly type?: 'float32' | 'int64';
+  readonly type?: ElementType;
 }
 
 /** A tensor in JavaScript's memory, which lasts as long as this does; of use in its own thread only. */
