@@ -5,6 +5,7 @@
  */
 
 export { absScores } from './abs-scores';
+export { absoluteSums } from './absolute-sums';
 export { applyMask, applyMask16 } from './apply-mask';
 export { bf16ToF32 } from './bf16-to-f32';
 export { choleskyBlock } from './cholesky-block';
@@ -19,6 +20,7 @@ export { histogramHigh, histogramLow } from './histogram';
 export { invertLower } from './invert-lower';
 export { obsBlock } from './obs-block';
 export { obsScores } from './obs-scores';
+export { relativeScores } from './relative-scores';
 export { scaledAbsScores } from './scaled-abs-scores';
 export { selectNofM } from './select-n-of-m';
 export { selectSmallest, selectSmallestRows } from './select-smallest';

@@ -216,6 +216,8 @@ export interface PruneConfig {
   allocation: { name: string; [option: string]: unknown };
   /** The method's own options with their defaults, as its schema puts them out. */
   options: Record<string, unknown>;
+  /** What gives the survivors other weights, and its own options with their defaults; `none` for nothing. */
+  update: { name: string; [option: string]: unknown };
   /** The first that matches a name wins. */
   rules: PruneRule[];
 }
@@ -232,43 +234,49 @@ export interface RunConfig {
   resources: z.output<typeof resourcesSchema>;
 }
 
-/** What a run schema is built from: the options that each method and each allocation takes. */
+/** What a run schema is built from: the options that each method, each allocation and each update takes. */
 export interface RunSchemaParts {
   readonly methods: Readonly<Record<string, z.ZodObject>>;
   readonly allocations: Readonly<Record<string, z.ZodObject>>;
+  readonly updates: Readonly<Record<string, z.ZodObject>>;
 }
 
 function union<T extends z.ZodObject>(key: string, variants: readonly T[]) {
   return z.discriminatedUnion(key, variants as unknown as [T, ...T[]]);
 }
 
-function createAllocationSchema(allocations: RunSchemaParts['allocations']) {
-  const names = Object.keys(allocations);
+/** One of several by its name: the name alone, or a map of it and its options. */
+function createChoiceSchema(kind: string, choices: Readonly<Record<string, z.ZodObject>>) {
+  const names = Object.keys(choices);
   const full = union(
     'name',
-    Object.entries(allocations).map(([name, options]) =>
+    Object.entries(choices).map(([name, options]) =>
       options
         .safeExtend({ name: z.literal(name) })
         .strict()
-        .describe(options.description ?? `Allocation ${name}.`),
+        .describe(options.description ?? `${kind} ${name}.`),
     ),
   );
   const short = z.enum(names as [string, ...string[]]).transform((name) => ({ name }));
-  return z
-    .union([short.pipe(full as unknown as z.ZodType<unknown, { name: string }>), full], {
-      error: ({ input }) =>
-        `expected the name of an allocation (${names.join(', ')}), or a map with name and its options, found ${found(input)}${didYouMean(input, names)}`,
-    })
-    .prefault('uniform')
-    .describe('How the sparsity is shared among the layers: a name, or a map of name and its options.');
+  return z.union([short.pipe(full as unknown as z.ZodType<unknown, { name: string }>), full], {
+    error: ({ input }) =>
+      `expected the name of an ${kind} (${names.join(', ')}), or a map with name and its options, found ${found(input)}${didYouMean(input, names)}`,
+  });
 }
 
 /**
  * The schema of a run file. Keys stay snake_case as in the YAML; unknown keys are refused everywhere, also in the
  * options of methods and allocations. Its output is a {@link RunConfig} whose paths are still as they were written.
  */
-export function createRunSchema({ methods, allocations }: RunSchemaParts): z.ZodType<RunConfig> {
-  const allocation = createAllocationSchema(allocations);
+export function createRunSchema({ methods, allocations, updates }: RunSchemaParts): z.ZodType<RunConfig> {
+  const allocation = createChoiceSchema('allocation', allocations)
+    .prefault('uniform')
+    .describe('How the sparsity is shared among the layers: a name, or a map of name and its options.');
+  const update = createChoiceSchema('update', updates)
+    .prefault('none')
+    .describe(
+      'What gives the survivors other weights, whatever the method: a name, or a map of name and its options.',
+    );
   const variants = Object.entries(methods).map(([name, options]) =>
     z
       .strictObject({
@@ -277,6 +285,7 @@ export function createRunSchema({ methods, allocations }: RunSchemaParts): z.Zod
         pattern: pattern.exactOptional(),
         allocation,
         options: options.strict().prefault({}).describe(`Options of ${name}.`),
+        update,
         rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
       })
       .superRefine(exactlyOneOf(['sparsity', 'pattern']), evenWhenWrong)

@@ -31,6 +31,15 @@ export function loadTasks(tensor: StoredFloatTensor, target: bigint): LoadArgume
   }));
 }
 
+/** Decodes a tensor to an address. @throws RunError naming a weight that isn't finite, or the file that can't be read */
+export async function loadTensor(
+  pool: WorkerPool,
+  tensor: StoredFloatTensor,
+  address: bigint,
+): Promise<void> {
+  await pool.map('forward/load-task', loadElements, loadTasks(tensor, address));
+}
+
 /** Bytes that a set of tensors takes in f32. */
 export function f32Bytes(tensors: readonly TensorDescription[]): number {
   return tensors.reduce(

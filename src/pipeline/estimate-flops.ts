@@ -14,6 +14,7 @@ import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import { evaluationSets } from './evaluation-stage.js';
+import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import { prunePlans } from './prune-plans.js';
 
@@ -36,7 +37,7 @@ export function estimateFlops(run: PreparedRun): Flops {
   const sum = (f: (block: BlockDescription) => number) =>
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = prunePlans(run);
-  const usesGram = run.method.statistics === 'gram';
+  const work = methodWork(run);
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
   const evaluationFlops = evaluated.reduce(
@@ -51,10 +52,6 @@ export function estimateFlops(run: PreparedRun): Flops {
           2 * elementCount(model.head.shape) * set.tokens),
     0,
   );
-  // Cholesky and inverse: n³/3 each, twice for multiply and add.
-  const factors = sum((block) =>
-    inputGroups(block).reduce((total, { size }) => total + (4 / 3) * size ** 3, 0),
-  );
   const updates = sum((block) =>
     block.linears.reduce((total, linear) => total + linear.out * linear.in ** 2, 0),
   );
@@ -66,13 +63,30 @@ export function estimateFlops(run: PreparedRun): Flops {
         0,
       ),
     ),
-    factor: usesGram ? factors : 0,
-    solve: usesGram ? updates : 0,
+    factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0),
+    solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0),
     // Two quadratic forms.
     outputErrors: gramWindows > 0 ? 2 * updates : 0,
     propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
     evaluation: evaluationFlops,
   };
+}
+
+/** What the method does to each group of linears that are pruned. */
+export function methodWork({
+  model,
+  layers,
+  method,
+}: PreparedRun): (GroupWork & { readonly size: number })[] {
+  return model.blocks.flatMap((block, index) =>
+    inputGroups(block).flatMap(({ name, size }) => {
+      const linears = layers
+        .filter(({ block: own, pattern }) => own === index && pattern !== 'dense')
+        .map(({ linear }) => linear)
+        .filter(({ inputGroup }) => inputGroup === name);
+      return linears.length === 0 ? [] : [{ ...method.work({ size, linears }), size }];
+    }),
+  );
 }
 
 /** The sum over plans, counting equal ones once. */

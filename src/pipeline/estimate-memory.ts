@@ -16,7 +16,7 @@ import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
-import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS } from '../sparsity/prune-by-score.js';
+import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../sparsity/prune-by-score.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
@@ -98,10 +98,10 @@ export function memoryEstimator(
       const process = processPart(SESSIONS_BYTES.evaluating);
       moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(sessions)] });
     }
-    if (run.method.statistics === 'none') {
+    if (run.method.pruneStored) {
       const histograms = {
         name: 'histograms of scores',
-        bytes: histogramBytes(run, linearsAtOnce(settings)),
+        bytes: storedHistogramBytes(run, linearsAtOnce(settings)),
       };
       moments.push({ moment: 'pruning linears', parts: [processPart(0), inWorkers(0), histograms] });
     }
@@ -203,22 +203,19 @@ function prunedTogether(plans: readonly BlockPasses[]): {
   });
 }
 
-/** Scores and masks of an unstructured column block: f32 and one byte. */
-const SCORE_AND_MASK_BYTES = 5;
-/**
- * Counts of a score's high and low bits that an unstructured mask over a matrix is chosen by, for every part of it. Of 16
- * stored bits the low ones are always 0, and few of the high ones occur.
- */
-const HISTOGRAM_BYTES = { F32: 2 * 65_536 * 4, BF16: 65_536, F16: 65_536 };
+/** Of 16 stored bits the low ones are always 0, and few of the high ones occur: bytes of a task's counts. */
+const STORED_HISTOGRAM_BYTES = 65_536;
 
 /** Of the `atOnce` largest linears. */
-function histogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
+function storedHistogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
   return layers
     .flatMap(({ block: index, linear, pattern }) => {
       const block = model.blocks[index];
       if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
       const { dtype } = floatTensor(checkpoint.tensors, weightName(block, linear));
-      return [Math.ceil((linear.out * linear.in) / HISTOGRAM_TASK_ELEMENTS) * HISTOGRAM_BYTES[dtype]];
+      const elements = linear.out * linear.in;
+      if (dtype === 'F32') return [histogramBytes(elements)];
+      return [Math.ceil(elements / HISTOGRAM_TASK_ELEMENTS) * STORED_HISTOGRAM_BYTES];
     })
     .sort((a, b) => b - a)
     .slice(0, atOnce)
@@ -233,18 +230,12 @@ function solverBytes(
 ): number {
   const together = (list: readonly number[]) =>
     oneLinear ? Math.max(0, ...list) : list.reduce((sum, bytes) => sum + bytes, 0);
-  if (run.method.statistics !== 'gram') {
-    return together(
-      linears.map(
-        (linear) => Math.ceil((linear.out * linear.in) / HISTOGRAM_TASK_ELEMENTS) * HISTOGRAM_BYTES.F32,
-      ),
-    );
-  }
-  const factors = together(pass.groups.map((group) => gramBytes([group])));
-  const errors = linears.map(
-    (linear) => linear.out * linear.in * 4 + linear.out * 128 * SCORE_AND_MASK_BYTES,
+  const groups = pass.groups.map(({ name, size }) =>
+    run.method.work({ size, linears: linears.filter(({ inputGroup }) => inputGroup === name) }),
   );
-  return factors + together(errors);
+  return (
+    together(groups.map(({ bytes }) => bytes.group)) + together(groups.flatMap(({ bytes }) => bytes.linears))
+  );
 }
 
 /** Intermediate values of the sessions for the last norm and the logits of a window. */

@@ -4,8 +4,7 @@
  */
 import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
-import { inputGroups } from '../model/description.js';
-import type { Flops } from './estimate-flops.js';
+import { type Flops, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -82,7 +81,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     ((flops.forward + flops.propagate) / (all * EFFICIENCY.forward)) * imbalance(run.windows, threads);
   const gram = flops.gram / (all * EFFICIENCY.gram);
   // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
-  const stored = run.method.statistics === 'none';
+  const stored = run.method.pruneStored !== undefined;
   const write =
     (stored ? 0 : inBlocks / RATES.store / threads) +
     shards.totalBytes / DISK_BYTES_PER_SECOND.write +
@@ -114,31 +113,27 @@ function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: n
   return flops.outputErrors / (all * EFFICIENCY.errors) + weights / (RATES.errorRows * (all / one));
 }
 
-/** Choosing masks; with SparseGPT, factors and updates too. */
+/** Choosing masks, and other weights for the survivors. */
 function solveSeconds(run: PreparedRun, all: number, one: number): number {
   const threads = all / one;
   const pruned = run.layers.filter(({ pattern }) => pattern !== 'dense');
-  const sum = (weigh: (layer: LayerPlan) => number) =>
-    pruned.reduce((total, layer) => total + weigh(layer), 0);
   const size = ({ linear }: LayerPlan) => linear.out * linear.in;
-  if (run.method.statistics !== 'gram') {
-    return sum((layer) => size(layer) / maskRate(run, layer)) / threads;
-  }
-  // The factor of a group is one worker's work; pruned inputs leave one group at a time to factor.
-  const alone = run.config.calibration?.inputs !== 'dense' || run.memory.oneLinear;
+  const weights = pruned.reduce((total, layer) => total + size(layer), 0);
+  const once = pruned.reduce((total, layer) => total + size(layer) / maskRate(run, layer), 0) / threads;
+  const work = methodWork(run);
+  const sum = (weigh: (work: ReturnType<typeof methodWork>[number]) => number) =>
+    work.reduce((total, group) => total + weigh(group), 0);
   const slowed = (n: number) => (n + FACTOR_HALF_SPEED) / n;
-  const factors = run.model.blocks.reduce((total, block) => {
-    const each = inputGroups(block).map(({ size: n }) => ((4 / 3) * n ** 3 * slowed(n)) / one);
-    const together = each.reduce((a, b) => a + b, 0);
-    return total + (alone ? together : Math.max(...each, together / threads));
-  }, 0);
-  const updates = sum(({ linear }) => linear.out * linear.in ** 2 * slowed(linear.in)) / all;
-  const width = Number(run.config.prune.options.block_size ?? 128);
-  return factors + updates + (sum(size) * width) / (COLUMN_FLOPS * threads);
+  return (
+    (weights === 0 ? 0 : (once * sum(({ scored }) => scored)) / weights) +
+    sum(({ size: n, factorFlops }) => (factorFlops * slowed(n)) / one) +
+    sum(({ size: n, solveFlops }) => (solveFlops * slowed(n)) / all) +
+    sum(({ columnFlops }) => columnFlops) / (COLUMN_FLOPS * threads)
+  );
 }
 
 function maskRate({ method }: PreparedRun, { pattern }: LayerPlan): number {
   const groups = pattern !== 'dense' && pattern.kind === 'n:m';
-  if (method.statistics === 'none') return groups ? RATES.storedGroupMask : RATES.storedTensorMask;
+  if (method.pruneStored) return groups ? RATES.storedGroupMask : RATES.storedTensorMask;
   return groups ? RATES.groupMask : RATES.rowMask;
 }

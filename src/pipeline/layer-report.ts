@@ -5,7 +5,7 @@
 import type { LayerReport } from '../report/report-schema.js';
 import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import type { LayerPlan } from './layer-plan.js';
-import type { Method, MethodOutcome } from './methods/method.js';
+import type { BoundMethod, MethodOutcome } from './methods/method.js';
 
 /** What came of a linear that was pruned and written. */
 export interface PrunedLinear {
@@ -15,7 +15,7 @@ export interface PrunedLinear {
 }
 
 /** @param pruned left out for a linear that stays dense */
-export function layerReport(method: Method, layer: LayerPlan, pruned?: PrunedLinear): LayerReport {
+export function layerReport(method: BoundMethod, layer: LayerPlan, pruned?: PrunedLinear): LayerReport {
   const { pattern, linear } = layer;
   const numel = linear.out * linear.in;
   const zeros = pruned?.zeros ?? 0;

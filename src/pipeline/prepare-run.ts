@@ -25,8 +25,8 @@ import { version } from '../version.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
-import type { Method } from './methods/method.js';
-import { methodByName } from './methods/method-registry.js';
+import { bindMethod } from './methods/bind-method.js';
+import type { BoundMethod } from './methods/method.js';
 import { PhaseTimer } from './phase-timer.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
@@ -36,7 +36,7 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly checkpoint: Checkpoint;
   readonly model: ModelDescription;
-  readonly method: Method;
+  readonly method: BoundMethod;
   readonly layers: readonly LayerPlan[];
   readonly shards: ShardPlan;
   readonly calibration: CalibrationSet | undefined;
@@ -63,7 +63,7 @@ export async function prepareRun(
   const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
   checkTensors(model, checkpoint.tensors, checkpoint.folder);
   const layers = planLayers(model, config.prune);
-  const method = methodByName(config.prune.method);
+  const method = bindMethod(config.prune);
   if (method.statistics !== 'none' && !config.calibration) {
     throw new RequestError(
       `prune.method ${method.name} learns from calibration text; add calibration: {data: …}`,
@@ -116,7 +116,7 @@ export async function prepareRun(
 
 /** A method that only looks at weights runs no windows, and its output errors aren't measured. */
 function windowsOf(
-  method: Method,
+  method: BoundMethod,
   calibration: CalibrationSet | undefined,
 ): { windows: number; gramWindows: number } {
   if (!calibration || method.statistics === 'none') return { windows: 0, gramWindows: 0 };

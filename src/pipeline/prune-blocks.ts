@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
+import { loadTensor } from '../forward/f32-tensors.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
@@ -19,7 +20,7 @@ import { outputError } from '../statistics/output-error.js';
 import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
-import type { CalibratedMethod, MethodOutcome } from './methods/method.js';
+import type { BoundMethod, MethodOutcome } from './methods/method.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
 import { type BlockStore, copyOutsideBlocks, copyUnpruned, storeTensor, writtenBy } from './store-block.js';
@@ -32,7 +33,7 @@ export interface BlockLoopOptions extends BlockStore {
 }
 
 export interface CalibratedLoopOptions extends BlockLoopOptions {
-  readonly method: CalibratedMethod;
+  readonly method: BoundMethod;
   readonly calibration: CalibrationSet;
   readonly stream: ModelStream;
   /** For the hidden states. */
@@ -195,6 +196,7 @@ async function solveLayers(
 ): Promise<Map<string, MethodOutcome>> {
   const { run, pool, method } = options;
   const outcomes = new Map<string, MethodOutcome>();
+  const dense = ({ linear }: LayerPlan) => floatTensor(run.checkpoint.tensors, weightName(block, linear));
   const groups = inputGroups(block)
     .sort((a, b) => b.size - a.size)
     .flatMap(({ name }) => {
@@ -203,7 +205,14 @@ async function solveLayers(
         .flatMap((layer) =>
           layer.pattern === 'dense'
             ? []
-            : [{ name: layer.name, weights: weightOf(weights, layer), pattern: layer.pattern }],
+            : [
+                {
+                  name: layer.name,
+                  weights: weightOf(weights, layer),
+                  pattern: layer.pattern,
+                  loadDense: (address: bigint) => loadTensor(pool, dense(layer), address),
+                },
+              ],
         );
       if (linears.length === 0) return [];
       const measured = statistics.get(name);
@@ -213,7 +222,7 @@ async function solveLayers(
   const { oneLinear } = run.memory;
   if (layers.length > 0) onPruned(0);
   const solve = async (group: (typeof groups)[number]) => {
-    for (const [name, outcome] of await method.prune(pool, group, run.config.prune.options, oneLinear)) {
+    for (const [name, outcome] of await method.prune(pool, group, oneLinear)) {
       outcomes.set(name, outcome);
     }
     onPruned(outcomes.size);

@@ -9,7 +9,7 @@ import type { LayerReport } from '../report/report-schema.js';
 import { settle } from '../runtime/worker-pool.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { MemorySettings } from './memory-settings.js';
-import type { UncalibratedMethod } from './methods/method.js';
+import type { BoundMethod } from './methods/method.js';
 import { type BlockLoopOptions, recordBlock, skipBlock } from './prune-blocks.js';
 import { copyOutsideBlocks, copyUnpruned, writtenBy } from './store-block.js';
 
@@ -22,7 +22,8 @@ export function linearsAtOnce({ workers, oneLinear }: MemorySettings): number {
 }
 
 export interface StoredLoopOptions extends BlockLoopOptions {
-  readonly method: UncalibratedMethod;
+  readonly method: BoundMethod;
+  readonly pruneStored: NonNullable<BoundMethod['pruneStored']>;
   /** Called when all that is left to do is to wait for the disk. */
   readonly onWaiting?: (() => void) | undefined;
 }
@@ -58,7 +59,7 @@ async function pruneStoredBlock(
   index: number,
   block: BlockDescription,
 ): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
-  const { run, pool, writer, method, clock } = options;
+  const { run, pool, writer, method, pruneStored, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const pruned = layers.flatMap((layer) =>
@@ -75,7 +76,7 @@ async function pruneStoredBlock(
       onWritten: (bytes: number) => writer.wrote(tensor, bytes),
     };
     const linear = { name: layer.name, matrix, pattern };
-    const { zeros, ...outcome } = await method.pruneStored(pool, linear, run.config.prune.options);
+    const { zeros, ...outcome } = await pruneStored(pool, linear);
     // Only the last tensor of a shard takes time to complete; it may wait for the disk while others are pruned.
     const completed = writer.complete(tensor);
     completed.catch(() => {});

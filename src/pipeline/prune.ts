@@ -270,10 +270,11 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
 async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<LayerReport[]> {
   const { method, calibration } = shared.run;
-  if (method.statistics === 'none') {
+  const { pruneStored } = method;
+  if (pruneStored) {
     // Should it fail, then again where the report is written.
     const onWaiting = () => void loadReportPage().catch(() => {});
-    return await pruneStoredBlocks({ ...loop, method, onWaiting });
+    return await pruneStoredBlocks({ ...loop, method, pruneStored, onWaiting });
   }
   if (!calibration) throw new Error(`${method.name} without calibration`);
   const { folder } = shared;

@@ -18,6 +18,7 @@ const INITIAL_PAGES = 64;
 interface Exports {
   heapBase(): number;
   absScores(weights: number, out: number, n: number): void;
+  absoluteSums(weights: number, rowSums: number, columnSums: number, rows: number, cols: number): void;
   applyMask(weights: number, mask: number, n: number): void;
   applyMask16(weights: number, mask: number, n: number): void;
   bf16ToF32(source: number, target: number, n: number): number;
@@ -50,6 +51,15 @@ interface Exports {
     tile: number,
   ): void;
   obsScores(weights: number, inverseDiagonal: number, out: number, cols: number, lanes: number): void;
+  relativeScores(
+    weights: number,
+    a: number,
+    b: number,
+    rowFactor: number,
+    out: number,
+    rows: number,
+    cols: number,
+  ): void;
   scaledAbsScores(weights: number, scale: number, out: number, rows: number, cols: number): void;
   selectNofM(scores: number, rows: number, cols: number, n: number, m: number, mask: number): void;
   selectSmallest(scores: number, n: number, k: number, mask: number): void;
@@ -178,6 +188,24 @@ export class Kernels {
   /** |w_ij| · scale_j for [rows, columns]; scale [columns]. */
   scaledAbsScores(weights: number, scale: number, scores: number, rows: number, columns: number): void {
     this.#exports.scaledAbsScores(weights, scale, scores, rows, columns);
+  }
+
+  /** |w_ij| · (a_j + factor_i · b_j) for [rows, columns]; a and b [columns], factor [rows]. */
+  relativeScores(
+    weights: number,
+    a: number,
+    b: number,
+    factor: number,
+    scores: number,
+    rows: number,
+    columns: number,
+  ): void {
+    this.#exports.relativeScores(weights, a, b, factor, scores, rows, columns);
+  }
+
+  /** Adds Σ|w| of every row to rowSums [rows] and of every column to columnSums [columns], both f64. */
+  absoluteSums(weights: number, rowSums: number, columnSums: number, rows: number, columns: number): void {
+    this.#exports.absoluteSums(weights, rowSums, columnSums, rows, columns);
   }
 
   /** (w_c · inverseDiagonal_c)² for a slab [columns, lanes]; inverseDiagonal [columns]. */

@@ -16,3 +16,12 @@ export function partsOf(items: number, most: number): Part[] {
     return { first, count: Math.min(most, items - first) };
   });
 }
+
+/** As few parts of at most `most` items as there can be, of near-equal size, whatever the number of workers. */
+export function equalParts(items: number, most: number): Part[] {
+  const parts = Math.ceil(items / most);
+  return Array.from({ length: parts }, (_, index) => {
+    const first = Math.floor((items * index) / parts);
+    return { first, count: Math.floor((items * (index + 1)) / parts) - first };
+  });
+}

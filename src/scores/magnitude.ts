@@ -7,7 +7,9 @@ import type { Score } from './score.js';
 export const magnitude: Score = {
   name: 'magnitude',
   statistics: 'none',
+  absoluteSums: false,
   comparisonGroup: 'tensor',
+  vectors: () => ({ columns: [], rows: [] }),
   compute(kernels, { weights, scores, rows, columns }) {
     kernels.absScores(weights, scores, rows * columns);
   },

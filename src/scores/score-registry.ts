@@ -3,10 +3,11 @@
  * @module
  */
 import { magnitude } from './magnitude.js';
+import { ria } from './ria.js';
 import type { Score } from './score.js';
 import { wanda } from './wanda.js';
 
-export const scores: readonly Score[] = [magnitude, wanda];
+export const scores: readonly Score[] = [magnitude, wanda, ria];
 
 export function scoreByName(name: string): Score {
   const score = scores.find((candidate) => candidate.name === name);

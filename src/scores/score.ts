@@ -13,15 +13,36 @@ export interface ScoreArguments {
   readonly scores: number;
   readonly rows: number;
   readonly columns: number;
-  /** ‖X_j‖₂, [columns] f32; only where the score asks for it. */
-  readonly columnNorms: number;
+  /** The score's column vectors, each [columns] f32. */
+  readonly columnVectors: readonly number[];
+  /** The score's row vectors, each [rows] f32. */
+  readonly rowVectors: readonly number[];
+}
+
+/** What is known of a linear when its score's vectors are made. */
+export interface ScoreInputs {
+  /** ‖X_j‖₂, [columns]; where the score asks for column norms. */
+  readonly columnNorms: Float32Array;
+  /** Σ|w| of every row and of every column; where the score asks for absolute sums. */
+  readonly rowSums: Float64Array;
+  readonly columnSums: Float64Array;
+}
+
+/** What a score is computed with, beside the weights. */
+export interface ScoreVectors {
+  readonly columns: readonly Float32Array[];
+  readonly rows: readonly Float32Array[];
 }
 
 export interface Score {
   readonly name: string;
   /** What it needs from calibration. */
   readonly statistics: 'none' | 'column norms';
+  /** Whether it needs Σ|w| of rows and columns, for which every weight is read once more. */
+  readonly absoluteSums: boolean;
   /** Weights among which the smallest scores go, when the pattern is unstructured. */
   readonly comparisonGroup: 'tensor' | 'row';
+  /** @param options its method's, as that method's schema puts them out */
+  vectors(inputs: ScoreInputs, options: unknown): ScoreVectors;
   compute(kernels: Kernels, args: ScoreArguments): void;
 }

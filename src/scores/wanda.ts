@@ -7,8 +7,10 @@ import type { Score } from './score.js';
 export const wanda: Score = {
   name: 'wanda',
   statistics: 'column norms',
+  absoluteSums: false,
   comparisonGroup: 'row',
-  compute(kernels, { weights, scores, rows, columns, columnNorms }) {
-    kernels.scaledAbsScores(weights, columnNorms, scores, rows, columns);
+  vectors: ({ columnNorms }) => ({ columns: [columnNorms], rows: [] }),
+  compute(kernels, { weights, scores, rows, columns, columnVectors: [norms = 0] }) {
+    kernels.scaledAbsScores(weights, norms, scores, rows, columns);
   },
 };

@@ -4,7 +4,7 @@
  */
 import { partsOf } from '../runtime/parts.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
-import { gramStrips, type Strip } from '../statistics/gram-layout.js';
+import type { Strip } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, float32View, freeNative } from '../system/native-memory.js';
 import { invertPanel, reverseStrip, solveBelow, updateBelow, updateDiagonal } from './factor-task.js';
@@ -19,33 +19,26 @@ const TASKS = 'solvers/factor-task';
 
 export interface FactorOptions {
   readonly gram: GramRef;
-  /** λ as a fraction of the mean of the Hessian's diagonal. */
-  readonly damping: number;
+  /** In the place of the Hessian's own, [features]. */
+  readonly diagonal: Float64Array;
   /** Strips of the result, over features in reversed order (`reversedStrips`). */
   readonly strips: readonly Strip[];
   /** Receives M = L⁻¹ in these strips. */
   readonly address: bigint;
 }
 
-export interface Factor {
-  /** 1 where an input never was anything but zero. */
-  readonly dead: Uint8Array;
-  /** Feature whose pivot wasn't positive; the memory then holds nothing of use. */
-  readonly failedAt?: number;
-}
-
 /**
- * With H = (2/tokens)·XᵀX, 1 on the diagonal of dead inputs, plus λ·I, and P the reversal of the features:
- * P·H·P = L·Lᵀ and M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023
+ * With H = (2/tokens)·XᵀX, its diagonal replaced, and P the reversal of the features: P·H·P = L·Lᵀ and M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023
  * (arXiv 2301.00774) without ever forming H⁻¹.
  *
  * A left-looking Cholesky, strip after strip: workers share the rows of a strip, each bringing its own up to date
  * with the strips before. Then L is inverted in place, workers taking a strip each.
+ *
+ * @returns the feature whose pivot wasn't positive, and the memory holds nothing of use; undefined when all were
  */
-export async function factorHessian(pool: WorkerPool, options: FactorOptions): Promise<Factor> {
-  const { gram, strips, address } = options;
+export async function factorHessian(pool: WorkerPool, options: FactorOptions): Promise<number | undefined> {
+  const { gram, diagonal, strips, address } = options;
   const n = gram.size;
-  const { dead, diagonal } = dampedDiagonal(options);
   const reversed = strips.map((strip) => ({
     gram,
     strip,
@@ -65,14 +58,14 @@ export async function factorHessian(pool: WorkerPool, options: FactorOptions): P
         pool.run(TASKS, updateDiagonal, panel),
         ...(index === 0 ? [] : below.map((part) => pool.run(TASKS, updateBelow, part).then(() => -1))),
       ]);
-      if (failed >= 0) return { dead, failedAt: n - 1 - (strip.first + failed) };
+      if (failed >= 0) return n - 1 - (strip.first + failed);
       await pool.map(TASKS, solveBelow, below);
     }
     await invertInPlace(pool, options, inverseOf);
   } finally {
     freeNative(inverses);
   }
-  return { dead };
+  return undefined;
 }
 
 /** L → M = L⁻¹. A strip of M needs the strips of L from its own on, so strips are replaced from the first on. */
@@ -107,23 +100,4 @@ async function invertInPlace(
 function rowsBelow({ first, width }: Strip, n: number): { firstRow: number; rows: number }[] {
   const below = first + width;
   return partsOf(n - below, TASK_ROWS).map((part) => ({ firstRow: below + part.first, rows: part.count }));
-}
-
-/** The damped Hessian's diagonal, in the order of the features. */
-function dampedDiagonal({ gram, damping }: FactorOptions): { dead: Uint8Array; diagonal: Float64Array } {
-  const n = gram.size;
-  const scale = 2 / gram.tokens;
-  const dead = new Uint8Array(n);
-  const diagonal = new Float64Array(n);
-  for (const { first, width, rows, offset } of gramStrips(n)) {
-    const data = float32View(gram.address + BigInt(offset * 4), rows * width);
-    for (let j = 0; j < width; j++) {
-      const value = (data[j * width + j] as number) * scale;
-      dead[first + j] = value === 0 ? 1 : 0;
-      diagonal[first + j] = value === 0 ? 1 : value;
-    }
-  }
-  const lambda = (damping * diagonal.reduce((sum, value) => sum + value, 0)) / n;
-  for (let j = 0; j < n; j++) diagonal[j] = (diagonal[j] as number) + lambda;
-  return { dead, diagonal };
 }

@@ -4,14 +4,16 @@
  */
 import { RunError } from '../errors.js';
 import { forEach } from '../runtime/for-each.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
+import { equalParts } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, zeroCount } from '../sparsity/pattern.js';
-import { stripElements } from '../statistics/gram-layout.js';
+import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { columnBlocks, reversedStrips } from './column-blocks.js';
-import { type Factor, factorHessian } from './factor-hessian.js';
+import { factorHessian } from './factor-hessian.js';
+import { dampedDiagonal } from './hessian-diagonal.js';
+import type { SolvableMatrix, SolveOutcome } from './solvable.js';
 import {
   type BlockStep,
   chooseMask,
@@ -26,28 +28,26 @@ const TASK_ROWS = 512;
 /** How often damping is raised tenfold when the Cholesky factorisation fails. */
 const DAMPING_RETRIES = 4;
 
+/** Scores and mask of a column block: f32 and one byte. */
+const SCORE_AND_MASK_BYTES = 5;
+const USUAL_BLOCK = 128;
+
+/** Bytes of a group's factor, and of each linear's errors and column blocks. */
+export function sparseGptBytes(
+  size: number,
+  linears: readonly { readonly out: number; readonly in: number }[],
+): { readonly group: number; readonly linears: readonly number[] } {
+  return {
+    group: stripElements(gramStrips(size)) * 4,
+    linears: linears.map((linear) => linear.out * (linear.in * 4 + USUAL_BLOCK * SCORE_AND_MASK_BYTES)),
+  };
+}
+
 export interface SparseGptOptions {
   /** λ as a fraction of the mean of the Hessian's diagonal. */
   readonly damping: number;
   /** Columns of a block. */
   readonly block_size: number;
-}
-
-export interface SolvableMatrix {
-  /** Of the linear, for messages. */
-  readonly name: string;
-  /** [out, in] f32, pruned in place. */
-  readonly weights: TensorRef;
-  readonly pattern: Pattern;
-}
-
-export interface SolveOutcome {
-  /** ½·tr(ΔHΔᵀ) for the damped H. */
-  readonly predictedLoss: number;
-  /** The fraction that was used. */
-  readonly damping: number;
-  readonly seconds: number;
-  readonly notes: readonly string[];
 }
 
 /**
@@ -80,7 +80,7 @@ export async function sparseGpt(
     });
     const region = allocateNative(stripElements(strips) * 4);
     try {
-      const { factor, damping, notes } = await factorWithRetries(
+      const { dead, damping, notes } = await factorWithRetries(
         pool,
         group,
         gram,
@@ -90,7 +90,7 @@ export async function sparseGpt(
       );
       const solve = async (matrix: SolvableMatrix): Promise<void> => {
         const started = performance.now();
-        const predictedLoss = await solveMatrix(pool, matrix, steps, region.address, factor.dead);
+        const predictedLoss = await solveMatrix(pool, matrix, steps, region.address, dead);
         outcomes.set(matrix.name, {
           predictedLoss,
           damping,
@@ -118,20 +118,21 @@ async function factorWithRetries(
   strips: ReturnType<typeof reversedStrips>,
   address: bigint,
   first: number,
-): Promise<{ factor: Factor; damping: number; notes: string[] }> {
+): Promise<{ dead: Uint8Array; damping: number; notes: string[] }> {
   let damping = first;
   for (let attempt = 0; ; attempt++) {
-    const factor = await factorHessian(pool, { gram, damping, strips, address });
-    if (factor.failedAt === undefined) {
+    const { dead, diagonal } = dampedDiagonal(gram, damping, 1);
+    const failedAt = await factorHessian(pool, { gram, diagonal, strips, address });
+    if (failedAt === undefined) {
       const notes =
         attempt > 0
           ? [`damping raised from ${first} to ${damping}: the Hessian was not positive definite`]
           : [];
-      return { factor, damping, notes };
+      return { dead, damping, notes };
     }
     if (attempt === DAMPING_RETRIES) {
       throw new RunError(
-        `${group}: the Hessian is not positive definite at feature ${factor.failedAt}, even with damping ${damping}; ` +
+        `${group}: the Hessian is not positive definite at feature ${failedAt}, even with damping ${damping}; ` +
           'more calibration tokens or prune.options.damping would help',
       );
     }
@@ -149,7 +150,7 @@ async function solveMatrix(
   const [rows = 0, columns = 0] = weights.shape;
   const errors = allocateNative(rows * columns * 4);
   try {
-    const parts = splitRows(rows).map(({ first, count }) => ({
+    const parts = equalParts(rows, TASK_ROWS).map(({ first, count }) => ({
       weights: weights.address + BigInt(first * columns * 4),
       rows: count,
       columns,
@@ -216,15 +217,6 @@ async function solveTogether(
     freeNative(memory);
   }
   return loss;
-}
-
-/** Parts of near-equal size, whatever the number of workers: sums must not depend on it. */
-function splitRows(rows: number): { first: number; count: number }[] {
-  const parts = Math.ceil(rows / TASK_ROWS);
-  return Array.from({ length: parts }, (_, index) => {
-    const first = Math.floor((rows * index) / parts);
-    return { first, count: Math.floor((rows * (index + 1)) / parts) - first };
-  });
 }
 
 function blockChoices(pattern: Pattern, rows: number, steps: readonly BlockStep[]): MaskChoice[] {

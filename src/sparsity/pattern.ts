@@ -43,6 +43,13 @@ export function zeroCount(count: number, sparsity: number): number {
   return zeros;
 }
 
+/** Zeros in a matrix whose mask is chosen over all of it. */
+export function maskZeros(pattern: Pattern, rows: number, columns: number): number {
+  return pattern.kind === 'n:m'
+    ? (rows * columns * (pattern.of - pattern.keep)) / pattern.of
+    : zeroCount(rows * columns, pattern.sparsity);
+}
+
 /** @throws RequestError naming the linear when M doesn't divide its input size */
 export function checkPattern(pattern: Pattern, name: string, inputs: number): void {
   if (pattern.kind === 'n:m' && inputs % pattern.of !== 0) {

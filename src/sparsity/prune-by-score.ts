@@ -11,18 +11,23 @@ import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
 import { checkPattern, type Pattern, zeroCount } from './pattern.js';
 import {
+  absoluteSums,
   HISTOGRAM_BINS,
   type Histogram,
   maskBelow,
   maskRows,
   type ScoredRows,
   scoreHistogram,
-  type ThresholdArguments,
 } from './score-mask-task.js';
 import type { RowsPlace } from './weight-rows.js';
 
 /** Elements of one task, which has counts of its own where the cut is found by a histogram. */
 export const TASK_ELEMENTS = 1_048_576;
+
+/** Bytes of the counts by which the cut over a matrix of so many f32 is found: of high and low bits, for every task. */
+export function histogramBytes(elements: number): number {
+  return Math.ceil(elements / TASK_ELEMENTS) * 2 * HISTOGRAM_BINS * 4;
+}
 
 /** A matrix that is pruned on its way from one file into another. */
 export interface StoredMatrix {
@@ -44,6 +49,13 @@ export interface ScoredMatrix {
   readonly pattern: Pattern;
 }
 
+export interface ScoreChoices {
+  /** The score's, as its method's schema puts them out. */
+  readonly options?: unknown;
+  /** In the place of the score's own. */
+  readonly comparisonGroup?: Score['comparisonGroup'];
+}
+
 /**
  * Zeroes exactly ⌊count · sparsity⌋ weights of every comparison group of the score (the matrix, or each row),
  * or M − N of every M consecutive inputs. Ties go by index, lowest first.
@@ -52,16 +64,21 @@ export interface ScoredMatrix {
  * @throws RequestError when M doesn't divide the input size
  * @throws RunError naming the linear when a score isn't finite, the file when a stored weight isn't
  */
-export async function pruneByScore(pool: WorkerPool, score: Score, matrix: ScoredMatrix): Promise<number> {
+export async function pruneByScore(
+  pool: WorkerPool,
+  score: Score,
+  matrix: ScoredMatrix,
+  { options = {}, comparisonGroup = score.comparisonGroup }: ScoreChoices = {},
+): Promise<number> {
   const { pattern } = matrix;
   const [rows, columns] = shapeOf(matrix);
   checkPattern(pattern, matrix.name, columns);
   if (score.statistics === 'column norms' && matrix.columnNorms?.length !== columns) {
     throw new Error(`${matrix.name}: ${score.name} needs ${columns} column norms`);
   }
-  const parts = splitRows(score, matrix);
+  const parts = await scoredRows(pool, score, matrix, options);
   const onDone = (index: number) => tellWritten(matrix, parts[index]?.rows ?? 0);
-  if (pattern.kind === 'n:m' || score.comparisonGroup === 'row') {
+  if (pattern.kind === 'n:m' || comparisonGroup === 'row') {
     const choice =
       pattern.kind === 'n:m'
         ? { keep: pattern.keep, of: pattern.of }
@@ -69,7 +86,8 @@ export async function pruneByScore(pool: WorkerPool, score: Score, matrix: Score
     const tasks = parts.map((part) => ({ ...part, choice }));
     return sum(await pool.map('sparsity/score-mask-task', maskRows, tasks, onDone));
   }
-  const tasks = await thresholds(pool, parts, zeroCount(rows * columns, pattern.sparsity));
+  const cuts = await findCuts(pool, parts, zeroCount(rows * columns, pattern.sparsity));
+  const tasks = parts.map((part, index) => ({ ...part, ...(cuts[index] as Cut) }));
   return sum(await pool.map('sparsity/score-mask-task', maskBelow, tasks, onDone));
 }
 
@@ -88,17 +106,38 @@ function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
 }
 
-function splitRows(score: Score, matrix: ScoredMatrix): ScoredRows[] {
-  const { name, columnNorms } = matrix;
+/** The parts of a matrix, with what their scores are computed with. */
+async function scoredRows(
+  pool: WorkerPool,
+  score: Score,
+  matrix: ScoredMatrix,
+  options: unknown,
+): Promise<ScoredRows[]> {
+  const { name, columnNorms = new Float32Array() } = matrix;
   const [rows, columns] = shapeOf(matrix);
   const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
-  return partsOf(rows, step).map(({ first, count }) => ({
-    score: score.name,
+  const parts = partsOf(rows, step).map(({ first, count }) => ({
     name,
     place: placeOf(matrix, first * columns),
     rows: count,
     columns,
-    columnNorms,
+    first,
+  }));
+  const sums = score.absoluteSums ? await pool.map('sparsity/score-mask-task', absoluteSums, parts) : [];
+  const rowSums = new Float64Array(rows);
+  const columnSums = new Float64Array(columns);
+  for (const [index, part] of sums.entries()) {
+    rowSums.set(part.rows, parts[index]?.first);
+    for (let j = 0; j < columns; j++) columnSums[j] = (columnSums[j] as number) + (part.columns[j] as number);
+  }
+  const vectors = score.vectors({ columnNorms, rowSums, columnSums }, options);
+  return parts.map(({ first, ...part }) => ({
+    ...part,
+    score: score.name,
+    vectors: {
+      columns: vectors.columns,
+      rows: vectors.rows.map((vector) => vector.slice(first, first + part.rows)),
+    },
   }));
 }
 
@@ -116,13 +155,23 @@ function placeOf({ weights }: ScoredMatrix, firstIndex: number): RowsPlace {
   };
 }
 
-/** Exact selection over a matrix of any size: the score's bits in two halves. */
-async function thresholds(
+/** Where a part's scores are cut: what lies below goes, and the first `ties` on it. */
+export interface Cut {
+  /** Bits of a score. */
+  readonly threshold: number;
+  readonly ties: number;
+}
+
+/**
+ * The cut below which exactly `zeros` scores of all parts together lie, ties by index. Exact selection over a matrix of any
+ * size: the score's bits in two halves.
+ */
+export async function findCuts(
   pool: WorkerPool,
   parts: readonly ScoredRows[],
   zeros: number,
-): Promise<ThresholdArguments[]> {
-  if (zeros === 0) return parts.map((part) => ({ ...part, threshold: 0, ties: 0 }));
+): Promise<Cut[]> {
+  if (zeros === 0) return parts.map(() => ({ threshold: 0, ties: 0 }));
   const histograms = (list: readonly (ScoredRows & { readonly high?: number })[]) =>
     pool.map('sparsity/score-mask-task', scoreHistogram, list);
   const highs = await histograms(parts);
@@ -131,11 +180,11 @@ async function thresholds(
   const lows = lowsMatter ? await histograms(parts.map((part) => ({ ...part, high: high.bin }))) : undefined;
   const low = lows ? findBin(lows, zeros - high.below) : { bin: 0, below: 0 };
   let ties = zeros - high.below - low.below;
-  return parts.map((part, index) => {
+  return parts.map((_, index) => {
     const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(highs[index], high.bin);
     const taken = Math.min(ties, onThreshold);
     ties -= taken;
-    return { ...part, threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };
+    return { threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };
   });
 }
 

@@ -5,6 +5,7 @@
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
+import type { ScoreVectors } from '../scores/score.js';
 import { scoreByName } from '../scores/score-registry.js';
 import { openRows, type RowsPlace, type WeightRows } from './weight-rows.js';
 
@@ -19,7 +20,8 @@ export interface ScoredRows {
   readonly place: RowsPlace;
   readonly rows: number;
   readonly columns: number;
-  readonly columnNorms: Float32Array | undefined;
+  /** The score's vectors: each [columns], and each [rows]. */
+  readonly vectors: ScoreVectors;
 }
 
 interface Chunk {
@@ -34,25 +36,53 @@ interface Chunk {
 }
 
 function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
-  const { place, rows, columns, columnNorms } = args;
+  const { place, rows, columns, vectors } = args;
   const score = scoreByName(args.score);
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
   const source = openRows(kernels, place, step * columns);
   const scores = kernels.arena.allocate(step * columns * 4);
   const mask = kernels.arena.allocate(step * columns);
-  const norms = kernels.arena.allocate(columns * 4);
-  if (columnNorms) kernels.f32(norms, columns).set(columnNorms);
+  const columnVectors = vectors.columns.map(() => kernels.arena.allocate(columns * 4));
+  const rowVectors = vectors.rows.map(() => kernels.arena.allocate(step * 4));
+  for (const [index, vector] of vectors.columns.entries()) {
+    kernels.f32(columnVectors[index] ?? 0, columns).set(vector);
+  }
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
     const elements = count * columns;
     const first = row * columns;
     source.read(first, elements);
     const { weights } = source;
-    score.compute(kernels, { weights, scores, rows: count, columns, columnNorms: norms });
+    for (const [index, vector] of vectors.rows.entries()) {
+      kernels.f32(rowVectors[index] ?? 0, count).set(vector.subarray(row, row + count));
+    }
+    score.compute(kernels, { weights, scores, rows: count, columns, columnVectors, rowVectors });
     const bad = kernels.firstNonFinite(scores, elements);
     if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
     visit({ rows: count, first, elements, scores, mask, source });
   }
+}
+
+/** Σ|w| of each of the rows, and over them of each column. */
+export interface AbsoluteSums {
+  readonly rows: Float64Array;
+  readonly columns: Float64Array;
+}
+
+export function absoluteSums({ place, rows, columns }: Omit<ScoredRows, 'score' | 'vectors'>): AbsoluteSums {
+  const kernels = freshKernels();
+  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const source = openRows(kernels, place, step * columns);
+  const rowSums = kernels.arena.allocate(rows * 8);
+  const columnSums = kernels.arena.allocate(columns * 8);
+  kernels.f64(rowSums, rows).fill(0);
+  kernels.f64(columnSums, columns).fill(0);
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row);
+    source.read(row * columns, count * columns);
+    kernels.absoluteSums(source.weights, rowSums + row * 8, columnSums, count, columns);
+  }
+  return { rows: kernels.f64(rowSums, rows).slice(), columns: kernels.f64(columnSums, columns).slice() };
 }
 
 export interface RowMaskArguments extends ScoredRows {

@@ -27,6 +27,7 @@ describe('a valid run file', () => {
         method: 'sparsegpt',
         sparsity: 0.5,
         allocation: { name: 'uniform' },
+        update: { name: 'none' },
         options: { damping: 0.01, block_size: 128 },
         rules: [],
       },
@@ -179,7 +180,7 @@ describe('a problem', () => {
         'run.yaml:3:1: prune: missing sparsity or pattern; exactly one of them is needed',
         '  3 | prune:',
         '    | ^',
-        'run.yaml:5:3: prune: unknown key "sparsty"; did you mean "sparsity"? allowed here: method, sparsity, pattern, allocation, options, rules',
+        'run.yaml:5:3: prune: unknown key "sparsty"; did you mean "sparsity"? allowed here: method, sparsity, pattern, allocation, options, update, rules',
         '  5 |   sparsty: 0.5',
         '    |   ^',
       ].join('\n'),
@@ -473,6 +474,7 @@ describe('a file that is not a run file', () => {
 it('refuses unknown keys and keeps refinements of options whatever their own schema does', () => {
   const loose = createRunSchema({
     methods: { m: z.object({ a: z.int() }) },
+    updates: { none: z.object({}) },
     allocations: {
       uniform: z.object({}),
       ramp: z

@@ -7,7 +7,7 @@ import { RunError } from '../../src/errors.js';
 import { bytesPerElement, decode, encode } from '../../src/forward/float-storage.js';
 import type { FloatDtype } from '../../src/model/check-tensors.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
-import type { Score } from '../../src/scores/score.js';
+import type { Score, ScoreVectors } from '../../src/scores/score.js';
 import { type Pattern, zeroCount } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
 import { float32View } from '../../src/system/native-memory.js';
@@ -33,16 +33,40 @@ export function randomProblem(rows: number, columns: number, seed = rows + colum
 
 const workspace = new Workspace();
 
+/** A value for every option of every score. */
+export const scoreOptions = { exponent: 0.5 };
+
+/** The score's vectors, from sums in the order of the weights. */
+export function vectorsOf(
+  score: Score,
+  { rows, columns, weights, columnNorms }: ScoredProblem,
+): ScoreVectors {
+  const rowSums = new Float64Array(rows);
+  const columnSums = new Float64Array(columns);
+  for (const [i, w] of weights.entries()) {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    rowSums[row] = (rowSums[row] as number) + Math.abs(w);
+    columnSums[column] = (columnSums[column] as number) + Math.abs(w);
+  }
+  return score.vectors({ columnNorms, rowSums, columnSums }, scoreOptions);
+}
+
 /** The score of every weight, computed at once. */
-export function scoresOf(score: Score, problem: ScoredProblem): Float32Array<ArrayBuffer> {
-  const { rows, columns, weights, columnNorms } = problem;
+export function scoresOf(
+  score: Score,
+  problem: ScoredProblem,
+  vectors = vectorsOf(score, problem),
+): Float32Array<ArrayBuffer> {
+  const { rows, columns, weights } = problem;
   const scores = workspace.out(weights.byteLength);
+  const put = (vector: Float32Array) => workspace.put(Float32Array.from(vector));
   score.compute(workspace.kernels, {
     weights: workspace.put(weights),
     scores,
     rows,
     columns,
-    columnNorms: workspace.put(columnNorms),
+    columnVectors: vectors.columns.map(put),
+    rowVectors: vectors.rows.map(put),
   });
   const result = workspace.kernels.f32(scores, weights.length).slice();
   workspace.finish();
@@ -90,7 +114,7 @@ export async function pruned(
   const matrix = { name: 'layer.w', columnNorms, pattern };
   if (place === 'memory') {
     const ref = nativeTensor(weights, [rows, columns]);
-    const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref });
+    const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref }, { options: scoreOptions });
     const result = Float32Array.from(float32View(ref.address, weights.length));
     expect(zeros).toBe(result.filter((value) => value === 0).length);
     return result;
@@ -107,10 +131,8 @@ export async function pruned(
     writeFileSync(to, blank);
     const offset = MARGIN.before;
     const source = { name: 'layer.w.weight', path: from, offset, dtype: place, shape: [rows, columns] };
-    const zeros = await pruneByScore(pool, score, {
-      ...matrix,
-      weights: { source, target: { path: to, offset } },
-    });
+    const stored = { ...matrix, weights: { source, target: { path: to, offset } } };
+    const zeros = await pruneByScore(pool, score, stored, { options: scoreOptions });
     const after = new Uint8Array(readFileSync(to));
     expect(Buffer.compare(readFileSync(from), before)).toBe(0);
     expect(after.length).toBe(blank.length);
@@ -179,9 +201,12 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
     it('gives a row the same scores whatever rows are computed with it', () => {
       const problem = randomProblem(9, 33);
       const whole = scoresOf(score, problem);
+      const vectors = vectorsOf(score, problem);
       for (let r = 0; r < 9; r++) {
         const weights = problem.weights.slice(r * 33, (r + 1) * 33);
-        expectSameBits(scoresOf(score, { ...problem, rows: 1, weights }), whole.slice(r * 33, (r + 1) * 33));
+        const own = { ...vectors, rows: vectors.rows.map((vector) => vector.slice(r, r + 1)) };
+        const scores = scoresOf(score, { ...problem, rows: 1, weights }, own);
+        expectSameBits(scores, whole.slice(r * 33, (r + 1) * 33));
       }
     });
 

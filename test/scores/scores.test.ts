@@ -1,6 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { magnitude } from '../../src/scores/magnitude.js';
+import { ria } from '../../src/scores/ria.js';
 import { scoreByName, scores } from '../../src/scores/score-registry.js';
 import { wanda } from '../../src/scores/wanda.js';
 import { describeScore, randomProblem, scoresOf } from './conformance.js';
@@ -38,4 +39,32 @@ it('wanda gives the masks of a worked example', () => {
     columnNorms: Float32Array.of(8, 8, 1, 2),
   };
   expect([...scoresOf(wanda, problem)]).toEqual([32, Math.fround(Math.fround(0.1) * 8), 1, 4, 8, 8, 3, 2]);
+});
+
+it('ria is (|w| / row sum + |w| / column sum) · ‖X_j‖₂^a, within a row', () => {
+  const problem = randomProblem(11, 29);
+  const size = (row: number, column: number) => Math.abs(problem.weights[row * 29 + column] as number);
+  const indices = (length: number) => Array.from({ length }, (_, i) => i);
+  const rowSums = indices(11).map((row) => indices(29).reduce((sum, column) => sum + size(row, column), 0));
+  const columnSums = indices(29).map((column) =>
+    indices(11).reduce((sum, row) => sum + size(row, column), 0),
+  );
+  const scores = scoresOf(ria, problem);
+  for (const [i, score] of scores.entries()) {
+    const [row, column] = [Math.floor(i / 29), i % 29];
+    const share =
+      size(row, column) / (rowSums[row] as number) + size(row, column) / (columnSums[column] as number);
+    expect(score).toBeCloseTo(share * Math.sqrt(problem.columnNorms[column] as number), 5);
+  }
+  expect(ria.comparisonGroup).toBe('row');
+});
+
+it('ria gives a row and a column of zeros no share, and stays finite', () => {
+  const problem = {
+    rows: 2,
+    columns: 2,
+    weights: Float32Array.of(0, 0, 0, 3),
+    columnNorms: Float32Array.of(4, 9),
+  };
+  expect([...scoresOf(ria, problem)]).toEqual([0, 0, 0, 6]);
 });

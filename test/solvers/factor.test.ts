@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { columnBlocks, reversedStrips } from '../../src/solvers/column-blocks.js';
 import { factorHessian } from '../../src/solvers/factor-hessian.js';
+import { dampedDiagonal } from '../../src/solvers/hessian-diagonal.js';
 import { stripElements } from '../../src/statistics/gram-layout.js';
 import { allocateNative, float32View } from '../../src/system/native-memory.js';
 import { nativeGram } from '../support/native.js';
@@ -55,8 +56,9 @@ async function factor(
   const strips = reversedStrips(n, columnBlocks(n, blockSize, group));
   const { address } = allocateNative(stripElements(strips) * 4);
   const gram = nativeGram(x, tokens, n);
-  const result = await factorHessian(workers, { gram, damping, strips, address });
-  return { result, u: upperFactor(address, n, strips) };
+  const { dead, diagonal } = dampedDiagonal(gram, damping, 1);
+  const failedAt = await factorHessian(workers, { gram, diagonal, strips, address });
+  return { result: { dead, failedAt }, u: upperFactor(address, n, strips) };
 }
 
 describe('the factor of the Hessian', () => {
@@ -130,9 +132,9 @@ describe('the factor of the Hessian', () => {
     const strips = reversedStrips(n, columnBlocks(n, 128));
     const { address } = allocateNative(stripElements(strips) * 4);
     const gram = nativeGram(x, tokens, n);
-    const diagonal = float32View(gram.address, n * n);
-    diagonal[7 * n + 7] = -1;
-    const { failedAt } = await factorHessian(pool, { gram, damping: 1e-9, strips, address });
+    float32View(gram.address, n * n)[7 * n + 7] = -1;
+    const { diagonal } = dampedDiagonal(gram, 1e-9, 1);
+    const failedAt = await factorHessian(pool, { gram, diagonal, strips, address });
     expect(failedAt).toBeGreaterThanOrEqual(7);
   });
 });

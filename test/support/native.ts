@@ -12,6 +12,19 @@ export function nativeTensor(data: Float32Array, shape: readonly number[]): Tens
   return { address, shape };
 }
 
+/** A Gram matrix [features, features] in strips. */
+export function stripGram(matrix: Float32Array, features: number, tokens: number): GramRef {
+  const strips = gramStrips(features);
+  const data = new Float32Array(stripElements(strips));
+  for (const { first, width, rows, offset } of strips) {
+    for (let i = 0; i < rows; i++) {
+      const start = (first + i) * features + first;
+      data.set(matrix.subarray(start, start + width), offset + i * width);
+    }
+  }
+  return { address: nativeTensor(data, [data.length]).address, size: features, tokens };
+}
+
 /** XᵀX of x [tokens, features] in strips, computed in f64. */
 export function nativeGram(x: Float32Array, tokens: number, features: number): GramRef {
   const strips = gramStrips(features);

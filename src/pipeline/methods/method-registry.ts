@@ -1,20 +1,42 @@
 /**
- * The methods by the names that run files use.
+ * The methods, and what may follow one, by the names that run files use.
  * @module
  */
 import { z } from 'zod';
 import { createRunSchema } from '../../config/run-schema.js';
 import { magnitude } from '../../scores/magnitude.js';
+import { ria } from '../../scores/ria.js';
 import { wanda } from '../../scores/wanda.js';
+import { admmMethod, admmUpdateMethod } from './admm-method.js';
+import { alpsMethod } from './alps-method.js';
+import { leastSquaresMethod } from './least-squares-method.js';
 import type { Method } from './method.js';
 import { scoreMethod } from './score-method.js';
 import { sparseGptMethod } from './sparsegpt-method.js';
 
 export const methods: readonly Method[] = [
-  scoreMethod(magnitude, 'Magnitude: the smallest weights of the matrix go.'),
-  scoreMethod(wanda, 'Wanda: in every row, the smallest |weight| · input norm go.'),
+  scoreMethod(magnitude, z.strictObject({}).describe('Magnitude: the smallest weights of the matrix go.')),
+  scoreMethod(
+    wanda,
+    z.strictObject({}).describe('Wanda: in every row, the smallest |weight| · input norm go.'),
+  ),
+  scoreMethod(
+    ria,
+    z
+      .strictObject({
+        exponent: z.number().min(0).max(10).default(0.5).describe('The power of the input norm.'),
+      })
+      .describe(
+        'RIA: in every row, the smallest shares of row and column, times a power of the input norm, go.',
+      ),
+  ),
   sparseGptMethod,
+  admmMethod,
+  alpsMethod,
 ];
+
+/** Other weights for what a method has left. */
+export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod];
 
 /** How a run file's sparsity may be shared among the layers. */
 const allocations = { uniform: z.strictObject({}).describe('Every linear gets the same sparsity.') };
@@ -23,10 +45,22 @@ const allocations = { uniform: z.strictObject({}).describe('Every linear gets th
 export const runSchema = createRunSchema({
   methods: Object.fromEntries(methods.map(({ name, options }) => [name, options])),
   allocations,
+  updates: {
+    none: z.strictObject({}).describe('The survivors keep the weights that the method gave them.'),
+    ...Object.fromEntries(updates.map(({ name, options }) => [name, options])),
+  },
 });
 
 export function methodByName(name: string): Method {
-  const method = methods.find((candidate) => candidate.name === name);
-  if (!method) throw new Error(`no method ${name}`);
-  return method;
+  return byName(methods, 'method', name);
+}
+
+export function updateByName(name: string): Method {
+  return byName(updates, 'update', name);
+}
+
+function byName(list: readonly Method[], kind: string, name: string): Method {
+  const found = list.find((candidate) => candidate.name === name);
+  if (!found) throw new Error(`no ${kind} ${name}`);
+  return found;
 }

@@ -1,9 +1,11 @@
 /**
  * The interface of a method: what a user names in `prune.method`. A new method is one file here (a score alone
- * needs none) and one line in `method-registry.ts`.
+ * needs none) and one line in `method-registry.ts`. What follows a method, a refinement of its mask or other weights for
+ * its survivors, has the same interface and a registry of its own.
  * @module
  */
 import type { z } from 'zod';
+import type { LinearDescription } from '../../model/description.js';
 import type { TensorRef } from '../../runtime/tensor-ref.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
 import type { Pattern } from '../../sparsity/pattern.js';
@@ -17,6 +19,8 @@ export interface MethodLinear {
   /** [out, in] f32 */
   readonly weights: TensorRef;
   readonly pattern: Pattern;
+  /** Writes the weights as they are in the source, [out, in] f32, to an address. */
+  loadDense(address: bigint): Promise<void>;
 }
 
 /** The linears of a block that read one activation, and what was measured of it. */
@@ -43,16 +47,44 @@ export interface StoredLinear {
   readonly pattern: Pattern;
 }
 
-interface NamedMethod {
+/** What calibration has to measure, each kind including the one before. */
+export const STATISTICS = ['none', 'column norms', 'gram'] as const;
+export type StatisticsKind = (typeof STATISTICS)[number];
+
+/** Linears that read one activation. */
+export interface GroupShape {
+  /** Features of the activation. */
+  readonly size: number;
+  readonly linears: readonly LinearDescription[];
+}
+
+/** What pruning a group takes, for plans. */
+export interface GroupWork {
+  /** Held beside weights and statistics: for the group, and for each linear in work. */
+  readonly bytes: { readonly group: number; readonly linears: readonly number[] };
+  /** Operations (a multiply and an add are two) of factorisations of [in, in] matrices. */
+  readonly factorFlops: number;
+  /** Of products with such matrices. */
+  readonly solveFlops: number;
+  /** Of the columns of a block, one after the other. */
+  readonly columnFlops: number;
+  /** Weights that are scored and masked. */
+  readonly scored: number;
+}
+
+export const NO_WORK: GroupWork = {
+  bytes: { group: 0, linears: [] },
+  factorFlops: 0,
+  solveFlops: 0,
+  columnFlops: 0,
+  scored: 0,
+};
+
+export interface Method {
   readonly name: string;
   /** The method's own options in the run file, each with a default. */
   readonly options: z.ZodObject;
-}
-
-/** A method that learns from calibration. */
-export interface CalibratedMethod extends NamedMethod {
-  /** What calibration has to measure, each kind including the one before. */
-  readonly statistics: 'column norms' | 'gram';
+  readonly statistics: StatisticsKind;
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -66,22 +98,29 @@ export interface CalibratedMethod extends NamedMethod {
     options: unknown,
     oneLinear: boolean,
   ): Promise<Map<string, MethodOutcome>>;
-}
-
-/** A method that looks at each matrix alone, so that no block is ever in memory. */
-export interface UncalibratedMethod extends NamedMethod {
-  readonly statistics: 'none';
   /**
-   * Prunes a linear to its pattern, and writes it.
+   * Where no statistics are needed, so that no block need be in memory: prunes a linear to its pattern, and writes it.
    *
    * @param options as the schema puts them out
    * @returns also how many of its weights are zero then
    */
-  pruneStored(
+  pruneStored?(
     pool: WorkerPool,
     linear: StoredLinear,
     options: unknown,
   ): Promise<MethodOutcome & { readonly zeros: number }>;
+  /** What pruning such a group takes. */
+  work(group: GroupShape, options: unknown): GroupWork;
 }
 
-export type Method = CalibratedMethod | UncalibratedMethod;
+/** A method with its options, and what follows it. */
+export interface BoundMethod {
+  /** For the report: `wanda`, `wanda + least_squares`. */
+  readonly name: string;
+  readonly statistics: StatisticsKind;
+  prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
+  readonly pruneStored:
+    | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)
+    | undefined;
+  work(group: GroupShape): GroupWork;
+}

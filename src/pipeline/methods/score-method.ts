@@ -2,39 +2,43 @@
  * A score alone as a method: the weights it ranks lowest go, the others stay as they are.
  * @module
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { forEach } from '../../runtime/for-each.js';
 import type { Score } from '../../scores/score.js';
-import { pruneByScore } from '../../sparsity/prune-by-score.js';
+import { histogramBytes, pruneByScore } from '../../sparsity/prune-by-score.js';
 import { columnNorms } from '../../statistics/group-statistics.js';
-import type { Method, MethodOutcome } from './method.js';
+import { type Method, type MethodOutcome, NO_WORK } from './method.js';
 
-export function scoreMethod(score: Score, description: string): Method {
-  const named = { name: score.name, options: z.strictObject({}).describe(description) };
-  if (score.statistics === 'none') {
-    return {
-      ...named,
-      statistics: score.statistics,
-      async pruneStored(pool, { name, matrix, pattern }) {
-        const started = performance.now();
-        const problem = { name, weights: matrix, columnNorms: undefined, pattern };
-        const zeros = await pruneByScore(pool, score, problem);
-        return { ...outcomeSince(started), zeros };
-      },
-    };
-  }
-  return {
-    ...named,
+/** @param options the score's own in the run file, each with a default */
+export function scoreMethod(score: Score, options: z.ZodObject): Method {
+  const inMemory: Method = {
+    name: score.name,
+    options,
     statistics: score.statistics,
-    async prune(pool, { linears, statistics }, _options, oneLinear) {
+    async prune(pool, { linears, statistics }, given, oneLinear) {
       const norms = columnNorms(statistics);
       const outcomes = new Map<string, MethodOutcome>();
       await forEach(linears, oneLinear, async (linear) => {
         const started = performance.now();
-        await pruneByScore(pool, score, { ...linear, columnNorms: norms });
+        await pruneByScore(pool, score, { ...linear, columnNorms: norms }, { options: given });
         outcomes.set(linear.name, outcomeSince(started));
       });
       return outcomes;
+    },
+    work({ linears }) {
+      const sizes = linears.map((linear) => linear.out * linear.in);
+      const scored = sizes.reduce((sum, size) => sum + size, 0);
+      return { ...NO_WORK, bytes: { group: 0, linears: sizes.map(histogramBytes) }, scored };
+    },
+  };
+  if (score.statistics !== 'none') return inMemory;
+  return {
+    ...inMemory,
+    async pruneStored(pool, { name, matrix, pattern }, given) {
+      const started = performance.now();
+      const problem = { name, weights: matrix, columnNorms: undefined, pattern };
+      const zeros = await pruneByScore(pool, score, problem, { options: given });
+      return { ...outcomeSince(started), zeros };
     },
   };
 }

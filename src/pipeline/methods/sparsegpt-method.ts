@@ -3,20 +3,16 @@
  * @module
  */
 import { z } from 'zod';
-import { sparseGpt } from '../../solvers/sparsegpt.js';
-import type { CalibratedMethod } from './method.js';
+import { sparseGpt, sparseGptBytes } from '../../solvers/sparsegpt.js';
+import { type Method, NO_WORK } from './method.js';
+import { damping } from './options.js';
 
 /** The kernels keep a block of the factor and of the weights in memory of their own. */
 const MAX_BLOCK_SIZE = 256;
 
 const options = z
   .strictObject({
-    damping: z
-      .number()
-      .positive()
-      .max(1e6)
-      .default(0.01)
-      .describe('Added to the diagonal of the Hessian, as a fraction of its mean.'),
+    damping,
     block_size: z
       .int()
       .min(1)
@@ -26,12 +22,24 @@ const options = z
   })
   .describe('SparseGPT: prunes column by column and lets the remaining weights make up for it.');
 
-export const sparseGptMethod: CalibratedMethod = {
+export const sparseGptMethod: Method = {
   name: 'sparsegpt',
   options,
   statistics: 'gram',
   async prune(pool, { name, linears, statistics }, given, oneLinear) {
     if (!statistics.gram) throw new Error(`${name}: SparseGPT without a Gram matrix`);
     return await sparseGpt(pool, name, statistics.gram, linears, options.parse(given), oneLinear);
+  },
+  work({ size, linears }, given) {
+    const { block_size: width } = options.parse(given);
+    const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+    return {
+      ...NO_WORK,
+      bytes: sparseGptBytes(size, linears),
+      // Cholesky and inverse: n³/3 each, twice for multiply and add.
+      factorFlops: (4 / 3) * size ** 3,
+      solveFlops: weights * size,
+      columnFlops: weights * width,
+    };
   },
 };

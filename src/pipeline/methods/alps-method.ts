@@ -1,0 +1,48 @@
+/**
+ * ALPS as a method.
+ * @module
+ */
+import { z } from 'zod';
+import { admmBytes } from '../../solvers/admm-state.js';
+import { alps } from '../../solvers/alps.js';
+import { type Method, NO_WORK } from './method.js';
+import { damping, steps } from './options.js';
+
+/** Steps that were seen to be enough on real layers. */
+const USUAL_STEPS = 75;
+/** Between two penalties, each of which needs a factor. */
+const STEPS_PER_FACTOR = 3;
+
+const options = z
+  .strictObject({
+    damping,
+    rho: z.number().positive().max(1e3).default(0.1).describe('The penalty to begin with.'),
+    iterations: steps(300, 'Most steps of the search for a mask; it ends when the mask stays as it is.'),
+    refit_iterations: steps(10, 'Most steps of the conjugate gradients that then fit the weights.'),
+  })
+  .describe(
+    'ALPS: looks for mask and weights at once, then fits the weights. Better than SparseGPT, and slower.',
+  );
+
+export const alpsMethod: Method = {
+  name: 'alps',
+  options,
+  statistics: 'gram',
+  async prune(pool, { name, linears, statistics }, given, oneLinear) {
+    if (!statistics.gram) throw new Error(`${name}: ALPS without a Gram matrix`);
+    return await alps(pool, statistics.gram, linears, options.parse(given), oneLinear);
+  },
+  work({ size, linears }, given) {
+    const { iterations, refit_iterations: refits } = options.parse(given);
+    const count = Math.min(iterations, USUAL_STEPS);
+    const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+    return {
+      ...NO_WORK,
+      bytes: { group: 0, linears: linears.map(admmBytes) },
+      // Cholesky, inverse of the factor and the product of the two.
+      factorFlops: (linears.length * (count / STEPS_PER_FACTOR) * 7 * size ** 3) / 3,
+      solveFlops: 2 * (count + refits + 2) * weights * size,
+      scored: count * weights,
+    };
+  },
+};

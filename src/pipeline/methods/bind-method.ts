@@ -1,0 +1,76 @@
+/**
+ * A method as a run file asks for it: with its options, and with what follows it.
+ * @module
+ */
+import type { PruneConfig } from '../../config/run-schema.js';
+import {
+  type BoundMethod,
+  type GroupWork,
+  type Method,
+  type MethodOutcome,
+  STATISTICS,
+  type StatisticsKind,
+} from './method.js';
+import { methodByName, updateByName } from './method-registry.js';
+
+/** One after the other: the method, and the update of what it left. */
+export function bindMethod({ method, options, update }: PruneConfig): BoundMethod {
+  const steps = [
+    { step: methodByName(method), options: options as unknown },
+    ...(update.name === 'none' ? [] : [{ step: updateByName(update.name), options: withoutName(update) }]),
+  ];
+  const [first] = steps;
+  if (!first) throw new Error('no method');
+  const pruneStored = steps.length === 1 ? first.step.pruneStored : undefined;
+  return {
+    name: steps.map(({ step }) => step.name).join(' + '),
+    statistics: mostOf(steps.map(({ step }) => step.statistics)),
+    async prune(pool, group, oneLinear) {
+      const outcomes = new Map<string, MethodOutcome>();
+      for (const { step, options: given } of steps) {
+        for (const [name, outcome] of await step.prune(pool, group, given, oneLinear)) {
+          outcomes.set(name, after(outcomes.get(name), outcome));
+        }
+      }
+      return outcomes;
+    },
+    pruneStored: pruneStored && ((pool, linear) => pruneStored(pool, linear, first.options)),
+    work: (group) => steps.map(({ step, options: given }) => step.work(group, given)).reduce(together),
+  };
+}
+
+function withoutName({ name: _, ...options }: { readonly name: string }): unknown {
+  return options;
+}
+
+function mostOf(kinds: readonly StatisticsKind[]): StatisticsKind {
+  return kinds.reduce((most, kind) => (STATISTICS.indexOf(kind) > STATISTICS.indexOf(most) ? kind : most));
+}
+
+/** What a linear came to in one step after another. */
+function after(before: MethodOutcome | undefined, last: MethodOutcome): MethodOutcome {
+  if (!before) return last;
+  return {
+    predictedLoss: last.predictedLoss,
+    damping: last.damping ?? before.damping,
+    seconds: before.seconds + last.seconds,
+    notes: [...before.notes, ...last.notes],
+  };
+}
+
+/** Steps free their memory before the next one begins. */
+function together(a: GroupWork, b: GroupWork): GroupWork {
+  return {
+    bytes: {
+      group: Math.max(a.bytes.group, b.bytes.group),
+      linears: a.bytes.linears.map((bytes, index) => Math.max(bytes, b.bytes.linears[index] ?? 0)),
+    },
+    factorFlops: a.factorFlops + b.factorFlops,
+    solveFlops: a.solveFlops + b.solveFlops,
+    columnFlops: a.columnFlops + b.columnFlops,
+    scored: a.scored + b.scored,
+  };
+}
+
+/** The method itself, for tests and for what looks at one alone. */
+export type { Method };

@@ -1,0 +1,207 @@
+/**
+ * A linear while the alternating direction method of multipliers prunes it.
+ * @module
+ */
+import { RunError } from '../errors.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import { magnitude } from '../scores/magnitude.js';
+import { wanda } from '../scores/wanda.js';
+import { maskZeros, type Pattern } from '../sparsity/pattern.js';
+import { type Cut, findCuts, pruneByScore } from '../sparsity/prune-by-score.js';
+import type { GramRef } from '../statistics/group-statistics.js';
+import { allocateNative, freeNative, type NativeRegion } from '../system/native-memory.js';
+import {
+  type AdmmRows,
+  admmStep,
+  candidateScores,
+  finishState,
+  type StateMask,
+  startState,
+  updateSupport,
+  zerosToSupport,
+} from './admm-task.js';
+import { FullHessian, fullHessianBytes } from './full-hessian.js';
+import { fitParts, fittedParts } from './least-squares.js';
+import { type FittedRows, hessianProduct } from './least-squares-task.js';
+
+const TASKS = 'solvers/admm-task';
+
+/** f32 bytes of a linear's target and state, a byte a weight for its support, and the matrix of its inputs. */
+export function admmBytes(linear: { readonly out: number; readonly in: number }): number {
+  return linear.out * linear.in * 9 + fullHessianBytes(linear.in);
+}
+
+/** How the state's mask is chosen: to a pattern, to a share of the zeros that it has, or as it was the last time. */
+export type MaskChoice = Pattern | { readonly pattern: Pattern; readonly share: number } | 'support';
+
+/**
+ * Minimises tr((W−Ŵ)·H·(W−Ŵ)ᵀ) over Ŵ with few enough non-zeros, H = (2/tokens)·XᵀX with a damped diagonal, by steps of ADMM in the
+ * metric diag(H): Boža 2024 (arXiv 2401.02938) and Meng et al. 2024 (arXiv 2406.07831) with other masks and penalties.
+ */
+export class AdmmState {
+  readonly #pool: WorkerPool;
+  readonly #matrix: { readonly name: string; readonly weights: TensorRef };
+  readonly #diagonal: Float64Array;
+  readonly #hessian: FullHessian;
+  readonly #region: NativeRegion;
+  readonly #fitted: readonly FittedRows[];
+  readonly #parts: readonly AdmmRows[];
+  #reference = 0;
+  #rho = 0;
+  #previousRho = 0;
+
+  /**
+   * @param matrix [out, in] f32
+   * @param diagonal of the damped Hessian, [features], none of it 0
+   */
+  constructor(
+    pool: WorkerPool,
+    gram: GramRef,
+    matrix: { readonly name: string; readonly weights: TensorRef },
+    diagonal: Float64Array,
+  ) {
+    const [rows = 0, columns = 0] = matrix.weights.shape;
+    const size = rows * columns;
+    this.#pool = pool;
+    this.#matrix = matrix;
+    this.#diagonal = diagonal;
+    this.#hessian = new FullHessian(pool, gram);
+    this.#region = allocateNative(size * 9);
+    const target = this.#region.address;
+    const state = target + BigInt(size * 4);
+    const support = state + BigInt(size * 4);
+    const scales = Float32Array.from(this.#diagonal, Math.sqrt);
+    this.#fitted = fittedParts(matrix.weights, target, this.#hessian.address);
+    let before = 0;
+    this.#parts = this.#fitted.map((part) => {
+      const first = before;
+      before += part.rows * columns;
+      return {
+        rows: part.rows,
+        columns,
+        weights: part.weights,
+        target: part.target,
+        state: state + BigInt(first * 4),
+        support: support + BigInt(first),
+        scales,
+      };
+    });
+  }
+
+  /** Learns the outputs to come close to from the dense weights, and begins with them. */
+  async start(): Promise<void> {
+    await this.#hessian.fill(this.#diagonal);
+    const forms = await this.#pool.map('solvers/least-squares-task', hessianProduct, this.#fitted);
+    this.#reference = forms.reduce((sum, form) => sum + form, 0);
+    await this.restart();
+  }
+
+  /** Begins again with the weights as they are, without multipliers. */
+  async restart(): Promise<void> {
+    await this.#pool.map(TASKS, startState, this.#parts);
+    this.#previousRho = 0;
+  }
+
+  /** Makes the zeros among the matrix's weights the support. */
+  async zerosToSupport(): Promise<void> {
+    await this.#pool.map(TASKS, zerosToSupport, this.#parts);
+  }
+
+  /** Lets the first step see what its mask takes from the weights as multipliers (Boža's order of updates). */
+  takeMultipliers(): void {
+    this.#previousRho = this.#rho;
+  }
+
+  /** The penalty of the steps to come, in units of H_jj. */
+  async setPenalty(rho: number): Promise<void> {
+    this.#rho = rho;
+    const failedAt = await this.#hessian.fillInverse(this.#diagonal.map((value) => value * (1 + rho)));
+    if (failedAt === undefined) return;
+    throw new RunError(
+      `${this.#matrix.name}: the Hessian is not positive definite at feature ${failedAt}; more calibration tokens or a larger damping would help`,
+    );
+  }
+
+  /** Chooses the state's mask and makes it the support. Returns in how many places it is another than before. */
+  async updateSupport(choice: MaskChoice): Promise<number> {
+    const masks = await this.#masks(choice);
+    const tasks = this.#parts.map((part, index) => ({ ...part, mask: masks[index] as StateMask }));
+    const changed = await this.#pool.map(TASKS, updateSupport, tasks);
+    return changed.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** @param keepWeights whether the matrix's weights become those of this step, which aren't pruned */
+  async step(choice: MaskChoice, keepWeights: boolean): Promise<void> {
+    const masks = await this.#masks(choice);
+    const tasks = this.#parts.map((part, index) => ({
+      ...part,
+      mask: masks[index] as StateMask,
+      inverse: this.#hessian.address,
+      rho: this.#rho,
+      previousRho: this.#previousRho,
+      keepWeights,
+    }));
+    await this.#pool.map(TASKS, admmStep, tasks);
+    this.#previousRho = this.#rho;
+  }
+
+  /** Gives the matrix the weights of the state, pruned by its mask. */
+  async finish(choice: MaskChoice): Promise<void> {
+    const masks = await this.#masks(choice);
+    const tasks = this.#parts.map((part, index) => ({ ...part, mask: masks[index] as StateMask }));
+    await this.#pool.map(TASKS, finishState, tasks);
+  }
+
+  /** Prunes the matrix's weights as they are by |w_ij|·√H_jj. */
+  async pruneWeights(pattern: Pattern): Promise<void> {
+    const { name, weights } = this.#matrix;
+    const columnNorms = Float32Array.from(this.#diagonal, Math.sqrt);
+    await pruneByScore(
+      this.#pool,
+      wanda,
+      { name, weights, pattern, columnNorms },
+      { comparisonGroup: 'tensor' },
+    );
+  }
+
+  /** Fits the matrix's weights that aren't zero. Returns ½·tr(ΔHΔᵀ). */
+  async fitSurvivors(iterations: number): Promise<number> {
+    await this.#hessian.fill(this.#diagonal);
+    return (this.#reference + (await fitParts(this.#pool, this.#fitted, this.#diagonal, iterations))) / 2;
+  }
+
+  dispose(): void {
+    this.#hessian.dispose();
+    freeNative(this.#region);
+  }
+
+  async #masks(choice: MaskChoice): Promise<StateMask[]> {
+    if (choice === 'support') return this.#parts.map(() => ({ kind: 'support' }));
+    const { pattern, share } = 'kind' in choice ? { pattern: choice, share: 1 } : choice;
+    const [rows = 0, columns = 0] = this.#matrix.weights.shape;
+    const zeros = Math.floor(maskZeros(pattern, rows, columns) * share);
+    if (pattern.kind === 'unstructured') {
+      const cuts = await this.#cuts(zeros, ({ state }) => state);
+      return cuts.map((cut) => ({ kind: 'threshold', ...cut }));
+    }
+    if (share === 1) return this.#parts.map(() => pattern);
+    const tasks = this.#parts.map((part) => ({ ...part, mask: pattern }));
+    await this.#pool.map(TASKS, candidateScores, tasks);
+    const cuts = await this.#cuts(zeros, ({ weights }) => weights);
+    return cuts.map(({ threshold }) => ({ ...pattern, below: threshold + 1 }));
+  }
+
+  /** Cuts off the smallest magnitudes. */
+  async #cuts(zeros: number, addressOf: (part: AdmmRows) => bigint): Promise<Cut[]> {
+    const scored = this.#parts.map((part) => ({
+      score: magnitude.name,
+      name: this.#matrix.name,
+      place: { address: addressOf(part) },
+      rows: part.rows,
+      columns: part.columns,
+      vectors: { columns: [], rows: [] },
+    }));
+    return await findCuts(this.#pool, scored, zeros);
+  }
+}

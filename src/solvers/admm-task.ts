@@ -1,0 +1,180 @@
+/**
+ * Worker tasks: steps of the alternating direction method of multipliers on rows of a linear.
+ * @module
+ */
+import { gemm } from '../runtime/gemm.js';
+import { scratch } from '../runtime/scratch.js';
+import { arrayTensor } from '../runtime/tensor-ref.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import { bytesView, float32View } from '../system/native-memory.js';
+
+/** Elements that a mask is chosen for at a time; whole rows, at least one. */
+const CHUNK_ELEMENTS = 32_768;
+
+/** Above every score. */
+const LARGEST = 3e38;
+
+/** Some rows of a linear. Scaled weights are w_ij·√H_jj. */
+export interface AdmmRows {
+  readonly rows: number;
+  readonly columns: number;
+  /** W, [rows, columns] f32 */
+  readonly weights: bigint;
+  /** W·H of the dense weights, [rows, columns] f32 */
+  readonly target: bigint;
+  /** Scaled weights and multipliers in one: what the mask is chosen by, [rows, columns] f32. */
+  readonly state: bigint;
+  /** The mask that was compared last, 1 where pruned, [rows, columns] bytes. */
+  readonly support: bigint;
+  /** √H_jj, [columns] */
+  readonly scales: Float32Array;
+}
+
+/** Which of the state's elements are pruned: the smallest ones. */
+export type StateMask =
+  /** Below a threshold (its bits), and the first `ties` on it. */
+  | { readonly kind: 'threshold'; readonly threshold: number; readonly ties: number }
+  /** Those that the pattern doesn't keep; with `below` only those of them that lie below that threshold. */
+  | { readonly kind: 'n:m'; readonly keep: number; readonly of: number; readonly below?: number | undefined }
+  /** As compared last. */
+  | { readonly kind: 'support' };
+
+/** Lets the state begin with the scaled weights, without multipliers. */
+export function startState({ rows, columns, weights, state, scales }: AdmmRows): void {
+  const from = float32View(weights, rows * columns);
+  const to = float32View(state, rows * columns);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++, i++) to[i] = (from[i] as number) * (scales[j] as number);
+  }
+}
+
+export interface MaskArguments extends AdmmRows {
+  readonly mask: StateMask;
+}
+
+/** Makes the zeros among the weights the support. */
+export function zerosToSupport({ rows, columns, weights, support }: AdmmRows): void {
+  bytesView(support, rows * columns).set(
+    Uint8Array.from(float32View(weights, rows * columns), (value) => (value === 0 ? 1 : 0)),
+  );
+}
+
+/** Writes to the weights' place what the state's mask is chosen by, with what it keeps above all others. */
+export function candidateScores(args: MaskArguments): void {
+  const state = float32View(args.state, args.rows * args.columns);
+  const scores = float32View(args.weights, args.rows * args.columns);
+  forEachMask(args, (mask, first) => {
+    for (let k = 0, i = first; k < mask.length; k++, i++) {
+      scores[i] = mask[k] === 1 ? Math.abs(state[i] as number) : LARGEST;
+    }
+  });
+}
+
+/** Makes the state's mask the support. Returns in how many places it is another than before. */
+export function updateSupport(args: MaskArguments): number {
+  const support = bytesView(args.support, args.rows * args.columns);
+  let changed = 0;
+  forEachMask(args, (mask, first) => {
+    for (let i = 0; i < mask.length; i++) {
+      const value = mask[i] as number;
+      changed += value ^ (support[first + i] as number);
+      support[first + i] = value;
+    }
+  });
+  return changed;
+}
+
+export interface StepArguments extends MaskArguments {
+  /** (H + ρ·diag(H))⁻¹, full [columns, columns] f32. */
+  readonly inverse: bigint;
+  readonly rho: number;
+  /** ρ of the step before; 0 at the first, which has no multipliers yet. */
+  readonly previousRho: number;
+  /** Whether the weights become those of this step. */
+  readonly keepWeights: boolean;
+}
+
+/**
+ * One step: with A the state, m its mask (1 where kept) and V = ρ₀·A·(1−m) the multipliers,
+ * W = (W₀·H + √H_jj·(ρ·A·m − V))·(H + ρ·diag(H))⁻¹, and A becomes W·√H_jj + V/ρ.
+ * The scaled form of W = (H+ρI)⁻¹·(H·W₀ − V + ρ·D) in Meng et al. 2024 (arXiv 2406.07831), where D = A·m.
+ */
+export function admmStep(args: StepArguments): void {
+  const { rows, columns, inverse, rho, previousRho, scales } = args;
+  const size = rows * columns;
+  const state = float32View(args.state, size);
+  const target = float32View(args.target, size);
+  const right = scratch('admm right side', size);
+  const both = rho + previousRho;
+  const ratio = previousRho / rho;
+  forEachMask(args, (mask, first) => {
+    for (let k = 0, j = 0, i = first; k < mask.length; k++, i++) {
+      const scaled = state[i] as number;
+      const pruned = mask[k] as number;
+      right[i] = (target[i] as number) + (scales[j] as number) * scaled * (rho - pruned * both);
+      state[i] = scaled * pruned * ratio;
+      if (++j === columns) j = 0;
+    }
+  });
+  const shape = [rows, columns];
+  const solved = scratch('admm weights', size);
+  gemm(
+    arrayTensor(right, shape),
+    { address: inverse, shape: [columns, columns] },
+    arrayTensor(solved, shape),
+  );
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let j = 0; j < columns; j++, i++) {
+      state[i] = (state[i] as number) + (solved[i] as number) * (scales[j] as number);
+    }
+  }
+  if (args.keepWeights) float32View(args.weights, size).set(solved);
+}
+
+/** Makes the weights what the state holds, pruned by its mask. */
+export function finishState(args: MaskArguments): void {
+  const { rows, columns, scales } = args;
+  const state = float32View(args.state, rows * columns);
+  const weights = float32View(args.weights, rows * columns);
+  forEachMask(args, (mask, first) => {
+    for (let k = 0, j = 0, i = first; k < mask.length; k++, i++) {
+      weights[i] = mask[k] === 1 ? 0 : (state[i] as number) / (scales[j] as number);
+      if (++j === columns) j = 0;
+    }
+  });
+}
+
+/** Gives the mask of whole rows at a time, and the index of its first element. */
+function forEachMask(args: MaskArguments, use: (mask: Uint8Array, first: number) => void): void {
+  const { rows, columns, mask } = args;
+  if (mask.kind === 'support') {
+    use(bytesView(args.support, rows * columns), 0);
+    return;
+  }
+  const kernels = freshKernels();
+  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const values = kernels.arena.allocate(step * columns * 4);
+  const scores = kernels.arena.allocate(step * columns * 4);
+  const chosen = kernels.arena.allocate(step * columns);
+  const below = kernels.arena.allocate(step * columns);
+  const state = float32View(args.state, rows * columns);
+  let ties = mask.kind === 'threshold' ? mask.ties : 0;
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row);
+    const elements = count * columns;
+    const first = row * columns;
+    kernels.f32(values, elements).set(state.subarray(first, first + elements));
+    kernels.absScores(values, scores, elements);
+    if (mask.kind === 'n:m') {
+      kernels.selectNofM(scores, count, columns, mask.keep, mask.of, chosen);
+      if (mask.below !== undefined) {
+        kernels.thresholdMask(scores, elements, mask.below, 0, below);
+        const both = kernels.u8(chosen, elements);
+        kernels.u8(below, elements).forEach((value, i) => {
+          both[i] = (both[i] as number) & value;
+        });
+      }
+    } else ties -= kernels.thresholdMask(scores, elements, mask.threshold, ties, chosen);
+    use(kernels.u8(chosen, elements), first);
+  }
+}
