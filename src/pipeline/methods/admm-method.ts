@@ -63,7 +63,7 @@ function admmWork(
   return {
     ...NO_WORK,
     bytes: { group: 0, linears: linears.map(admmBytes) },
-    factorFlops: (linears.length * 7 * size ** 3) / 3,
+    factorFlops: (linears.length * 4 * size ** 3) / 3,
     solveFlops: 2 * (count + 2) * weights * size,
     scored: gradual * weights,
   };

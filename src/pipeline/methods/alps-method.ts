@@ -39,8 +39,7 @@ export const alpsMethod: Method = {
     return {
       ...NO_WORK,
       bytes: { group: 0, linears: linears.map(admmBytes) },
-      // Cholesky, inverse of the factor and the product of the two.
-      factorFlops: (linears.length * (count / STEPS_PER_FACTOR) * 7 * size ** 3) / 3,
+      factorFlops: (linears.length * (count / STEPS_PER_FACTOR) * 4 * size ** 3) / 3,
       solveFlops: 2 * (count + refits + 2) * weights * size,
       scored: count * weights,
     };
