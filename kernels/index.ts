@@ -6,9 +6,11 @@
 
 export { absScores } from './abs-scores';
 export { absoluteSums } from './absolute-sums';
+export { addScaled, admmRight } from './admm-step';
 export { applyMask, applyMask16 } from './apply-mask';
 export { bf16ToF32 } from './bf16-to-f32';
 export { choleskyBlock } from './cholesky-block';
+export { conjugateDirection, conjugateStep } from './conjugate-gradients';
 export { countGroupViolations16, countGroupViolations32 } from './count-group-violations';
 export { countZeros16, countZeros32 } from './count-zeros';
 export { dot } from './dot';

@@ -19,10 +19,40 @@ interface Exports {
   heapBase(): number;
   absScores(weights: number, out: number, n: number): void;
   absoluteSums(weights: number, rowSums: number, columnSums: number, rows: number, cols: number): void;
+  addScaled(state: number, solved: number, scale: number, rows: number, cols: number): void;
+  admmRight(
+    state: number,
+    target: number,
+    mask: number,
+    scale: number,
+    out: number,
+    rows: number,
+    cols: number,
+    kept: number,
+    pruned: number,
+    ratio: number,
+  ): void;
   applyMask(weights: number, mask: number, n: number): void;
   applyMask16(weights: number, mask: number, n: number): void;
   bf16ToF32(source: number, target: number, n: number): number;
   choleskyBlock(a: number, n: number, stride: number, scratch: number): number;
+  conjugateDirection(
+    direction: number,
+    residual: number,
+    inverseDiagonal: number,
+    n: number,
+    ratio: number,
+  ): void;
+  conjugateStep(
+    x: number,
+    residual: number,
+    direction: number,
+    image: number,
+    kept: number,
+    inverseDiagonal: number,
+    n: number,
+    step: number,
+  ): number;
   countGroupViolations16(values: number, rows: number, cols: number, n: number, m: number): number;
   countGroupViolations32(values: number, rows: number, cols: number, n: number, m: number): number;
   countZeros16(values: number, n: number): number;
@@ -279,6 +309,61 @@ export class Kernels {
   /** [rows, columns] f32 → [columns, rows] */
   transpose(source: number, target: number, rows: number, columns: number): void {
     this.#exports.transpose(source, target, rows, columns);
+  }
+
+  /**
+   * Before the product of an ADMM step on [rows, columns] (Boža 2024, arXiv 2401.02938): `out` becomes
+   * target + scale_j · state · kept where the mask (bytes) is 0 and · pruned where it is 1, and `state` becomes
+   * state · mask · ratio. scale [columns].
+   */
+  admmRight(
+    state: number,
+    target: number,
+    mask: number,
+    scale: number,
+    out: number,
+    rows: number,
+    columns: number,
+    factors: { readonly kept: number; readonly pruned: number; readonly ratio: number },
+  ): void {
+    const { kept, pruned, ratio } = factors;
+    this.#exports.admmRight(state, target, mask, scale, out, rows, columns, kept, pruned, ratio);
+  }
+
+  /** state_ij += solved_ij · scale_j for [rows, columns]; scale [columns]. */
+  addScaled(state: number, solved: number, scale: number, rows: number, columns: number): void {
+    this.#exports.addScaled(state, solved, scale, rows, columns);
+  }
+
+  /**
+   * A step of conjugate gradients over n f32: x += step · direction, residual = (residual − step · image) · kept.
+   * Returns Σ residual² · inverseDiagonal, in f64.
+   */
+  conjugateStep(
+    places: {
+      readonly x: number;
+      readonly residual: number;
+      readonly direction: number;
+      readonly image: number;
+      readonly kept: number;
+      readonly inverseDiagonal: number;
+    },
+    n: number,
+    step: number,
+  ): number {
+    const { x, residual, direction, image, kept, inverseDiagonal } = places;
+    return this.#exports.conjugateStep(x, residual, direction, image, kept, inverseDiagonal, n, step);
+  }
+
+  /** direction = residual · inverseDiagonal + ratio · direction over n f32. */
+  conjugateDirection(
+    direction: number,
+    residual: number,
+    inverseDiagonal: number,
+    n: number,
+    ratio: number,
+  ): void {
+    this.#exports.conjugateDirection(direction, residual, inverseDiagonal, n, ratio);
   }
 
   /** Σ a·b over n f32, in f64. */

@@ -3,7 +3,7 @@
  * @module
  */
 import { gemm } from '../runtime/gemm.js';
-import { scratch } from '../runtime/scratch.js';
+import type { Kernels } from '../runtime/kernels.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesView, float32View } from '../system/native-memory.js';
@@ -63,7 +63,8 @@ export function zerosToSupport({ rows, columns, weights, support }: AdmmRows): v
 export function candidateScores(args: MaskArguments): void {
   const state = float32View(args.state, args.rows * args.columns);
   const scores = float32View(args.weights, args.rows * args.columns);
-  forEachMask(args, (mask, first) => {
+  const kernels = freshKernels();
+  forEachMask(kernels, maskRoom(kernels, args), args, (mask, first) => {
     for (let k = 0, i = first; k < mask.length; k++, i++) {
       scores[i] = mask[k] === 1 ? Math.abs(state[i] as number) : LARGEST;
     }
@@ -74,7 +75,8 @@ export function candidateScores(args: MaskArguments): void {
 export function updateSupport(args: MaskArguments): number {
   const support = bytesView(args.support, args.rows * args.columns);
   let changed = 0;
-  forEachMask(args, (mask, first) => {
+  const kernels = freshKernels();
+  forEachMask(kernels, maskRoom(kernels, args), args, (mask, first) => {
     for (let i = 0; i < mask.length; i++) {
       const value = mask[i] as number;
       changed += value ^ (support[first + i] as number);
@@ -100,35 +102,34 @@ export interface StepArguments extends MaskArguments {
  * The scaled form of W = (H+ρI)⁻¹·(H·W₀ − V + ρ·D) in Meng et al. 2024 (arXiv 2406.07831), where D = A·m.
  */
 export function admmStep(args: StepArguments): void {
-  const { rows, columns, inverse, rho, previousRho, scales } = args;
+  const { rows, columns, inverse, rho, previousRho } = args;
   const size = rows * columns;
-  const state = float32View(args.state, size);
-  const target = float32View(args.target, size);
-  const right = scratch('admm right side', size);
-  const both = rho + previousRho;
-  const ratio = previousRho / rho;
-  forEachMask(args, (mask, first) => {
-    for (let k = 0, j = 0, i = first; k < mask.length; k++, i++) {
-      const scaled = state[i] as number;
-      const pruned = mask[k] as number;
-      right[i] = (target[i] as number) + (scales[j] as number) * scaled * (rho - pruned * both);
-      state[i] = scaled * pruned * ratio;
-      if (++j === columns) j = 0;
-    }
-  });
+  const kernels = freshKernels();
+  const { arena } = kernels;
+  const [state, right, solved] = Array.from({ length: 3 }, () => arena.allocate(size * 4)) as [
+    number,
+    number,
+    number,
+  ];
+  const mask = arena.allocate(size);
+  const scales = arena.allocate(columns * 4);
+  const room = maskRoom(kernels, args);
+  kernels.f32(state, size).set(float32View(args.state, size));
+  // The result of the product is not needed yet.
+  kernels.f32(solved, size).set(float32View(args.target, size));
+  kernels.f32(scales, columns).set(args.scales);
+  forEachMask(kernels, room, args, (chunk, first) => kernels.u8(mask, size).set(chunk, first));
+  const factors = { kept: rho, pruned: -previousRho, ratio: previousRho / rho };
+  kernels.admmRight(state, solved, mask, scales, right, rows, columns, factors);
   const shape = [rows, columns];
-  const solved = scratch('admm weights', size);
   gemm(
-    arrayTensor(right, shape),
+    arrayTensor(kernels.f32(right, size), shape),
     { address: inverse, shape: [columns, columns] },
-    arrayTensor(solved, shape),
+    arrayTensor(kernels.f32(solved, size), shape),
   );
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let j = 0; j < columns; j++, i++) {
-      state[i] = (state[i] as number) + (solved[i] as number) * (scales[j] as number);
-    }
-  }
-  if (args.keepWeights) float32View(args.weights, size).set(solved);
+  kernels.addScaled(state, solved, scales, rows, columns);
+  float32View(args.state, size).set(kernels.f32(state, size));
+  if (args.keepWeights) float32View(args.weights, size).set(kernels.f32(solved, size));
 }
 
 /** Makes the weights what the state holds, pruned by its mask. */
@@ -136,7 +137,8 @@ export function finishState(args: MaskArguments): void {
   const { rows, columns, scales } = args;
   const state = float32View(args.state, rows * columns);
   const weights = float32View(args.weights, rows * columns);
-  forEachMask(args, (mask, first) => {
+  const kernels = freshKernels();
+  forEachMask(kernels, maskRoom(kernels, args), args, (mask, first) => {
     for (let k = 0, j = 0, i = first; k < mask.length; k++, i++) {
       weights[i] = mask[k] === 1 ? 0 : (state[i] as number) / (scales[j] as number);
       if (++j === columns) j = 0;
@@ -144,23 +146,44 @@ export function finishState(args: MaskArguments): void {
   });
 }
 
+/** Places for the mask of whole rows. */
+interface MaskRoom {
+  readonly rows: number;
+  readonly values: number;
+  readonly scores: number;
+  readonly chosen: number;
+  readonly below: number;
+}
+
+function maskRoom({ arena }: Kernels, { rows, columns }: AdmmRows): MaskRoom {
+  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const elements = step * columns;
+  return {
+    rows: step,
+    values: arena.allocate(elements * 4),
+    scores: arena.allocate(elements * 4),
+    chosen: arena.allocate(elements),
+    below: arena.allocate(elements),
+  };
+}
+
 /** Gives the mask of whole rows at a time, and the index of its first element. */
-function forEachMask(args: MaskArguments, use: (mask: Uint8Array, first: number) => void): void {
+function forEachMask(
+  kernels: Kernels,
+  room: MaskRoom,
+  args: MaskArguments,
+  use: (mask: Uint8Array, first: number) => void,
+): void {
   const { rows, columns, mask } = args;
   if (mask.kind === 'support') {
     use(bytesView(args.support, rows * columns), 0);
     return;
   }
-  const kernels = freshKernels();
-  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
-  const values = kernels.arena.allocate(step * columns * 4);
-  const scores = kernels.arena.allocate(step * columns * 4);
-  const chosen = kernels.arena.allocate(step * columns);
-  const below = kernels.arena.allocate(step * columns);
+  const { values, scores, chosen, below } = room;
   const state = float32View(args.state, rows * columns);
   let ties = mask.kind === 'threshold' ? mask.ties : 0;
-  for (let row = 0; row < rows; row += step) {
-    const count = Math.min(step, rows - row);
+  for (let row = 0; row < rows; row += room.rows) {
+    const count = Math.min(room.rows, rows - row);
     const elements = count * columns;
     const first = row * columns;
     kernels.f32(values, elements).set(state.subarray(first, first + elements));

@@ -5,6 +5,7 @@
 import { gemm } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 
 /** Some rows of a linear. */
@@ -27,7 +28,7 @@ export function hessianProduct({ rows, columns, hessian, weights, target }: Fitt
     { address: hessian, shape: [columns, columns] },
     arrayTensor(product, [rows, columns]),
   );
-  const form = dot(product, float32View(weights, rows * columns), 0, rows * columns);
+  const form = dot(product, float32View(weights, rows * columns));
   float32View(target, rows * columns).set(product);
   return form;
 }
@@ -51,71 +52,74 @@ export interface FitResult {
  * preconditioner, each row for itself; in place, from the weights that are there.
  */
 export function fitRows(args: FitArguments): FitResult {
-  const { rows, columns, hessian, weights, target, inverseDiagonal, iterations, tolerance } = args;
+  const { rows, columns, hessian, weights, target, iterations, tolerance } = args;
   const size = rows * columns;
-  const matrix = { address: hessian, shape: [columns, columns] };
-  const shape = [rows, columns];
-  const x = float32View(weights, size);
-  const kept = Float32Array.from(x, (value) => (value === 0 ? 0 : 1));
-  const residual = scratch('residual', size);
-  const direction = scratch('direction', size);
-  const image = scratch('hessian product', size);
+  const kernels = freshKernels();
+  const { arena } = kernels;
+  const [x, residual, direction, image, kept] = Array.from({ length: 5 }, () => arena.allocate(size * 4)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const inverseDiagonal = arena.allocate(columns * 4);
+  kernels.f32(inverseDiagonal, columns).set(args.inverseDiagonal);
+  kernels.f32(x, size).set(float32View(weights, size));
+  kernels.f32(residual, size).set(float32View(target, size));
+  const mask = kernels.f32(kept, size);
+  for (const [i, value] of kernels.f32(x, size).entries()) mask[i] = value === 0 ? 0 : 1;
 
-  residual.set(float32View(target, size));
-  gemm({ address: weights, shape }, matrix, arrayTensor(residual, shape), { alpha: -1, accumulate: true });
-  const norms = new Float64Array(rows);
-  const limits = new Float64Array(rows);
+  const matrix = { address: hessian, shape: [columns, columns] };
+  // Onnxruntime computes where the kernels do.
+  const tensorAt = (place: number) => arrayTensor(kernels.f32(place, size), [rows, columns]);
+  gemm(tensorAt(x), matrix, tensorAt(residual), { alpha: -1, accumulate: true });
+  kernels.f32(direction, size).fill(0);
+  kernels.f32(image, size).fill(0);
+  const rowAt = (row: number) => {
+    const start = row * columns * 4;
+    return {
+      x: x + start,
+      residual: residual + start,
+      direction: direction + start,
+      image: image + start,
+      kept: kept + start,
+      inverseDiagonal,
+    };
+  };
+  // A step of length 0 masks the residual and measures it.
+  const norms = Float64Array.from({ length: rows }, (_, row) =>
+    kernels.conjugateStep(rowAt(row), columns, 0),
+  );
+  const limits = norms.map((norm) => norm * tolerance ** 2);
   for (let row = 0; row < rows; row++) {
-    let norm = 0;
-    for (let j = 0, i = row * columns; j < columns; j++, i++) {
-      const r = (residual[i] as number) * (kept[i] as number);
-      residual[i] = r;
-      const z = r * (inverseDiagonal[j] as number);
-      direction[i] = z;
-      norm += r * z;
-    }
-    norms[row] = norm;
-    limits[row] = norm * tolerance ** 2;
+    const at = rowAt(row);
+    kernels.conjugateDirection(at.direction, at.residual, inverseDiagonal, columns, 0);
   }
 
   let iteration = 0;
-  while (iteration < iterations && norms.some((norm, row) => norm > (limits[row] as number))) {
-    iteration++;
-    gemm(arrayTensor(direction, shape), matrix, arrayTensor(image, shape));
+  const goesOn = (row: number) => (norms[row] as number) > (limits[row] as number);
+  for (; iteration < iterations && norms.some((_, row) => goesOn(row)); iteration++) {
+    gemm(tensorAt(direction), matrix, tensorAt(image));
     for (let row = 0; row < rows; row++) {
+      if (!goesOn(row)) continue;
+      const at = rowAt(row);
       const norm = norms[row] as number;
-      const start = row * columns;
-      const curvature = dot(direction, image, start, start + columns);
-      if (norm <= (limits[row] as number) || !(curvature > 0)) {
-        norms[row] = 0;
-        direction.fill(0, start, start + columns);
-        continue;
-      }
-      const step = norm / curvature;
-      let next = 0;
-      for (let j = 0, i = start; j < columns; j++, i++) {
-        x[i] = (x[i] as number) + step * (direction[i] as number);
-        const r = ((residual[i] as number) - step * (image[i] as number)) * (kept[i] as number);
-        residual[i] = r;
-        next += r * r * (inverseDiagonal[j] as number);
-      }
-      const ratio = next / norm;
-      for (let j = 0, i = start; j < columns; j++, i++) {
-        direction[i] =
-          (residual[i] as number) * (inverseDiagonal[j] as number) + ratio * (direction[i] as number);
-      }
+      const curvature = kernels.dot(at.direction, at.image, columns);
+      const next = curvature > 0 ? kernels.conjugateStep(at, columns, norm / curvature) : 0;
       norms[row] = next;
+      kernels.conjugateDirection(at.direction, at.residual, inverseDiagonal, columns, next / norm);
     }
   }
+  const fitted = kernels.f32(x, size);
+  float32View(weights, size).set(fitted);
   // Of Ŵ·H only what lies on the support counts, and there it is the target less the residual.
-  return {
-    form: -dot(x, float32View(target, size), 0, size) - dot(x, residual, 0, size),
-    iterations: iteration,
-  };
+  const form = -dot(fitted, float32View(target, size)) - dot(fitted, kernels.f32(residual, size));
+  return { form, iterations: iteration };
 }
 
-function dot(a: Float32Array, b: Float32Array, start: number, end: number): number {
+function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
-  for (let i = start; i < end; i++) sum += (a[i] as number) * (b[i] as number);
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;
 }
