@@ -108,6 +108,9 @@ describe('a run', () => {
     ['wanda', 'pattern: "4:8"', 0.5],
     ['sparsegpt', 'sparsity: 0.37', 0.37],
     ['sparsegpt', 'pattern: "2:4"', 0.5],
+    ['ria', 'sparsity: 0.61', 0.61],
+    ['alps', 'sparsity: 0.37', 0.37],
+    ['admm', 'pattern: "2:4"', 0.5],
   ])('%s with %s: exact zeros, valid groups, everything else untouched', async (method, goal, sparsity) => {
     const { path, output } = runFile({ prune: `{method: ${method}, ${goal}}` });
     const { report } = await prune(path);
@@ -119,7 +122,7 @@ describe('a run', () => {
       const tensor = inspected.tensors.find(({ name }) => name === `${layer.name}.weight`);
       const [rows, columns] = layer.shape;
       const wanted =
-        method === 'wanda' && !pattern
+        ['wanda', 'ria'].includes(method) && !pattern
           ? rows * Math.floor(columns * sparsity)
           : Math.floor(layer.numel * sparsity);
       expect(tensor?.zeros).toBe(layer.zeros);
@@ -144,6 +147,32 @@ describe('a run', () => {
         .flatMap((name) => [...readSafetensorsHeader(join(quickstart, name)).tensors.keys()])
         .sort(),
     );
+  });
+
+  it.each(['least_squares', '{name: admm, iterations: 30}'])(
+    'update: %s gives other weights to what a method left, and a smaller output error',
+    async (update) => {
+      const alone = runFile({ prune: '{method: wanda, pattern: "2:4"}' });
+      const updated = runFile({ prune: `{method: wanda, pattern: "2:4", update: ${update}}` });
+      const [before, after] = [await prune(alone.path), await prune(updated.path)];
+      for (const [i, layer] of after.report.layers.entries()) {
+        expect(layer.zeros).toBe(before.report.layers[i]?.zeros);
+        expect(layer.method).toMatch(/^wanda \+ /);
+        expect(layer.predicted_loss).toBeGreaterThan(0);
+      }
+      // What is measured before any linear is updated has the same inputs.
+      const first = (report: typeof after.report) =>
+        report.layers.find(({ name }) => name === 'model.layers.0.self_attn.q_proj')?.output_error ?? 0;
+      expect(first(after.report)).toBeLessThan(0.9 * first(before.report));
+    },
+  );
+
+  it('an update needs calibration, whatever the method', async () => {
+    const given = runFile({
+      prune: '{method: magnitude, sparsity: 0.5, update: least_squares}',
+      calibration: null,
+    });
+    expect(await refusal(prune(given.path))).toContain('magnitude + least_squares learns from calibration');
   });
 
   it('magnitude needs no calibration', async () => {
