@@ -165,7 +165,10 @@ export function passRanges(planned: BlockPasses, pass: BlockPass): PassRange[] {
     plans.set(tokens, same);
     const own = same.passes[pass.index];
     if (!own) throw new Error(`${block.prefix} has other passes for ${tokens} tokens`);
-    const within = ({ shape: [, features = 0], offset }: CarriedValue, name = '') => {
+    const within = ({ shape, offset }: CarriedValue, name = '') => {
+      // Only what is in rows of tokens goes through a pass in ranges.
+      if (!pass.tokenwise) return { name, shape, offset };
+      const [, features = 0] = shape;
       return { name, shape: [tokens, features], offset: offset + start * features * 4 };
     };
     ranges.push({

@@ -12,7 +12,7 @@ import { freeBytes } from '../system/free-bytes.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
-import { recordBytes } from './prune-plans.js';
+import { measuringRecordBytes, recordBytes } from './prune-plans.js';
 
 /** The report, the journal and the index. */
 const RUN_FILES_BYTES = 2_000_000;
@@ -22,7 +22,7 @@ const STAT_BLOCK_BYTES = 512;
 export interface DiskNeed {
   /** Shards, and the files that are copied. */
   readonly checkpoint: number;
-  /** What the calibration windows keep on the disk while blocks are pruned. */
+  /** What the calibration windows keep on the disk while blocks are measured or pruned. */
   readonly calibration: number;
   /** What the evaluated windows keep; not at the same time as the calibration windows. */
   readonly evaluation: number;
@@ -36,7 +36,9 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
-  const calibration = finished < model.blocks.length && run.windows > 0 ? run.windows * recordBytes(run) : 0;
+  const pruned = run.windows > 0 ? run.windows * recordBytes(run) : 0;
+  const calibration =
+    finished < model.blocks.length ? Math.max(pruned, run.allocation.windows * measuringRecordBytes(run)) : 0;
   const { heldOut, calibration: seen } = evaluationSets(run);
   const evaluation = [heldOut, seen].reduce((sum, set) => {
     if (!set) return sum;

@@ -16,7 +16,7 @@ import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
-import { prunePlans } from './prune-plans.js';
+import { measuringPlans, prunePlans } from './prune-plans.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -56,7 +56,9 @@ export function estimateFlops(run: PreparedRun): Flops {
     block.linears.reduce((total, linear) => total + linear.out * linear.in ** 2, 0),
   );
   return {
-    forward: windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))),
+    forward:
+      windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
+      run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
     gram: sum((block) =>
       inputGroups(block).reduce(
         (total, { size }) => total + 2 * stripElements(gramStrips(size)) * gramWindows * tokens,

@@ -22,7 +22,7 @@ import { outputErrorBytes } from '../statistics/output-error.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
-import { prunePlans } from './prune-plans.js';
+import { measuringPlans, prunePlans } from './prune-plans.js';
 import { linearsAtOnce } from './prune-stored-blocks.js';
 
 export interface MemoryPart {
@@ -69,8 +69,9 @@ export function memoryEstimator(
       run,
     ),
   );
+  const measuring = windowNeeds(measuringPlans(run), run);
   // A worker's buffers stay until it ends, whichever stage they were made for.
-  const buffers = Math.max(0, ...[pruning, ...evaluating].map((needs) => needs.buffers));
+  const buffers = Math.max(0, ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers));
 
   return (settings) => {
     const { workers } = settings;
@@ -97,6 +98,11 @@ export function memoryEstimator(
       const sessions = keptBytes([...evaluating.flatMap((needs) => needs.sessions), ...head]);
       const process = processPart(SESSIONS_BYTES.evaluating);
       moments.push({ moment: 'evaluating', parts: [process, weights, inWorkers(sessions)] });
+    }
+    if (run.allocation.windows > 0) {
+      const process = processPart(SESSIONS_BYTES.evaluating);
+      const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
+      moments.push({ moment: 'sharing the sparsity', parts });
     }
     if (run.method.pruneStored) {
       const histograms = {

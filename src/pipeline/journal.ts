@@ -30,6 +30,13 @@ const evaluationSchema = z.object({
   sets: z.array(evaluationReportSchema.nullable()),
 });
 
+const allocationSchema = z.object({
+  kind: z.literal('allocation'),
+  /** Of the linears that share the sparsity, in order. */
+  measures: z.array(z.number()),
+});
+
+export type AllocationEntry = z.infer<typeof allocationSchema>;
 export type BlockEntry = z.infer<typeof blockSchema>;
 export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
 
@@ -40,6 +47,7 @@ export interface JournalContent {
   /** In order, without gaps. */
   readonly blocks: readonly BlockEntry[];
   readonly denseEvaluation: DenseEvaluationEntry | undefined;
+  readonly allocation: AllocationEntry | undefined;
 }
 
 /** Reads a journal; an unfinished last line, as a kill leaves it, is ignored. Undefined when there is none. */
@@ -63,14 +71,17 @@ export function readJournal(path: string): JournalContent | undefined {
   if (!header.success) return undefined;
   const blocks: BlockEntry[] = [];
   let denseEvaluation: DenseEvaluationEntry | undefined;
+  let allocation: AllocationEntry | undefined;
   for (const entry of entries.slice(1)) {
     const block = blockSchema.safeParse(entry);
     if (block.success && block.data.block === blocks.length) blocks.push(block.data);
     const evaluation = evaluationSchema.safeParse(entry);
     if (evaluation.success) denseEvaluation = evaluation.data;
+    const measured = allocationSchema.safeParse(entry);
+    if (measured.success) allocation = measured.data;
   }
   const { parts, copies } = header.data;
-  return { parts, copies, blocks, denseEvaluation };
+  return { parts, copies, blocks, denseEvaluation, allocation };
 }
 
 /** Appends entries, each on the disk before `append` returns. */
@@ -89,7 +100,8 @@ export class Journal {
     copies: readonly string[],
     content: JournalContent | undefined,
   ): Promise<Journal> {
-    const entries = [{ kind: 'run', parts, copies }, content?.denseEvaluation, ...(content?.blocks ?? [])];
+    const { denseEvaluation, allocation, blocks = [] } = content ?? {};
+    const entries = [{ kind: 'run', parts, copies }, denseEvaluation, allocation, ...blocks];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
     try {
       return new Journal(path, openSync(path, 'a'));
@@ -103,7 +115,7 @@ export class Journal {
     this.#fd = fd;
   }
 
-  append(entry: BlockEntry | DenseEvaluationEntry): void {
+  append(entry: BlockEntry | DenseEvaluationEntry | AllocationEntry): void {
     try {
       const bytes = Buffer.from(line(entry));
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);

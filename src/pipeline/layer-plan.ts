@@ -3,7 +3,7 @@
  * @module
  */
 import { matchesName } from '../config/match-name.js';
-import type { PruneConfig } from '../config/run-schema.js';
+import type { PruneConfig, PruneRule } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import type { BlockDescription, LinearDescription, ModelDescription } from '../model/description.js';
 import { checkPattern, type Pattern, parsePattern } from '../sparsity/pattern.js';
@@ -14,6 +14,8 @@ export interface LayerPlan {
   readonly block: number;
   readonly linear: LinearDescription;
   readonly pattern: Pattern | 'dense';
+  /** Whether no rule says what it is to become, so that it shares the overall sparsity. */
+  readonly shares: boolean;
 }
 
 /**
@@ -25,9 +27,10 @@ export function planLayers(model: ModelDescription, prune: PruneConfig): LayerPl
   const plan = model.blocks.flatMap((block, index) =>
     block.linears.map((linear): LayerPlan => {
       const name = linearName(block, linear);
-      const pattern = patternOf(name, prune);
+      const rule = prune.rules.find(({ match }) => matchesName(match, name));
+      const pattern = patternOf(rule ?? prune);
       if (pattern !== 'dense') checkPattern(pattern, name, linear.in);
-      return { name, block: index, linear, pattern };
+      return { name, block: index, linear, pattern, shares: rule === undefined };
     }),
   );
   for (const { match } of prune.rules) {
@@ -44,8 +47,7 @@ export function linearName(block: BlockDescription, linear: LinearDescription): 
   return block.prefix + linear.name;
 }
 
-function patternOf(name: string, prune: PruneConfig): Pattern | 'dense' {
-  const goal = prune.rules.find(({ match }) => matchesName(match, name)) ?? prune;
+function patternOf(goal: PruneRule | PruneConfig): Pattern | 'dense' {
   if ('keep' in goal && goal.keep === 'dense') return 'dense';
   if (goal.pattern !== undefined) return parsePattern(goal.pattern);
   return { kind: 'unstructured', sparsity: goal.sparsity ?? 0 };

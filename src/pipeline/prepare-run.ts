@@ -22,6 +22,7 @@ import type { ModelDescription } from '../model/description.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
+import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
@@ -38,6 +39,7 @@ export interface PreparedRun {
   readonly model: ModelDescription;
   readonly method: BoundMethod;
   readonly layers: readonly LayerPlan[];
+  readonly allocation: BoundAllocation;
   readonly shards: ShardPlan;
   readonly calibration: CalibrationSet | undefined;
   /** Calibration windows that go through the model, from the first. */
@@ -64,10 +66,9 @@ export async function prepareRun(
   checkTensors(model, checkpoint.tensors, checkpoint.folder);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
-  if (method.statistics !== 'none' && !config.calibration) {
-    throw new RequestError(
-      `prune.method ${method.name} learns from calibration text; add calibration: {data: …}`,
-    );
+  const learning = learnsFromText(config.prune, method);
+  if (learning !== undefined && !config.calibration) {
+    throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
   }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
@@ -77,6 +78,7 @@ export async function prepareRun(
   if (calibration || evaluation) collectGarbage();
   timer.lap('tokenise');
   const { windows, gramWindows } = windowsOf(method, calibration);
+  const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
 
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
@@ -91,6 +93,7 @@ export async function prepareRun(
     model,
     method,
     layers,
+    allocation,
     shards,
     calibration,
     windows,
@@ -112,6 +115,13 @@ export async function prepareRun(
     },
     notes,
   };
+}
+
+/** What of a request needs calibration text, if anything. */
+function learnsFromText(prune: RunConfig['prune'], method: BoundMethod): string | undefined {
+  if (method.statistics !== 'none') return `prune.method ${method.name}`;
+  const { name, windows } = bindAllocation(prune, Number.POSITIVE_INFINITY);
+  return windows > 0 ? `prune.allocation ${name}` : undefined;
 }
 
 /** A method that only looks at weights runs no windows, and its output errors aren't measured. */

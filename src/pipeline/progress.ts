@@ -4,7 +4,7 @@
  */
 
 /** The parts of a command that tell how far they are, in the order they happen. */
-export type Stage = 'check' | 'evaluate dense' | 'prune' | 'verify' | 'evaluate pruned';
+export type Stage = 'check' | 'evaluate dense' | 'allocate' | 'prune' | 'verify' | 'evaluate pruned';
 
 /** What a stage is doing right now. */
 export type Phase = 'read' | 'forward' | 'statistics' | 'solve' | 'propagate' | 'write' | 'logits' | 'verify';
@@ -14,6 +14,7 @@ export const REPORT_STAGES = [
   'prepare',
   'check',
   'evaluate dense',
+  'allocate',
   'prune',
   'verify',
   'evaluate pruned',

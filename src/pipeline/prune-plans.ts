@@ -27,6 +27,22 @@ function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
   return prune.pattern === undefined ? 'pruned' : 'mixed';
 }
 
+/** The passes of every block while the dense model is measured for an allocation; none where no windows are. */
+export function measuringPlans({ model, layers, calibration, allocation }: PreparedRun): BlockPasses[] {
+  if (!calibration || allocation.windows === 0) return [];
+  return model.blocks.map((block, index) => {
+    const measured = layers.filter((layer) => layer.block === index && layer.shares);
+    // Nothing is pruned between the passes, so that each product is computed once.
+    const names = new Set(measured.map(({ linear }) => linear.name));
+    return planPasses(block, calibration.sequenceLength, names, 'pruned');
+  });
+}
+
+/** Of a window while the dense model is measured. */
+export function measuringRecordBytes(run: PreparedRun): number {
+  return Math.max(0, ...measuringPlans(run).map((passes) => passes.recordBytes));
+}
+
 /** Of a calibration window. */
 export function recordBytes(run: PreparedRun): number {
   const tokens = run.calibration?.sequenceLength ?? 0;

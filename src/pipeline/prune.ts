@@ -21,6 +21,7 @@ import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { requireLibc } from '../system/libc.js';
 import { version } from '../version.js';
+import { allocated, measureDense } from './allocate.js';
 import { checkWeights } from './check-weights.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
@@ -215,8 +216,10 @@ interface Work {
   readonly pruneSeconds: number;
 }
 
-async function doWork(shared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
-  const { run, writer, folder, onProgress } = shared;
+async function doWork(prepared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
+  let shared = prepared;
+  let { run } = shared;
+  const { writer, folder, onProgress } = shared;
   const sets = evaluationSets(run);
   const phases: PhaseSeconds[] = [];
   let dense: SetPerplexities = { heldOut: null, calibration: null };
@@ -243,6 +246,14 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
     }
   }
 
+  if (run.allocation.windows > 0) {
+    const stage = await allocate(shared, journal?.allocation?.measures);
+    phases.push(...stage.phases);
+    if (!journal?.allocation) log.append({ kind: 'allocation', measures: stage.measures });
+    run = allocated(run, stage.measures);
+    shared = { ...shared, run };
+  }
+
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const finished = journal?.blocks ?? [];
@@ -265,6 +276,23 @@ async function doWork(shared: Shared, log: Journal, journal: JournalContent | un
     phases.push(...stage.phases);
   }
   return { layers, dense, pruned, phases, pruneSeconds };
+}
+
+/** Measures the dense model for the allocation. @param known what an earlier run measured */
+async function allocate(
+  shared: Shared,
+  known: readonly number[] | undefined,
+): Promise<{ measures: number[]; phases: PhaseSeconds[] }> {
+  if (known) return { measures: [...known], phases: [] };
+  const { run, onProgress } = shared;
+  const { calibration, allocation } = run;
+  if (!calibration) throw new Error(`${allocation.name} without calibration`);
+  const tokens = allocation.windows * calibration.sequenceLength;
+  const clock = new StageClock('allocate', run.model.blocks.length, tokens, onProgress);
+  const measures = await withStream(shared, (stream) =>
+    measureDense({ ...shared, stream, calibration, clock }),
+  );
+  return { measures, phases: clock.end() };
 }
 
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */

@@ -167,6 +167,37 @@ describe('a run', () => {
     },
   );
 
+  it.each(['magnitude', 'wanda'])(
+    'allocation owl: %s loses more in some blocks, as much in all',
+    async (method) => {
+      const goal =
+        'sparsity: 0.6, allocation: {name: owl, windows: 4}, rules: [{match: "*.k_proj", keep: dense}]';
+      const { path, output } = runFile({ prune: `{method: ${method}, ${goal}}` });
+      const { report } = await prune(path);
+      const layers = report.layers.filter(({ method: own }) => own !== 'dense');
+      const numel = layers.reduce((sum, layer) => sum + layer.numel, 0);
+      const rows = layers.reduce((sum, { shape }) => sum + shape[0], 0);
+      const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
+      // Each row, or each matrix, is rounded down.
+      expect(zeros).toBeLessThanOrEqual(0.6 * numel);
+      expect(zeros).toBeGreaterThan(0.6 * numel - (method === 'wanda' ? rows : layers.length));
+      const targets = new Set(layers.map(({ target }) => target.toFixed(6)));
+      expect(targets.size).toBeGreaterThan(1);
+      expect(report.phases.some(({ stage }) => stage === 'allocate')).toBe(true);
+      const again = runFile({ prune: `{method: ${method}, ${goal}}` });
+      await prune(again.path);
+      expect(tensorHashes(again.output)).toEqual(tensorHashes(output));
+    },
+  );
+
+  it('an allocation that looks at activations needs calibration', async () => {
+    const given = runFile({
+      prune: '{method: magnitude, sparsity: 0.5, allocation: owl}',
+      calibration: null,
+    });
+    expect(await refusal(prune(given.path))).toContain('prune.allocation owl learns from calibration');
+  });
+
   it('an update needs calibration, whatever the method', async () => {
     const given = runFile({
       prune: '{method: magnitude, sparsity: 0.5, update: least_squares}',

@@ -7,6 +7,7 @@ import { createRunSchema } from '../../config/run-schema.js';
 import { magnitude } from '../../scores/magnitude.js';
 import { ria } from '../../scores/ria.js';
 import { wanda } from '../../scores/wanda.js';
+import { allocations } from '../allocations/allocation-registry.js';
 import { admmMethod, admmUpdateMethod } from './admm-method.js';
 import { alpsMethod } from './alps-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
@@ -38,13 +39,10 @@ export const methods: readonly Method[] = [
 /** Other weights for what a method has left. */
 export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod];
 
-/** How a run file's sparsity may be shared among the layers. */
-const allocations = { uniform: z.strictObject({}).describe('Every linear gets the same sparsity.') };
-
 /** The schema of `run.yaml` with every method and allocation there is. */
 export const runSchema = createRunSchema({
   methods: Object.fromEntries(methods.map(({ name, options }) => [name, options])),
-  allocations,
+  allocations: Object.fromEntries(allocations.map(({ name, options }) => [name, options])),
   updates: {
     none: z.strictObject({}).describe('The survivors keep the weights that the method gave them.'),
     ...Object.fromEntries(updates.map(({ name, options }) => [name, options])),
