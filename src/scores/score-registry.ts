@@ -3,11 +3,12 @@
  * @module
  */
 import { magnitude } from './magnitude.js';
+import { obd } from './obd.js';
 import { ria } from './ria.js';
 import type { Score } from './score.js';
 import { wanda } from './wanda.js';
 
-export const scores: readonly Score[] = [magnitude, wanda, ria];
+export const scores: readonly Score[] = [magnitude, wanda, ria, obd];
 
 export function scoreByName(name: string): Score {
   const score = scores.find((candidate) => candidate.name === name);

@@ -190,6 +190,21 @@ describe('a run', () => {
     },
   );
 
+  it.each([
+    ['wanda', 'tensor', false],
+    ['magnitude', 'row', true],
+  ])('%s with scope %s', async (method, scope, perRow) => {
+    const { path, output } = runFile({
+      prune: `{method: ${method}, sparsity: 0.61, options: {scope: ${scope}}}`,
+    });
+    const { report } = await prune(path);
+    for (const { shape, numel, zeros } of report.layers) {
+      const [rows, columns] = shape;
+      expect(zeros).toBe(perRow ? rows * Math.floor(columns * 0.61) : Math.floor(numel * 0.61));
+    }
+    expect(Object.keys(files(output)).length).toBeGreaterThan(3);
+  });
+
   it('an allocation that looks at activations needs calibration', async () => {
     const given = runFile({
       prune: '{method: magnitude, sparsity: 0.5, allocation: owl}',

@@ -1,6 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { magnitude } from '../../src/scores/magnitude.js';
+import { obd } from '../../src/scores/obd.js';
 import { ria } from '../../src/scores/ria.js';
 import { scoreByName, scores } from '../../src/scores/score-registry.js';
 import { wanda } from '../../src/scores/wanda.js';
@@ -39,6 +40,18 @@ it('wanda gives the masks of a worked example', () => {
     columnNorms: Float32Array.of(8, 8, 1, 2),
   };
   expect([...scoresOf(wanda, problem)]).toEqual([32, Math.fround(Math.fround(0.1) * 8), 1, 4, 8, 8, 3, 2]);
+});
+
+it('obd orders a matrix by ½·w²·H_jj', () => {
+  const problem = randomProblem(11, 29);
+  const loss = problem.weights.map((w, i) => 0.5 * w ** 2 * (problem.columnNorms[i % 29] as number) ** 2);
+  const order = (values: Float32Array) =>
+    [...values.keys()].sort((a, b) => (values[a] as number) - (values[b] as number) || a - b);
+  const scores = scoresOf(obd, problem);
+  for (const [i, score] of scores.entries()) expect(0.5 * score ** 2).toBeCloseTo(loss[i] as number, 3);
+  const nonZero = (list: number[]) => list.filter((i) => (loss[i] as number) > 1e-6);
+  expect(nonZero(order(scores))).toEqual(nonZero(order(loss)));
+  expect(obd.comparisonGroup).toBe('tensor');
 });
 
 it('ria is (|w| / row sum + |w| / column sum) · ‖X_j‖₂^a, within a row', () => {

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { createRunSchema } from '../../config/run-schema.js';
 import { magnitude } from '../../scores/magnitude.js';
+import { obd } from '../../scores/obd.js';
 import { ria } from '../../scores/ria.js';
 import { wanda } from '../../scores/wanda.js';
 import { allocations } from '../allocations/allocation-registry.js';
@@ -30,6 +31,12 @@ export const methods: readonly Method[] = [
       .describe(
         'RIA: in every row, the smallest shares of row and column, times a power of the input norm, go.',
       ),
+  ),
+  scoreMethod(
+    obd,
+    z
+      .strictObject({})
+      .describe('OBD: the weights whose loss cost the least squared output of their linear, each alone, go.'),
   ),
   sparseGptMethod,
   admmMethod,

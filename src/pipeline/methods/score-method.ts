@@ -2,15 +2,26 @@
  * A score alone as a method: the weights it ranks lowest go, the others stay as they are.
  * @module
  */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { forEach } from '../../runtime/for-each.js';
 import type { Score } from '../../scores/score.js';
 import { histogramBytes, pruneByScore } from '../../sparsity/prune-by-score.js';
 import { columnNorms } from '../../statistics/group-statistics.js';
 import { type Method, type MethodOutcome, NO_WORK } from './method.js';
 
-/** @param options the score's own in the run file, each with a default */
-export function scoreMethod(score: Score, options: z.ZodObject): Method {
+/** @param own the score's own options in the run file, each with a default */
+export function scoreMethod(score: Score, own: z.ZodObject): Method {
+  const scope = z
+    .enum(['tensor', 'row'])
+    .default(score.comparisonGroup)
+    .describe(
+      'Weights among which the smallest scores go: those of the matrix, or of each row. N:M has its groups.',
+    );
+  const options = own.extend({ scope }).describe(own.description ?? score.name);
+  const choices = (given: unknown) => ({
+    options: given,
+    comparisonGroup: scope.parse((given as { scope?: unknown }).scope),
+  });
   const inMemory: Method = {
     name: score.name,
     options,
@@ -20,7 +31,7 @@ export function scoreMethod(score: Score, options: z.ZodObject): Method {
       const outcomes = new Map<string, MethodOutcome>();
       await forEach(linears, oneLinear, async (linear) => {
         const started = performance.now();
-        await pruneByScore(pool, score, { ...linear, columnNorms: norms }, { options: given });
+        await pruneByScore(pool, score, { ...linear, columnNorms: norms }, choices(given));
         outcomes.set(linear.name, outcomeSince(started));
       });
       return outcomes;
@@ -37,7 +48,7 @@ export function scoreMethod(score: Score, options: z.ZodObject): Method {
     async pruneStored(pool, { name, matrix, pattern }, given) {
       const started = performance.now();
       const problem = { name, weights: matrix, columnNorms: undefined, pattern };
-      const zeros = await pruneByScore(pool, score, problem, { options: given });
+      const zeros = await pruneByScore(pool, score, problem, choices(given));
       return { ...outcomeSince(started), zeros };
     },
   };
