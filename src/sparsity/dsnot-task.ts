@@ -37,6 +37,7 @@ const KEPT = 1;
 const REGROWN = 2;
 const DROPPED = 3;
 
+/** Refines the rows' masks in place, each row for itself; `refineMask` tells the rule. */
 export function swapWeights(args: SwapArguments): void {
   const { rows, columns, expected } = args;
   const room = new RowRoom(args);
