@@ -216,6 +216,8 @@ export interface PruneConfig {
   allocation: { name: string; [option: string]: unknown };
   /** The method's own options with their defaults, as its schema puts them out. */
   options: Record<string, unknown>;
+  /** What swaps pruned weights for others, and its own options with their defaults; `none` for nothing. */
+  refine: { name: string; [option: string]: unknown };
   /** What gives the survivors other weights, and its own options with their defaults; `none` for nothing. */
   update: { name: string; [option: string]: unknown };
   /** The first that matches a name wins. */
@@ -234,10 +236,11 @@ export interface RunConfig {
   resources: z.output<typeof resourcesSchema>;
 }
 
-/** What a run schema is built from: the options that each method, each allocation and each update takes. */
+/** What a run schema is built from: the options that each method, allocation, refinement and update takes. */
 export interface RunSchemaParts {
   readonly methods: Readonly<Record<string, z.ZodObject>>;
   readonly allocations: Readonly<Record<string, z.ZodObject>>;
+  readonly refinements: Readonly<Record<string, z.ZodObject>>;
   readonly updates: Readonly<Record<string, z.ZodObject>>;
 }
 
@@ -260,7 +263,7 @@ function createChoiceSchema(kind: string, choices: Readonly<Record<string, z.Zod
   const short = z.enum(names as [string, ...string[]]).transform((name) => ({ name }));
   return z.union([short.pipe(full as unknown as z.ZodType<unknown, { name: string }>), full], {
     error: ({ input }) =>
-      `expected the name of an ${kind} (${names.join(', ')}), or a map with name and its options, found ${found(input)}${didYouMean(input, names)}`,
+      `expected the name of ${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind} (${names.join(', ')}), or a map with name and its options, found ${found(input)}${didYouMean(input, names)}`,
   });
 }
 
@@ -268,10 +271,20 @@ function createChoiceSchema(kind: string, choices: Readonly<Record<string, z.Zod
  * The schema of a run file. Keys stay snake_case as in the YAML; unknown keys are refused everywhere, also in the
  * options of methods and allocations. Its output is a {@link RunConfig} whose paths are still as they were written.
  */
-export function createRunSchema({ methods, allocations, updates }: RunSchemaParts): z.ZodType<RunConfig> {
+export function createRunSchema({
+  methods,
+  allocations,
+  refinements,
+  updates,
+}: RunSchemaParts): z.ZodType<RunConfig> {
   const allocation = createChoiceSchema('allocation', allocations)
     .prefault('uniform')
     .describe('How the sparsity is shared among the layers: a name, or a map of name and its options.');
+  const refine = createChoiceSchema('refinement', refinements)
+    .prefault('none')
+    .describe(
+      'What chooses other weights to prune, as many, before any update: a name, or a map of name and its options.',
+    );
   const update = createChoiceSchema('update', updates)
     .prefault('none')
     .describe(
@@ -285,6 +298,7 @@ export function createRunSchema({ methods, allocations, updates }: RunSchemaPart
         pattern: pattern.exactOptional(),
         allocation,
         options: options.strict().prefault({}).describe(`Options of ${name}.`),
+        refine,
         update,
         rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
       })

@@ -66,7 +66,8 @@ export interface PassRange {
   readonly writes: readonly CarriedValue[];
   /** Graphs of ranges with the same key are the same. */
   readonly graphKey: string;
-  graph(output: ActivationOutput): Graph;
+  /** @param sums whether it also gives Σ over tokens of x of every measured group */
+  graph(output: ActivationOutput, sums?: boolean): Graph;
 }
 
 /** Tokens of a range: as many as GEMM needs for its full speed. */
@@ -82,6 +83,16 @@ export type ActivationOutput =
 /** Name of a pass's output for a measured group. */
 export function activationOutputName(group: string): string {
   return `activation: ${group}`;
+}
+
+/** Name of a pass's output for Σ over tokens of x of a measured group, [in]. */
+export function sumOutputName(group: string): string {
+  return `sum: ${group}`;
+}
+
+/** Graphs of ranges that give such outputs have the same key where they are the same. */
+export function measuringKey(range: PassRange, output: ActivationOutput, sums: boolean): string {
+  return `${range.graphKey} ${output}${sums ? ' and sum' : ''}`;
 }
 
 /** Name of a graph's output for what its pass writes. */
@@ -176,7 +187,7 @@ export function passRanges(planned: BlockPasses, pass: BlockPass): PassRange[] {
       reads: pass.reads.map((value, index) => within(value, own.reads[index]?.name)),
       writes: pass.writes.map((value, index) => within(value, own.writes.map(writtenName)[index])),
       graphKey: `${planKey(same)} ${own.index}`,
-      graph: (output) => passGraph(block, tokens, own, output),
+      graph: (output, sums = false) => passGraph(block, tokens, own, output, sums),
     });
   }
   return ranges;
@@ -187,6 +198,7 @@ function passGraph(
   tokens: number,
   pass: BlockPass,
   output: ActivationOutput,
+  sums: boolean,
 ): Graph {
   const { graph, hidden, linears } = buildBlock(block, tokens);
   const values = new Map([hidden, ...graph.nodes.flatMap((node) => node.outputs)].map((v) => [v.name, v]));
@@ -202,6 +214,7 @@ function passGraph(
     const value =
       output === 'sum of squares' ? reduce(graph, 'ReduceSumSquare', x, 0) : transpose(graph, x, [1, 0]);
     graph.output(activationOutputName(name), value);
+    if (sums) graph.output(sumOutputName(name), reduce(graph, 'ReduceSum', x, 0));
   }
   return graph.build(pass.reads.map(named));
 }

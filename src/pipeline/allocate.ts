@@ -64,6 +64,7 @@ export async function measureDense(options: AllocateOptions): Promise<number[]> 
           weights,
           states,
           gramWindows: 0,
+          moments: false,
           onWindow: (done) =>
             clock.step('forward', index, pass.index * windows + done, inTurn.length * windows),
           onSeconds: (phase, seconds) => clock.add(phase, seconds),

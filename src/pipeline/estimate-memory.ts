@@ -7,6 +7,7 @@ import { floatTensor } from '../forward/stored-tensor.js';
 import {
   type BlockPass,
   type BlockPasses,
+  measuringKey,
   passRanges,
   planKey,
   planWholeBlock,
@@ -173,8 +174,9 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
           ...(measures && run.gramWindows === run.windows ? [] : (['sum of squares'] as const)),
         ];
         for (const output of outputs) {
-          const key = `${range.graphKey} ${output}`;
-          if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output)));
+          const { moments } = run.method;
+          const key = measuringKey(range, output, moments);
+          if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output, moments)));
         }
         for (const [list, values] of [[reads, range.reads] as const, [writes, range.writes] as const]) {
           for (const [index, { shape }] of values.entries()) {

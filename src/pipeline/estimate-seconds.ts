@@ -43,6 +43,7 @@ const RATES = {
   load: 350e6,
   groupMask: 350e6,
   rowMask: 130e6,
+  refine: 10e6,
   /** From file to file, reading and writing included. */
   storedGroupMask: 280e6,
   storedTensorMask: 200e6,
@@ -126,6 +127,7 @@ function solveSeconds(run: PreparedRun, all: number, one: number): number {
   const slowed = (n: number) => (n + FACTOR_HALF_SPEED) / n;
   return (
     (weights === 0 ? 0 : (once * sum(({ scored }) => scored)) / weights) +
+    sum(({ refined }) => refined) / (RATES.refine * threads) +
     sum(({ size: n, factorFlops }) => (factorFlops * slowed(n)) / one) +
     sum(({ size: n, solveFlops }) => (solveFlops * slowed(n)) / all) +
     sum(({ columnFlops }) => columnFlops) / (COLUMN_FLOPS * threads)

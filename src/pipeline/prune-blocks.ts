@@ -133,6 +133,7 @@ async function pruneBlock(
       weights,
       states,
       gramWindows: run.gramWindows,
+      moments: options.method.moments,
       onWindow: (done) =>
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),

@@ -10,8 +10,10 @@ import {
   type BlockPass,
   type BlockPasses,
   type MeasuredGroup,
+  measuringKey,
   type PassRange,
   passRanges,
+  sumOutputName,
 } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
@@ -56,6 +58,8 @@ export interface CollectOptions {
   readonly states: HiddenStates;
   /** Of the windows, how many go into the Gram matrices, from the first; 0 for none. */
   readonly gramWindows: number;
+  /** Whether Σx is measured beside Σx². */
+  readonly moments: boolean;
   onWindow(done: number): void;
   /** Told the wall time of the pass, shared out by what the workers were busy with. */
   onSeconds(phase: 'forward' | 'statistics', seconds: number): void;
@@ -132,12 +136,14 @@ export class StatisticsCollector {
     const shares = shareStrips(groups, batch * longest, this.#pool.size);
 
     let finished = 0;
-    const forward = async (part: Part, slot?: ReadonlyMap<string, bigint>) => {
+    /** Of each part, so that they are added up in the order of the windows. */
+    const sums: WindowResult['returned'][] = [];
+    const forward = async (index: number, part: Part, slot?: ReadonlyMap<string, bigint>) => {
       const task = this.#windowArguments(options, part, slot);
       const { returned, seconds } = await this.#pool.run('forward/window-task', runWindow, task);
       busy.forward += seconds;
       options.onWindow(Math.floor(++finished / ranges.length));
-      return returned;
+      sums[index] = returned;
     };
     await inBatches({
       windows: intoGram.length,
@@ -145,11 +151,11 @@ export class StatisticsCollector {
       slots: gramWindows > 0 ? this.#slotAddresses(groups, longest, inFlight) : [],
       signal: this.#pool.signal,
       compute: async (index, slot) => {
-        await forward(intoGram[index] as Part, slot);
+        await forward(index, intoGram[index] as Part, slot);
       },
       lanes: shares.length,
       add: async (lane, first, slots) => {
-        const sums = (shares[lane] ?? []).map(({ group: { name, size }, strips }) => ({
+        const lots = (shares[lane] ?? []).map(({ group: { name, size }, strips }) => ({
           address: grams.get(name) ?? 0n,
           size,
           strips,
@@ -158,14 +164,13 @@ export class StatisticsCollector {
             tokens: (intoGram[first + index] as Part).range.tokens,
           })),
         }));
-        busy.statistics += await this.#pool.run('statistics/gram-task', accumulateStrips, sums);
+        busy.statistics += await this.#pool.run('statistics/gram-task', accumulateStrips, lots);
       },
     });
     // What solves with the Gram matrices may need the memory.
     if (this.#activations) discardNative(this.#activations);
-    const sums: WindowResult['returned'][] = [];
     await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
-      sums[index] = await forward(part);
+      await forward(intoGram.length + index, part);
     });
 
     const wall = (performance.now() - started) / 1000;
@@ -177,13 +182,17 @@ export class StatisticsCollector {
       groups.map(({ name, size }) => {
         const address = grams.get(name);
         const sumOfSquares = address === undefined ? new Float64Array(size) : gramDiagonal(address, size);
-        for (const returned of sums) add(sumOfSquares, returned[activationOutputName(name)]);
+        const sum = options.moments ? new Float64Array(size) : undefined;
+        for (const returned of sums) {
+          add(sumOfSquares, returned[activationOutputName(name)]);
+          if (sum) add(sum, returned[sumOutputName(name)]);
+        }
         const bad = sumOfSquares.findIndex((value) => !Number.isFinite(value));
         if (bad >= 0) {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
         }
         const gram = address === undefined ? undefined : { address, size, tokens: gramWindows * tokens };
-        return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, gram }];
+        return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, sum, gram }];
       }),
     );
   }
@@ -195,18 +204,20 @@ export class StatisticsCollector {
   }
 
   #windowArguments(
-    { pass, weights, states }: CollectOptions,
+    { pass, weights, states, moments }: CollectOptions,
     { window, range }: Part,
     slot: ReadonlyMap<string, bigint> | undefined,
   ) {
     const output = slot ? 'transposed activations' : 'sum of squares';
-    const graph = this.#graphs.get(`${range.graphKey} ${output}`, () => range.graph(output));
+    const key = measuringKey(range, output, moments);
+    const graph = this.#graphs.get(key, () => range.graph(output, moments));
     const captures: Record<string, TensorRef> = {};
     const returns: Record<string, number> = {};
     for (const { name, size } of pass.groups) {
       const address = slot?.get(name);
       if (address === undefined) returns[activationOutputName(name)] = size;
       else captures[activationOutputName(name)] = { address, shape: [size, range.tokens] };
+      if (moments) returns[sumOutputName(name)] = size;
     }
     const { path } = states;
     const { reads, writes } = range;

@@ -6,7 +6,7 @@ import { loadRunFile } from '../../src/config/load-run-file.js';
 import { createRunSchema, type RunConfig } from '../../src/config/run-schema.js';
 import { RequestError } from '../../src/errors.js';
 
-/** A schema with two methods, two allocations and two updates, as the registries make it. */
+/** A schema with two methods, two allocations, two refinements and two updates, as the registries make it. */
 export const schema = createRunSchema({
   methods: {
     magnitude: z.strictObject({}),
@@ -22,6 +22,7 @@ export const schema = createRunSchema({
       outlier: z.number().positive().default(5),
     }),
   },
+  refinements: { none: z.strictObject({}), swap: z.strictObject({ cycles: z.int().min(0).default(50) }) },
   updates: { none: z.strictObject({}), refit: z.strictObject({ steps: z.int().min(1).default(50) }) },
 });
 

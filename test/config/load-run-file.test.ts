@@ -27,6 +27,7 @@ describe('a valid run file', () => {
         method: 'sparsegpt',
         sparsity: 0.5,
         allocation: { name: 'uniform' },
+        refine: { name: 'none' },
         update: { name: 'none' },
         options: { damping: 0.01, block_size: 128 },
         rules: [],
@@ -51,6 +52,8 @@ prune:
   method: sparsegpt
   pattern: 2:4
   allocation: {name: owl, outlier: 7}
+  refine: {name: swap, cycles: 9}
+  update: refit
   options: {damping: 0.1}
   rules:
     - {match: "model.layers.0.*", keep: dense}
@@ -68,6 +71,8 @@ resources: {workers: 2, memory_limit: 800MB}
     ]);
     expect(config.prune.pattern).toBe('2:4');
     expect(config.prune.allocation).toEqual({ name: 'owl', lambda: 0.08, outlier: 7 });
+    expect(config.prune.refine).toEqual({ name: 'swap', cycles: 9 });
+    expect(config.prune.update).toEqual({ name: 'refit', steps: 50 });
     expect(config.prune.options).toEqual({ damping: 0.1, block_size: 128 });
     expect(config.prune.rules.map((rule) => rule.keep ?? rule.sparsity ?? rule.pattern)).toEqual([
       'dense',
@@ -180,7 +185,7 @@ describe('a problem', () => {
         'run.yaml:3:1: prune: missing sparsity or pattern; exactly one of them is needed',
         '  3 | prune:',
         '    | ^',
-        'run.yaml:5:3: prune: unknown key "sparsty"; did you mean "sparsity"? allowed here: method, sparsity, pattern, allocation, options, update, rules',
+        'run.yaml:5:3: prune: unknown key "sparsty"; did you mean "sparsity"? allowed here: method, sparsity, pattern, allocation, options, refine, update, rules',
         '  5 |   sparsty: 0.5',
         '    |   ^',
       ].join('\n'),
@@ -296,6 +301,16 @@ describe('a problem', () => {
       'unknown option of an allocation',
       `${minimal}  allocation: {name: owl, lambada: 1}\n`,
       '6:27: prune.allocation: unknown key "lambada"; did you mean "lambda"?',
+    ],
+    [
+      'unknown refinement',
+      `${minimal}  refine: swop\n`,
+      '6:11: prune.refine: expected the name of a refinement (none, swap), or a map with name and its options, found "swop"; did you mean "swap"?',
+    ],
+    [
+      'unknown option of a refinement',
+      `${minimal}  refine: {name: swap, cycle: 1}\n`,
+      '6:24: prune.refine: unknown key "cycle"; did you mean "cycles"?',
     ],
     [
       'rule without an effect',
@@ -474,6 +489,7 @@ describe('a file that is not a run file', () => {
 it('refuses unknown keys and keeps refinements of options whatever their own schema does', () => {
   const loose = createRunSchema({
     methods: { m: z.object({ a: z.int() }) },
+    refinements: { none: z.object({}) },
     updates: { none: z.object({}) },
     allocations: {
       uniform: z.object({}),

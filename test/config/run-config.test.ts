@@ -108,8 +108,8 @@ it('has a JSON Schema in which every key is described and no other key allowed',
       expect(additionalProperties, at).toBe(false);
       for (const [key, value] of Object.entries(properties)) {
         const own = (value as { description?: unknown }).description;
-        // The options of methods, allocations and updates are described where those live.
-        if (typeof own !== 'string' && !/options|allocation|update/.test(at))
+        // The options of methods, allocations, refinements and updates are described where those live.
+        if (typeof own !== 'string' && !/options|allocation|refine|update/.test(at))
           undescribed.push(`${at}.${key}`);
       }
     }

@@ -99,6 +99,7 @@ async function run(passes: BlockPasses, weights: Weights, between: (groups: stri
       weights,
       states,
       gramWindows: 1,
+      moments: false,
       onWindow() {},
       onSeconds() {},
     });

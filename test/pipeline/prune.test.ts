@@ -213,6 +213,42 @@ describe('a run', () => {
     expect(await refusal(prune(given.path))).toContain('prune.allocation owl learns from calibration');
   });
 
+  it.each<[string, number, RegExp]>([
+    ['{method: wanda, sparsity: 0.6, refine: dsnot}', 0.6, /^wanda \+ dsnot$/],
+    [
+      '{method: wanda, pattern: "2:4", refine: {name: dsnot, cycles: 20}, update: least_squares}',
+      0.5,
+      /^wanda \+ dsnot \+ least_squares$/,
+    ],
+  ])(
+    '%s: other masks with as many zeros, the same bytes with any number of workers',
+    async (given, sparsity, name) => {
+      const plain = runFile({ prune: given.replace(/, refine.*/, '}') });
+      await prune(plain.path);
+      const outputs = [];
+      for (const workers of [1, 3]) {
+        const { path, output } = runFile({ prune: given, rest: `resources: {workers: ${workers}}` });
+        const { report } = await prune(path);
+        const [, pattern] = /"(\d+:\d+)"/.exec(given) ?? [];
+        const { tensors } = await inspect(output, { pattern });
+        for (const layer of report.layers) {
+          const tensor = tensors.find((each) => each.name === `${layer.name}.weight`);
+          const [rows, columns] = layer.shape;
+          expect(layer.method).toMatch(name);
+          expect(tensor?.zeros).toBe(rows * Math.floor(columns * sparsity));
+          if (pattern) expect(tensor?.violations).toBe(0);
+        }
+        outputs.push(tensorHashes(output));
+      }
+      const [first = {}, second] = outputs;
+      expect(second).toEqual(first);
+      const before = tensorHashes(plain.output);
+      const linears = Object.keys(first).filter((each) => each.endsWith('_proj.weight'));
+      const changed = linears.filter((each) => first[each] !== before[each]);
+      expect(changed.length).toBeGreaterThan(0.8 * linears.length);
+    },
+  );
+
   it('an update needs calibration, whatever the method', async () => {
     const given = runFile({
       prune: '{method: magnitude, sparsity: 0.5, update: least_squares}',

@@ -50,7 +50,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function collect(pool: WorkerPool, gramWindows: number, values = data, mostRanges?: number) {
+async function collect(
+  pool: WorkerPool,
+  gramWindows: number,
+  values = data,
+  mostRanges?: number,
+  moments = true,
+) {
   const states = new HiddenStates(join(folder, 'states'), windows, tokens, hidden);
   writeFileSync(states.path, values);
   const collector = new StatisticsCollector(pool, new GraphStore(), mostRanges);
@@ -62,6 +68,7 @@ async function collect(pool: WorkerPool, gramWindows: number, values = data, mos
     weights,
     states,
     gramWindows,
+    moments,
     onWindow() {},
     onSeconds() {},
   });
@@ -93,7 +100,7 @@ function attentionInput(count: number): Float64Array[] {
 
 describe('statistics of a block', () => {
   it.each([windows, 3])(
-    'sums of squares over all windows and a Gram matrix over the first %i',
+    'sums and sums of squares over all windows and a Gram matrix over the first %i',
     async (gramWindows) => {
       const statistics = (await collect(pools[1] as WorkerPool, gramWindows)).get('attention input');
       expect(statistics?.tokens).toBe(windows * tokens);
@@ -103,6 +110,8 @@ describe('statistics of a block', () => {
       for (let i = 0; i < hidden; i++) {
         const norm = x.reduce((sum, row) => sum + (row[i] as number) ** 2, 0);
         expect((statistics?.sumOfSquares[i] as number) / norm).toBeCloseTo(1, 5);
+        const sum = x.reduce((total, row) => total + (row[i] as number), 0);
+        expect(statistics?.sum?.[i]).toBeCloseTo(sum, 4);
         for (let j = 0; j <= i; j++) {
           const product = x
             .slice(0, gramWindows * tokens)
@@ -128,7 +137,7 @@ describe('statistics of a block', () => {
     const results = [];
     for (const pool of pools) {
       const all = [...(await collect(pool, windows)).values()];
-      results.push(all.map(({ sumOfSquares, gram }) => [sumOfSquares, dense(gram as GramRef)]));
+      results.push(all.map(({ sumOfSquares, sum, gram }) => [sumOfSquares, sum, dense(gram as GramRef)]));
     }
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
@@ -138,9 +147,23 @@ describe('statistics of a block', () => {
     const results = [];
     for (const mostRanges of [undefined, 1, 2, 3, 5]) {
       const all = [...(await collect(pools[1] as WorkerPool, windows, data, mostRanges)).values()];
-      results.push(all.map(({ sumOfSquares, gram }) => [sumOfSquares, dense(gram as GramRef)]));
+      results.push(all.map(({ sumOfSquares, sum, gram }) => [sumOfSquares, sum, dense(gram as GramRef)]));
     }
     for (const result of results.slice(1)) expect(result).toEqual(results[0]);
+  });
+
+  it('has no sums when none are asked for, and otherwise the same', async () => {
+    for (const gramWindows of [0, 3]) {
+      const pool = pools[1] as WorkerPool;
+      const measured = async (moments: boolean) =>
+        [...(await collect(pool, gramWindows, data, undefined, moments)).values()].map(
+          ({ sum, sumOfSquares, gram }) => ({ sum, rest: [sumOfSquares, gram && dense(gram)] }),
+        );
+      const [without, with_] = [await measured(false), await measured(true)];
+      expect(without.map(({ sum }) => sum)).toEqual([undefined, undefined, undefined, undefined]);
+      expect(with_.map(({ sum }) => sum?.length)).toEqual([24, 24, 24, 112]);
+      expect(with_.map(({ rest }) => rest)).toEqual(without.map(({ rest }) => rest));
+    }
   });
 
   it('has no Gram matrix when none is asked for', async () => {

@@ -6,17 +6,19 @@ import type { PruneConfig } from '../../config/run-schema.js';
 import {
   type BoundMethod,
   type GroupWork,
-  type Method,
   type MethodOutcome,
   STATISTICS,
   type StatisticsKind,
 } from './method.js';
-import { methodByName, updateByName } from './method-registry.js';
+import { methodByName, refinementByName, updateByName } from './method-registry.js';
 
-/** One after the other: the method, and the update of what it left. */
-export function bindMethod({ method, options, update }: PruneConfig): BoundMethod {
+/** One after the other: the method, the refinement of its mask, and the update of what they left. */
+export function bindMethod({ method, options, refine, update }: PruneConfig): BoundMethod {
   const steps = [
     { step: methodByName(method), options: options as unknown },
+    ...(refine.name === 'none'
+      ? []
+      : [{ step: refinementByName(refine.name), options: withoutName(refine) }]),
     ...(update.name === 'none' ? [] : [{ step: updateByName(update.name), options: withoutName(update) }]),
   ];
   const [first] = steps;
@@ -25,6 +27,7 @@ export function bindMethod({ method, options, update }: PruneConfig): BoundMetho
   return {
     name: steps.map(({ step }) => step.name).join(' + '),
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
+    moments: steps.some(({ step }) => step.moments),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
       for (const { step, options: given } of steps) {
@@ -69,8 +72,6 @@ function together(a: GroupWork, b: GroupWork): GroupWork {
     solveFlops: a.solveFlops + b.solveFlops,
     columnFlops: a.columnFlops + b.columnFlops,
     scored: a.scored + b.scored,
+    refined: a.refined + b.refined,
   };
 }
-
-/** The method itself, for tests and for what looks at one alone. */
-export type { Method };

@@ -11,6 +11,7 @@ import { wanda } from '../../scores/wanda.js';
 import { allocations } from '../allocations/allocation-registry.js';
 import { admmMethod, admmUpdateMethod } from './admm-method.js';
 import { alpsMethod } from './alps-method.js';
+import { dsnotMethod } from './dsnot-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
 import type { Method } from './method.js';
 import { scoreMethod } from './score-method.js';
@@ -43,6 +44,9 @@ export const methods: readonly Method[] = [
   alpsMethod,
 ];
 
+/** Other masks for what a method has left. */
+export const refinements: readonly Method[] = [dsnotMethod];
+
 /** Other weights for what a method has left. */
 export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod];
 
@@ -50,6 +54,10 @@ export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod]
 export const runSchema = createRunSchema({
   methods: Object.fromEntries(methods.map(({ name, options }) => [name, options])),
   allocations: Object.fromEntries(allocations.map(({ name, options }) => [name, options])),
+  refinements: {
+    none: z.strictObject({}).describe('The mask stays as the method chose it.'),
+    ...Object.fromEntries(refinements.map(({ name, options }) => [name, options])),
+  },
   updates: {
     none: z.strictObject({}).describe('The survivors keep the weights that the method gave them.'),
     ...Object.fromEntries(updates.map(({ name, options }) => [name, options])),
@@ -58,6 +66,10 @@ export const runSchema = createRunSchema({
 
 export function methodByName(name: string): Method {
   return byName(methods, 'method', name);
+}
+
+export function refinementByName(name: string): Method {
+  return byName(refinements, 'refinement', name);
 }
 
 export function updateByName(name: string): Method {

@@ -70,6 +70,8 @@ export interface GroupWork {
   readonly columnFlops: number;
   /** Weights that are scored and masked. */
   readonly scored: number;
+  /** Weights whose mask is refined by swaps. */
+  readonly refined: number;
 }
 
 export const NO_WORK: GroupWork = {
@@ -78,6 +80,7 @@ export const NO_WORK: GroupWork = {
   solveFlops: 0,
   columnFlops: 0,
   scored: 0,
+  refined: 0,
 };
 
 export interface Method {
@@ -85,6 +88,8 @@ export interface Method {
   /** The method's own options in the run file, each with a default. */
   readonly options: z.ZodObject;
   readonly statistics: StatisticsKind;
+  /** Whether the mean of every feature has to be measured too. */
+  readonly moments?: boolean;
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -115,9 +120,10 @@ export interface Method {
 
 /** A method with its options, and what follows it. */
 export interface BoundMethod {
-  /** For the report: `wanda`, `wanda + least_squares`. */
+  /** For the report: `wanda`, `wanda + dsnot + least_squares`. */
   readonly name: string;
   readonly statistics: StatisticsKind;
+  readonly moments: boolean;
   prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
   readonly pruneStored:
     | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)
