@@ -17,11 +17,6 @@ export interface Differentiated {
   readonly gradient: Value;
 }
 
-export interface DifferentiateOptions {
-  /** Computed values that are taken as given: no gradient goes on to what they are computed from. */
-  readonly given?: ReadonlySet<Value>;
-}
-
 /**
  * Adds to the graph the nodes that compute the gradients of a loss with respect to the wanted values, and nothing else
  * (Griewank & Walther 2008, "Evaluating Derivatives", section 3.2).
@@ -34,9 +29,8 @@ export function differentiate(
   graph: GraphBuilder,
   outputs: readonly Differentiated[],
   wanted: readonly Value[],
-  { given = new Set() }: DifferentiateOptions = {},
 ): Map<Value, Value> {
-  const nodes = graph.nodes.filter((node) => !given.has(outputOf(node)));
+  const nodes = [...graph.nodes];
   const dependent = new Set(wanted);
   for (const { inputs, outputs } of nodes) {
     if (inputs.some((input) => dependent.has(input))) for (const output of outputs) dependent.add(output);

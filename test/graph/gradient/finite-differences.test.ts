@@ -285,21 +285,4 @@ describe('differentiate', () => {
     differentiate(graph, [{ value: y, gradient: graph.input('gradient', [3, 4]) }], [second]);
     expect(graph.nodes.slice(before).map(({ operator }) => operator)).toEqual(['Gemm']);
   });
-
-  it('goes no further than what is given', () => {
-    const graph = new GraphBuilder('test');
-    const x = graph.input('x', [3]);
-    const y = exponential(graph, x);
-    const z = multiply(graph, y, x);
-    const given = new Set([y]);
-    const gradients = differentiate(graph, [{ value: z, gradient: graph.input('g', [3]) }], [x, y], {
-      given,
-    });
-    graph.output('for x', gradients.get(x) as Value);
-    graph.output('for y', gradients.get(y) as Value);
-    const result = evaluator(graph.build())({ x: Float32Array.of(1, 2, 3), g: Float32Array.of(1, 1, 1) });
-    expect([...(result['for y'] as Float32Array)]).toEqual([1, 2, 3]);
-    for (const [i, value] of (result['for x'] as Float32Array).entries())
-      expect(value).toBeCloseTo(Math.exp(i + 1), 4);
-  });
 });
