@@ -13,6 +13,7 @@ import { renderTable } from './lib/table.mjs';
 import * as dtypes from './parts/dtypes.mjs';
 import * as forward from './parts/forward.mjs';
 import * as forwardAndGram from './parts/forward-and-gram.mjs';
+import * as gradient from './parts/gradient.mjs';
 import * as gram from './parts/gram.mjs';
 import * as magnitude from './parts/magnitude.mjs';
 import * as masks from './parts/masks.mjs';
@@ -24,7 +25,16 @@ import * as sparsegpt from './parts/sparsegpt.mjs';
  * @typedef {{name: string, about: string, rows: Row[]}} Result
  */
 
-const PARTS = { forward, gram, 'forward-and-gram': forwardAndGram, dtypes, masks, sparsegpt, magnitude };
+const PARTS = {
+  forward,
+  gram,
+  'forward-and-gram': forwardAndGram,
+  gradient,
+  dtypes,
+  masks,
+  sparsegpt,
+  magnitude,
+};
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 async function main() {

@@ -4,7 +4,7 @@
  */
 import { RunError } from '../errors.js';
 import { scratch } from '../runtime/scratch.js';
-import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { bytesOf, sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesPerElement, decode } from './float-storage.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
@@ -35,5 +35,5 @@ export async function embedWindow({ embedding, tokens, path, offset }: EmbedArgu
     }
     states.set(kernels.f32(decoded, hidden), position * hidden);
   }
-  writeExactly(path, offset, new Uint8Array(states.buffer, states.byteOffset, states.byteLength));
+  writeExactly(path, offset, bytesOf(states));
 }

@@ -3,7 +3,7 @@
  * read and written one window at a time, so they cost page cache that the system may evict, not memory.
  * @module
  */
-import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
 import { RunError } from '../errors.js';
 
 export class HiddenStates {
@@ -42,8 +42,9 @@ export class HiddenStates {
     return window * this.recordBytes;
   }
 
-  /** Removes the file. */
+  /** Removes the file, whose room on the disk workers that have it open would keep otherwise. */
   dispose(): void {
+    if (existsSync(this.path)) truncateSync(this.path);
     rmSync(this.path, { force: true });
   }
 }

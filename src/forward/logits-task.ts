@@ -14,7 +14,7 @@ import type { GraphRef } from '../runtime/compiled-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
-import { readExactly } from '../runtime/worker-files.js';
+import { bytesOf, readExactly } from '../runtime/worker-files.js';
 
 export interface LogitsArguments {
   /** Consecutive token ranges of the window, each with the graph for its size. */
@@ -46,11 +46,7 @@ export function sliceLogits(args: LogitsArguments): SliceLogits {
   let first = 0;
   for (const { tokens, graph } of parts) {
     const hidden = scratch('hidden', tokens * hiddenSize);
-    readExactly(
-      path,
-      offset + first * hiddenSize * 4,
-      new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength),
-    );
+    readExactly(path, offset + first * hiddenSize * 4, bytesOf(hidden));
     const range = (data: Float32Array) => arrayTensor(data.subarray(first, first + tokens), [tokens]);
     const columns = BigInt64Array.from(targets.subarray(first, first + tokens), BigInt);
     runGraph(

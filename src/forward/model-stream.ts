@@ -3,17 +3,26 @@
  * @module
  */
 
+import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from '../graph/block-gradient-graph.js';
 import { type BlockPasses, outputPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import { finalNormGraph, HIDDEN_OUTPUT, logitsGraph } from '../graph/logits-graph.js';
+import {
+  finalNormGradientGraph,
+  finalNormGraph,
+  HIDDEN_OUTPUT,
+  logitsGradientGraph,
+  logitsGraph,
+} from '../graph/logits-graph.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
 import { GraphStore } from '../runtime/compiled-graph.js';
+import { type Part, partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { embedWindow } from './embed-task.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
 import type { HiddenStates } from './hidden-states.js';
+import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
 import { runWindow } from './window-task.js';
@@ -25,6 +34,11 @@ export type Locate = (name: string) => StoredFloatTensor;
 const HEAD_SLICE_ELEMENTS = 4_194_304;
 /** Tokens whose logits against a slice are in memory at a time, in each worker, unless told otherwise. */
 const LOGIT_TOKENS = 256;
+
+const LOGIT_GRAPHS = { values: logitsGraph, gradient: logitsGradientGraph } as const;
+
+/** Where the states of windows lie, at the start of their records. */
+type Records = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'offset'>;
 
 /** Rows of the head in one slice. */
 export function headSliceRows(model: ModelDescription): number {
@@ -130,52 +144,84 @@ export class ModelStream {
     locate: Locate,
     options: StreamOptions = {},
   ): Promise<Float64Array> {
-    await this.#finalNorm(states, locate);
-    const head = locate(this.model.head.name);
-    const rows = headSliceRows(this.model);
-    const total = states.windows * states.tokens;
-    const maximum = new Float64Array(total).fill(Number.NEGATIVE_INFINITY);
-    const sum = new Float64Array(total);
-    const targetLogit = new Float64Array(total);
-    const slices = Math.ceil(this.model.vocabularySize / rows);
-    for (let slice = 0; slice < slices; slice++) {
-      const first = slice * rows;
-      const count = Math.min(rows, this.model.vocabularySize - first);
-      const ref = await this.#loadHeadSlice(head, first, count);
-      await this.#forEachWindow(
-        states,
-        { ...options, onWindow: (done) => options.onWindow?.((slice * states.windows + done) / slices) },
-        async (path, offset, window) => {
-          const start = window * states.tokens;
-          const targets = windowTargets(tokens, start, states.tokens).map((target) =>
-            target >= first && target < first + count ? target - first : -1,
-          );
-          const part = await this.#pool.run('forward/logits-task', sliceLogits, {
-            parts: this.#logitParts(states.tokens, count),
-            head: ref,
-            path,
-            offset,
-            hiddenSize: this.model.hiddenSize,
-            targets: targets.map((target) => Math.max(target, 0)),
-          });
-          for (let i = 0; i < states.tokens; i++) {
-            const before = maximum[start + i] as number;
-            const high = Math.max(before, part.maximum[i] as number);
-            sum[start + i] =
-              (sum[start + i] as number) * Math.exp(before - high) +
-              (part.sum[i] as number) * Math.exp((part.maximum[i] as number) - high);
-            maximum[start + i] = high;
-            if ((targets[i] as number) >= 0) targetLogit[start + i] = part.target[i] as number;
-          }
-        },
-      );
-    }
+    await this.#finalNorm(states, states, locate);
+    const { logSumExp, targetLogit } = await this.#tokenLogits(states, tokens, locate, options);
     return Float64Array.from({ length: states.windows }, (_, window) => {
       let loss = 0;
       for (let i = window * states.tokens; i < (window + 1) * states.tokens - 1; i++) {
-        loss += (maximum[i] as number) + Math.log(sum[i] as number) - (targetLogit[i] as number);
+        loss += (logSumExp[i] as number) - (targetLogit[i] as number);
       }
       return loss / (states.tokens - 1);
+    });
+  }
+
+  /** Bytes of a window's record for `crossEntropyGradient`. */
+  gradientRecordBytes(tokens: number): number {
+    return 2 * tokens * this.model.hiddenSize * 4;
+  }
+
+  /**
+   * Gradient of every window's cross-entropy with respect to the output of the last block.
+   *
+   * @param states output of the last block; left as they are
+   * @param tokens [windows · tokens], the ones that the states come from
+   * @param gradients new, with records of at least `gradientRecordBytes`; the gradients [tokens, hidden] come to lie at the
+   * start of each
+   */
+  async crossEntropyGradient(
+    states: HiddenStates,
+    tokens: Int32Array,
+    locate: Locate,
+    gradients: HiddenStates,
+  ): Promise<void> {
+    const { path, windows, tokens: length } = states;
+    const after = gradients.tokens * gradients.hiddenSize * 4;
+    const normalised: Records = {
+      path: gradients.path,
+      windows,
+      tokens: length,
+      offset: (window) => gradients.offset(window) + after,
+    };
+    await this.#finalNorm(states, normalised, locate);
+    const { logSumExp } = await this.#tokenLogits(normalised, tokens, locate, {});
+    for (const { first, count } of this.#headSlices()) {
+      const head = await this.#loadHeadSlice(locate, first, count);
+      await this.#forEachWindow(normalised, {}, async (_, offset, window) => {
+        const start = window * length;
+        await this.#pool.run('forward/logits-gradient-task', addLogitsGradient, {
+          parts: this.#logitParts('gradient', length, count),
+          head,
+          path: gradients.path,
+          offset,
+          gradientOffset: gradients.offset(window),
+          hiddenSize: this.model.hiddenSize,
+          targets: sliceTargets(tokens, start, length, first, count).map((target) =>
+            target < 0 ? count : target,
+          ),
+          logSumExp: Float32Array.from(logSumExp.subarray(start, start + length)),
+        });
+      });
+    }
+    const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
+    const graph = this.graphs.get(`final norm gradient ${length}`, () =>
+      finalNormGradientGraph(this.model, length),
+    );
+    const shape = [length, this.model.hiddenSize];
+    await this.#forEachWindow(gradients, {}, async (own, record, window) => {
+      await this.#pool.run('forward/window-task', runWindow, {
+        graph,
+        weights,
+        path: own,
+        record,
+        reads: [
+          { name: HIDDEN_INPUT, shape, offset: 0, from: { path, record: states.offset(window) } },
+          { name: OUTPUT_GRADIENT_INPUT, shape, offset: 0 },
+        ],
+        writes: [{ name: HIDDEN_GRADIENT_OUTPUT, shape, offset: 0 }],
+        captures: {},
+        returns: {},
+        where: 'the gradient of the final norm',
+      });
     });
   }
 
@@ -184,19 +230,18 @@ export class ModelStream {
     this.graphs.dispose();
   }
 
-  async #finalNorm(states: HiddenStates, locate: Locate): Promise<void> {
+  async #finalNorm(from: Records, to: Records, locate: Locate): Promise<void> {
     const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.graphs.get(`final norm ${states.tokens}`, () =>
-      finalNormGraph(this.model, states.tokens),
-    );
-    const shape = [states.tokens, states.hiddenSize];
-    await this.#forEachWindow(states, {}, async (path, record) => {
+    const graph = this.graphs.get(`final norm ${from.tokens}`, () => finalNormGraph(this.model, from.tokens));
+    const shape = [from.tokens, this.model.hiddenSize];
+    await this.#forEachWindow(to, {}, async (path, record, window) => {
+      const source = { path: from.path, record: from.offset(window) };
       await this.#pool.run('forward/window-task', runWindow, {
         graph,
         weights,
         path,
         record,
-        reads: [{ name: HIDDEN_INPUT, shape, offset: 0 }],
+        reads: [{ name: HIDDEN_INPUT, shape, offset: 0, from: source }],
         writes: [{ name: HIDDEN_OUTPUT, shape, offset: 0 }],
         captures: {},
         returns: {},
@@ -205,7 +250,55 @@ export class ModelStream {
     });
   }
 
-  async #loadHeadSlice(head: StoredFloatTensor, first: number, count: number): Promise<TensorRef> {
+  /** Of every token, from the states that the head reads: log Σ exp(logit), and the logit of what it predicts. */
+  async #tokenLogits(
+    states: Records,
+    tokens: Int32Array,
+    locate: Locate,
+    { onWindow }: StreamOptions,
+  ): Promise<{ readonly logSumExp: Float64Array; readonly targetLogit: Float64Array }> {
+    const total = states.windows * states.tokens;
+    const maximum = new Float64Array(total).fill(Number.NEGATIVE_INFINITY);
+    const sum = new Float64Array(total);
+    const targetLogit = new Float64Array(total);
+    const slices = this.#headSlices();
+    for (const [index, { first, count }] of slices.entries()) {
+      const head = await this.#loadHeadSlice(locate, first, count);
+      await this.#forEachWindow(
+        states,
+        { onWindow: (done) => onWindow?.((index * states.windows + done) / slices.length) },
+        async (path, offset, window) => {
+          const start = window * states.tokens;
+          const targets = sliceTargets(tokens, start, states.tokens, first, count);
+          const part = await this.#pool.run('forward/logits-task', sliceLogits, {
+            parts: this.#logitParts('values', states.tokens, count),
+            head,
+            path,
+            offset,
+            hiddenSize: this.model.hiddenSize,
+            targets: targets.map((target) => Math.max(target, 0)),
+          });
+          for (let i = 0; i < states.tokens; i++) {
+            const known = maximum[start + i] as number;
+            const high = Math.max(known, part.maximum[i] as number);
+            sum[start + i] =
+              (sum[start + i] as number) * Math.exp(known - high) +
+              (part.sum[i] as number) * Math.exp((part.maximum[i] as number) - high);
+            maximum[start + i] = high;
+            if ((targets[i] as number) >= 0) targetLogit[start + i] = part.target[i] as number;
+          }
+        },
+      );
+    }
+    return { logSumExp: maximum.map((value, i) => value + Math.log(sum[i] as number)), targetLogit };
+  }
+
+  #headSlices(): Part[] {
+    return partsOf(this.model.vocabularySize, headSliceRows(this.model));
+  }
+
+  async #loadHeadSlice(locate: Locate, first: number, count: number): Promise<TensorRef> {
+    const head = locate(this.model.head.name);
     const shape = [count, this.model.hiddenSize];
     const offset = head.offset + first * this.model.hiddenSize * bytesPerElement(head.dtype);
     const refs = await this.#weights.load(
@@ -218,17 +311,17 @@ export class ModelStream {
     return ref;
   }
 
-  #logitParts(tokens: number, vocabularySlice: number) {
+  #logitParts(of: keyof typeof LOGIT_GRAPHS, tokens: number, vocabularySlice: number) {
     return logitParts(tokens, this.#logitTokens).map((size) => {
-      const graph = this.graphs.get(`logits ${size} ${vocabularySlice}`, () =>
-        logitsGraph(size, this.model.hiddenSize, vocabularySlice),
+      const graph = this.graphs.get(`logits ${of} ${size} ${vocabularySlice}`, () =>
+        LOGIT_GRAPHS[of](size, this.model.hiddenSize, vocabularySlice),
       );
       return { tokens: size, graph };
     });
   }
 
   async #forEachWindow(
-    states: HiddenStates,
+    states: Records,
     { onWindow }: StreamOptions,
     run: (path: string, record: number, window: number) => Promise<void>,
   ): Promise<void> {
@@ -252,7 +345,19 @@ function logitParts(tokens: number, most: number): number[] {
   return parts.at(-1) === 1 && before !== undefined ? [...parts.slice(0, -2), before - 1, 2] : parts;
 }
 
-/** The token that each position predicts; the last one predicts nothing, and gets its own token. */
-function windowTargets(tokens: Int32Array, start: number, length: number): Int32Array {
-  return Int32Array.from({ length }, (_, i) => tokens[start + Math.min(i + 1, length - 1)] as number);
+/**
+ * For each position, the column of the token that it predicts within a slice of the vocabulary; −1 where it lies outside.
+ * The last position predicts nothing, and gets its own token.
+ */
+function sliceTargets(
+  tokens: Int32Array,
+  start: number,
+  length: number,
+  first: number,
+  count: number,
+): Int32Array {
+  return Int32Array.from({ length }, (_, i) => {
+    const target = tokens[start + Math.min(i + 1, length - 1)] as number;
+    return target >= first && target < first + count ? target - first : -1;
+  });
 }

@@ -9,7 +9,7 @@ import { firstNonFinite } from '../runtime/first-non-finite.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
-import { readExactly, writeExactly } from '../runtime/worker-files.js';
+import { bytesOf, readExactly, writeExactly } from '../runtime/worker-files.js';
 
 /** A tensor of a window's record, f32. */
 export interface RecordTensor {
@@ -20,13 +20,18 @@ export interface RecordTensor {
   readonly offset: number;
 }
 
+/** A tensor that may lie in another file's record of the window. */
+export interface ReadTensor extends RecordTensor {
+  readonly from?: { readonly path: string; readonly record: number };
+}
+
 export interface WindowArguments {
   readonly graph: GraphRef;
   readonly weights: Readonly<Record<string, TensorRef>>;
   readonly path: string;
   /** Bytes before the window's record. */
   readonly record: number;
-  readonly reads: readonly RecordTensor[];
+  readonly reads: readonly ReadTensor[];
   /** May lie where something that is read lies. */
   readonly writes: readonly RecordTensor[];
   /** Outputs that go to native memory. */
@@ -47,9 +52,9 @@ export function runWindow(args: WindowArguments): WindowResult {
   const started = performance.now();
   const { graph, weights, path, record, reads, writes, captures, returns, where } = args;
   const inputs: Record<string, TensorRef> = { ...weights };
-  for (const [index, { name, shape, offset }] of reads.entries()) {
+  for (const [index, { name, shape, offset, from = { path, record } }] of reads.entries()) {
     const data = scratch(`window in ${index}`, elementCount(shape));
-    readExactly(path, record + offset, bytesOf(data));
+    readExactly(from.path, from.record + offset, bytesOf(data));
     inputs[name] = arrayTensor(data, shape);
   }
   const outputs: Record<string, TensorRef> = { ...captures };
@@ -70,10 +75,6 @@ export function runWindow(args: WindowArguments): WindowResult {
     writeExactly(path, record + offset, bytesOf(data));
   }
   return { returned, seconds: (performance.now() - started) / 1000 };
-}
-
-function bytesOf(data: Float32Array<ArrayBuffer>): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function requireFinite(data: Float32Array, shape: readonly number[], where: string): void {

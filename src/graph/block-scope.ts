@@ -27,6 +27,8 @@ export interface BlockGraph {
   /** The block's output, of the same shape. */
   readonly output: Value;
   readonly linears: readonly LinearCall[];
+  /** A tensor of the block by its name within the block. */
+  weight(name: string): Value;
 }
 
 /** Weights are inputs named as within the block. The same arguments give the same names to all values. */
@@ -59,5 +61,5 @@ export function buildBlock(block: BlockDescription, tokens: number): BlockGraph 
     },
   };
   const output = block.forward(scope, hidden);
-  return { graph, hidden, output, linears };
+  return { graph, hidden, output, linears, weight };
 }

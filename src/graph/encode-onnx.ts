@@ -45,6 +45,7 @@ const SCHEMA: protobuf.INamespace = {
         name: { type: 'string', id: 1 },
         f: { type: 'float', id: 2 },
         i: { type: 'int64', id: 3 },
+        s: { type: 'bytes', id: 4 },
         ints: { rule: 'repeated', type: 'int64', id: 8 },
         type: { type: 'int32', id: 20 },
       },
@@ -84,6 +85,8 @@ function encodeAttribute(name: string, attribute: Attribute): object {
       return { name, f: attribute.value, type: 1 };
     case 'int':
       return { name, i: attribute.value, type: 2 };
+    case 'string':
+      return { name, s: Buffer.from(attribute.value), type: 3 };
     case 'ints':
       return { name, ints: attribute.value, type: 7 };
   }

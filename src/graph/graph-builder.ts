@@ -8,7 +8,8 @@ import { type ElementType, elementCount, FREE, type Value } from './value.js';
 export type Attribute =
   | { readonly kind: 'int'; readonly value: number }
   | { readonly kind: 'float'; readonly value: number }
-  | { readonly kind: 'ints'; readonly value: readonly number[] };
+  | { readonly kind: 'ints'; readonly value: readonly number[] }
+  | { readonly kind: 'string'; readonly value: string };
 
 export interface GraphNode {
   readonly operator: string;
@@ -44,7 +45,7 @@ export class GraphBuilder {
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
   readonly #nodes: GraphNode[] = [];
-  readonly #constants: Constant[] = [];
+  readonly #constants = new Map<Value, Constant['data']>();
   readonly #tables = new Map<string, { readonly value: Value; readonly data: () => Float32Array }>();
   readonly #names = new Set<string>();
 
@@ -66,8 +67,13 @@ export class GraphBuilder {
     }
     const type = data instanceof Float32Array ? 'float32' : 'int64';
     const value = this.#value(this.#fresh(hint), shape, type);
-    this.#constants.push({ value, data });
+    this.#constants.set(value, data);
     return value;
+  }
+
+  /** The content of a constant of this graph; undefined for any other value. */
+  constantData(value: Value): Constant['data'] | undefined {
+    return this.#constants.get(value);
   }
 
   /** One-dimensional int64 constant, the way ONNX passes axes, shapes and bounds. */
@@ -133,7 +139,9 @@ export class GraphBuilder {
       inputs: [...new Set([...this.#inputs, ...cuts])].filter((input) => needed.has(input)),
       outputs: this.#outputs,
       nodes: live.reverse(),
-      constants: this.#constants.filter(({ value }) => needed.has(value)),
+      constants: [...this.#constants]
+        .filter(([value]) => needed.has(value))
+        .map(([value, data]) => ({ value, data })),
       tables: [...this.#tables.values()]
         .filter(({ value }) => needed.has(value))
         .map(({ value, data }) => ({ value, data: data() })),

@@ -9,11 +9,11 @@ import { elementCount } from './value.js';
 /** Floating-point operations of a graph's matrix products, a multiply and an add being two. */
 export function graphFlops({ nodes }: Graph): number {
   let flops = 0;
-  for (const { operator, inputs, outputs } of nodes) {
+  for (const { operator, inputs, outputs, attributes } of nodes) {
     const [{ shape: left } = { shape: [] }] = inputs;
     const [{ shape: result } = { shape: [] }] = outputs;
-    // The left factor is never transposed.
-    if (operator === 'Gemm' || operator === 'MatMul') flops += 2 * elementCount(result) * (left.at(-1) ?? 0);
+    const inner = attributes.transA?.value === 1 ? left[0] : left.at(-1);
+    if (operator === 'Gemm' || operator === 'MatMul') flops += 2 * elementCount(result) * (inner ?? 0);
   }
   return flops;
 }

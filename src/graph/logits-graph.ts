@@ -3,9 +3,11 @@
  * @module
  */
 import type { ModelDescription } from '../model/description.js';
+import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from './block-gradient-graph.js';
 import { HIDDEN_INPUT } from './block-scope.js';
+import { differentiate } from './gradient/differentiate.js';
 import { type Graph, GraphBuilder } from './graph-builder.js';
-import { exponential, linear, subtract } from './operators/arithmetic.js';
+import { exponential, gemm, linear, multiply, subtract } from './operators/arithmetic.js';
 import { reduce } from './operators/reduce.js';
 import { reshape } from './operators/shape.js';
 
@@ -14,6 +16,24 @@ export const HIDDEN_OUTPUT = 'hidden_out';
 
 /** Final normalisation: hidden [tokens, hidden] → [tokens, hidden]. Weights are inputs by full name. */
 export function finalNormGraph(model: ModelDescription, tokens: number): Graph {
+  const { graph, output } = buildFinalNorm(model, tokens);
+  graph.output(HIDDEN_OUTPUT, output);
+  return graph.build();
+}
+
+/**
+ * The gradient of the loss with respect to what the final normalisation takes, from the gradient with respect to what
+ * it gives, both [tokens, hidden].
+ */
+export function finalNormGradientGraph(model: ModelDescription, tokens: number): Graph {
+  const { graph, hidden, output } = buildFinalNorm(model, tokens);
+  const gradient = graph.input(OUTPUT_GRADIENT_INPUT, output.shape);
+  const gradients = differentiate(graph, [{ value: output, gradient }], [hidden]);
+  for (const result of gradients.values()) graph.output(HIDDEN_GRADIENT_OUTPUT, result);
+  return graph.build();
+}
+
+function buildFinalNorm(model: ModelDescription, tokens: number) {
   const graph = new GraphBuilder('final norm');
   const hidden = graph.input(HIDDEN_INPUT, [tokens, model.hiddenSize]);
   const weights = new Map(model.finalTensors.map(({ name, shape }) => [name, graph.input(name, shape)]));
@@ -22,12 +42,11 @@ export function finalNormGraph(model: ModelDescription, tokens: number): Graph {
     if (!value) throw new Error(`the model describes no tensor ${name}`);
     return value;
   };
-  graph.output(HIDDEN_OUTPUT, model.finalNorm(graph, weight, hidden));
-  return graph.build();
+  return { graph, hidden, output: model.finalNorm(graph, weight, hidden) };
 }
 
 export const HEAD_INPUT = 'head';
-/** Column of each token's target within the slice of the vocabulary; any valid column where it lies outside. */
+/** Column [tokens, 1] of each token's target within the slice of the vocabulary; any valid column where it lies outside. */
 export const TARGET_INPUT = 'target';
 export const MAXIMUM_OUTPUT = 'maximum';
 export const SUM_OUTPUT = 'sum';
@@ -51,5 +70,35 @@ export function logitsGraph(tokens: number, hiddenSize: number, vocabularySlice:
     axis: { kind: 'int', value: 1 },
   });
   graph.output(TARGET_OUTPUT, reshape(graph, picked, [tokens]));
+  return graph.build();
+}
+
+/** log Σ exp(logit) of each token over the whole vocabulary, [tokens, 1]. */
+export const LOG_SUM_EXP_INPUT = 'log_sum_exp';
+/** Weight of each token's cross-entropy in the loss, [tokens, 1]; 0 for a token that predicts nothing. */
+export const TOKEN_WEIGHT_INPUT = 'token_weight';
+
+/**
+ * Adds a slice's part of Σ weight · cross-entropy to the gradient with respect to the hidden states that the head reads
+ * [tokens, hidden]: (softmax(logits) − one-hot target) · weight · head. `OUTPUT_GRADIENT_INPUT` takes the sum over the slices
+ * before, `HIDDEN_GRADIENT_OUTPUT` gives it with this one, and may be the same memory.
+ *
+ * `TARGET_INPUT` is as in `logitsGraph`, but the size of the slice where the target lies outside.
+ */
+export function logitsGradientGraph(tokens: number, hiddenSize: number, vocabularySlice: number): Graph {
+  const graph = new GraphBuilder('logits gradient');
+  const hidden = graph.input(HIDDEN_INPUT, [tokens, hiddenSize]);
+  const head = graph.input(HEAD_INPUT, [vocabularySlice, hiddenSize]);
+  const target = graph.input(TARGET_INPUT, [tokens, 1], 'int64');
+  const logSumExp = graph.input(LOG_SUM_EXP_INPUT, [tokens, 1]);
+  const weight = graph.input(TOKEN_WEIGHT_INPUT, [tokens, 1]);
+  const before = graph.input(OUTPUT_GRADIENT_INPUT, [tokens, hiddenSize]);
+  const probabilities = exponential(graph, subtract(graph, linear(graph, hidden, head), logSumExp));
+  const depth = graph.int64s('depth', [vocabularySlice]);
+  const offAndOn = graph.constant('off_and_on', [2], Float32Array.of(0, 1));
+  const flat = reshape(graph, target, [tokens]);
+  const oneHot = graph.node('OneHot', [flat, depth, offAndOn], [tokens, vocabularySlice]);
+  const gradient = multiply(graph, subtract(graph, probabilities, oneHot), weight);
+  graph.output(HIDDEN_GRADIENT_OUTPUT, gemm(graph, gradient, head, { c: before }));
   return graph.build();
 }

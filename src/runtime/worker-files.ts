@@ -29,6 +29,11 @@ function descriptor(path: string): number {
   return fd;
 }
 
+/** The memory of an array, to be read into or written. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** Fills `target` from a file of ours. @throws RunError naming the file when it ends too soon or can't be read */
 export function readExactly(path: string, offset: number, target: Uint8Array): void {
   try {

@@ -47,7 +47,8 @@ export async function inBatches<Slot>(options: BatchOptions<Slot>): Promise<void
         Promise.all([before, ready]).then(() => (goesOn() ? options.add(lane, first, own) : undefined)),
       ),
     );
-    added.push(Promise.all(inLanes));
+    // Without lanes nothing else waits for the windows.
+    added.push(Promise.all([ready, ...inLanes]));
   }
   await Promise.all(added);
   if (failures.length > 0) throw failures[0];

@@ -17,14 +17,16 @@ async function pause(turns: number): Promise<void> {
 }
 
 describe('inBatches', () => {
-  it('adds every window once in each lane, in order, before its slot is computed into again', async () => {
+  it('computes every window and adds it once in each lane, in order, before its slot is computed into again', async () => {
     await fc.assert(
       fc.asyncProperty(
         shapes,
+        fc.nat(3),
         fc.array(fc.nat(3), { minLength: 8, maxLength: 8 }),
-        async ({ windows, batch, slots, lanes }, turns) => {
+        async ({ windows, batch, slots }, lanes, turns) => {
           const places = Array.from({ length: slots }, () => ({ holds: -1, takenBy: lanes }));
           const sums = Array.from({ length: lanes }, (): number[] => []);
+          const computed = new Set<number>();
           const adding = new Set<number>();
           await inBatches({
             windows,
@@ -35,6 +37,7 @@ describe('inBatches', () => {
               expect(slot.takenBy).toBe(lanes);
               Object.assign(slot, { holds: window, takenBy: 0 });
               await pause(turns[window % 8] ?? 0);
+              computed.add(window);
             },
             async add(lane, first, own) {
               expect(first).toBe(sums[lane]?.length);
@@ -48,6 +51,7 @@ describe('inBatches', () => {
               adding.delete(lane);
             },
           });
+          expect(computed.size).toBe(windows);
           for (const sum of sums) expect(sum).toEqual([...Array(windows).keys()]);
         },
       ),

@@ -10,7 +10,7 @@ export function reshape(graph: GraphBuilder, x: Value, shape: readonly number[])
   if (elementCount(shape) !== elementCount(x.shape)) {
     throw new Error(`reshape: [${x.shape.join(', ')}] to [${shape.join(', ')}]`);
   }
-  return graph.node('Reshape', [x, graph.int64s('shape', shape)], shape);
+  return graph.node('Reshape', [x, graph.int64s('shape', shape)], shape, {}, x.type);
 }
 
 /** Axes in the order `permutation`, as in NumPy's transpose. */
@@ -34,6 +34,19 @@ export function concat(graph: GraphBuilder, parts: readonly Value[], axis: numbe
   if (parts.length === 1) return first;
   const size = parts.reduce((sum, part) => sum + dimension(part, axis), 0);
   return graph.node('Concat', parts, first.shape.with(axis, size), { axis: { kind: 'int', value: axis } });
+}
+
+/** Zeros before and after the elements of one axis. */
+export function pad(graph: GraphBuilder, x: Value, axis: number, before: number, after: number): Value {
+  if (before === 0 && after === 0) return x;
+  const none = x.shape.map(() => 0);
+  const pads = graph.int64s('pads', [...none.with(axis, before), ...none.with(axis, after)]);
+  return graph.node('Pad', [x, pads], x.shape.with(axis, dimension(x, axis) + before + after));
+}
+
+/** Repeats what lies along axes of size 1 until the shape is `shape`; leading axes may be new. */
+export function expand(graph: GraphBuilder, x: Value, shape: readonly number[]): Value {
+  return graph.node('Expand', [x, graph.int64s('shape', shape)], shape);
 }
 
 /** Size of one axis; an axis that doesn't exist is a programming error. */

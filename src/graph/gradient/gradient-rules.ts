@@ -1,0 +1,18 @@
+/**
+ * The derivatives of all operators that have one.
+ * @module
+ */
+import { arithmeticRules } from './arithmetic-rules.js';
+import type { GradientRules } from './gradient-rule.js';
+import { normalizationRules } from './normalization-rules.js';
+import { reduceRules } from './reduce-rules.js';
+import { rotaryRules } from './rotary-rules.js';
+import { shapeRules } from './shape-rules.js';
+
+export const GRADIENT_RULES: GradientRules = {
+  ...arithmeticRules,
+  ...normalizationRules,
+  ...reduceRules,
+  ...rotaryRules,
+  ...shapeRules,
+};

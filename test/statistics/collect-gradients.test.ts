@@ -1,0 +1,155 @@
+/** Sums of gradients over windows, of random tiny Llamas with golden gradients by PyTorch. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import { floatTensor } from '../../src/forward/stored-tensor.js';
+import { describeModel } from '../../src/model/describe-model.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { collectGradients } from '../../src/statistics/collect-gradients.js';
+import { float32View } from '../../src/system/native-memory.js';
+import { relativeError } from '../support/relative-error.js';
+import { readGolden } from '../support/safetensors.js';
+
+const golden = fileURLToPath(new URL('../golden/tiny-llama', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
+const pools = [1, 2].map((size) => new WorkerPool(size)) as [WorkerPool, WorkerPool];
+afterAll(async () => {
+  await Promise.all(pools.map((pool) => pool.close()));
+  rmSync(folder, { recursive: true });
+});
+
+interface Sums {
+  readonly sum: Float32Array;
+  readonly sumOfSquares: Float32Array;
+}
+
+interface Options {
+  readonly pool?: WorkerPool;
+  readonly windows?: number;
+  readonly mostWindows?: number;
+  readonly logitTokens?: number;
+  readonly wanted?: (linear: string) => boolean;
+}
+
+/** By the full name of the weight, in the order in which blocks come. */
+async function collect(name: string, tokens: Int32Array, options: Options = {}): Promise<Map<string, Sums>> {
+  const { pool = pools[1], windows = 1, mostWindows, logitTokens, wanted = () => true } = options;
+  const checkpoint = await openCheckpoint(join(golden, name));
+  const model = describeModel(checkpoint.config, name);
+  const stream = new ModelStream(model, pool, logitTokens);
+  const result = new Map<string, Sums>();
+  await collectGradients({
+    stream,
+    pool,
+    locate: (tensor) => floatTensor(checkpoint.tensors, tensor),
+    tokens,
+    sequenceLength: tokens.length / windows,
+    folder,
+    mostWindows,
+    linears: ({ prefix, linears }) =>
+      linears.map((linear) => linear.name).filter((linear) => wanted(prefix + linear)),
+    onBlock({ prefix }, sums) {
+      for (const [linear, { sum, sumOfSquares, windows: added }] of sums) {
+        expect(added).toBe(windows);
+        const [g, g2] = [sum, sumOfSquares].map(({ address, shape: [rows = 0, columns = 0] }) =>
+          float32View(address, rows * columns).slice(),
+        ) as [Float32Array, Float32Array];
+        result.set(`${prefix}${linear}.weight`, { sum: g, sumOfSquares: g2 });
+      }
+    },
+  });
+  stream.dispose();
+  return result;
+}
+
+const bytes = (array: Float32Array = new Float32Array()) => Buffer.from(array.buffer);
+
+function goldenIds(name: string): Int32Array {
+  const ids = readGolden(join(golden, name, 'expected.safetensors')).get('input_ids')?.data;
+  return Int32Array.from(ids as BigInt64Array, Number);
+}
+
+describe('collectGradients', () => {
+  it.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-parameters'])(
+    'gives the gradients of PyTorch (%s)',
+    async (name) => {
+      const expected = readGolden(join(golden, name, 'gradients.safetensors'));
+      const weights = [...expected.keys()].filter((key) => key.endsWith('.weight'));
+      const sums = await collect(name, goldenIds(name), { logitTokens: 20 });
+      expect([...sums.keys()].sort()).toEqual(weights.sort());
+      for (const [weight, { sum, sumOfSquares }] of sums) {
+        const gradient = expected.get(weight)?.data as Float32Array;
+        expect(relativeError(sum, gradient)).toBeLessThan(1e-4);
+        expect(
+          relativeError(
+            sumOfSquares,
+            gradient.map((g) => g * g),
+          ),
+        ).toBeLessThan(1e-4);
+      }
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
+
+  const name = 'gqa-tied';
+  const ids = goldenIds(name);
+  const windows = 5;
+  const tokens = Int32Array.from({ length: windows * ids.length }, (_, i) => {
+    return ((ids[i % ids.length] as number) + 31 * Math.floor(i / ids.length)) % 160;
+  });
+
+  it('adds windows up', async () => {
+    const all = await collect(name, tokens, { windows });
+    const each: Map<string, Sums>[] = [];
+    for (let window = 0; window < windows; window++) {
+      each.push(await collect(name, tokens.subarray(window * ids.length, (window + 1) * ids.length)));
+    }
+    for (const [weight, { sum, sumOfSquares }] of all) {
+      const parts = each.map((sums) => sums.get(weight)?.sum as Float32Array);
+      const total = (of: (g: number) => number) =>
+        sum.map((_, i) => parts.reduce((result, part) => result + of(part[i] as number), 0));
+      expect(
+        relativeError(
+          sum,
+          total((g) => g),
+        ),
+      ).toBeLessThan(1e-6);
+      expect(
+        relativeError(
+          sumOfSquares,
+          total((g) => g * g),
+        ),
+      ).toBeLessThan(1e-6);
+    }
+  });
+
+  it('gives the same bits for any number of workers and of windows in memory', async () => {
+    const expected = await collect(name, tokens, { windows });
+    for (const way of [{ pool: pools[0] }, { mostWindows: 1 }, { mostWindows: 3 }]) {
+      const actual = await collect(name, tokens, { windows, ...way });
+      for (const [weight, { sum, sumOfSquares }] of expected) {
+        const other = actual.get(weight);
+        expect(bytes(other?.sum).equals(bytes(sum))).toBe(true);
+        expect(bytes(other?.sumOfSquares).equals(bytes(sumOfSquares))).toBe(true);
+      }
+    }
+  });
+
+  it('gives those of some linears alone', async () => {
+    const wanted = (linear: string) => linear.endsWith('k_proj') && linear.includes('layers.1.');
+    const some = await collect(name, ids, { wanted });
+    const all = await collect(name, ids);
+    const weight = 'model.layers.1.self_attn.k_proj.weight';
+    expect([...some.keys()]).toEqual([weight]);
+    const [actual, expected] = [some, all].map((sums) => sums.get(weight)?.sum) as [
+      Float32Array,
+      Float32Array,
+    ];
+    expect(relativeError(actual, expected)).toBeLessThan(1e-6);
+    expect((await collect(name, ids, { wanted: () => false })).size).toBe(0);
+  });
+});
