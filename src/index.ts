@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod';
+import { type CompareOptions, type CompareResult, runCompare } from './compare/run-compare.js';
 import { loadRunFile } from './config/load-run-file.js';
 import { runFileJsonSchema } from './config/run-file-json-schema.js';
 import type { RunConfig } from './config/run-schema.js';
@@ -14,6 +15,8 @@ import { makePlan, type Plan } from './pipeline/plan.js';
 import { type PruneResult, type RunOptions, runPrune } from './pipeline/prune.js';
 import { reportSchema } from './report/report-schema.js';
 
+export type { Comparison, ComparisonRow } from './compare/comparison.js';
+export type { CompareOptions, CompareResult } from './compare/run-compare.js';
 export type { RunConfig } from './config/run-schema.js';
 export { InterruptedError, RequestError, RunError, SecateurError } from './errors.js';
 export type { EvaluateOptions, EvaluateResult } from './pipeline/evaluate.js';
@@ -61,6 +64,19 @@ export async function plan(
  */
 export async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
   return await runEvaluate(checkpoint, options);
+}
+
+/**
+ * Prunes a model by several methods at several goals, each in a process of its own, evaluates each result, and leaves
+ * `compare.json` and `compare.html` in the run file's output. A comparison that was interrupted goes on.
+ *
+ * @throws RequestError before any work, RunError when a run fails, InterruptedError when `signal` was aborted
+ */
+export async function compare(
+  runFile: RunFile,
+  options: CompareOptions & { readonly set?: readonly string[] | undefined },
+): Promise<CompareResult> {
+  return await runCompare(load(runFile, options.set), options);
 }
 
 /** Zeros of every tensor of a checkpoint, and the groups of its linears that break an N:M pattern. */

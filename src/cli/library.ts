@@ -3,6 +3,7 @@
  * @module
  */
 export type {
+  CompareResult,
   EvaluateResult,
   InspectedTensor,
   InspectResult,
@@ -14,5 +15,5 @@ export type {
 /** The part of the package's exports that the commands call. */
 export type Library = Pick<
   typeof import('../index.js'),
-  'prune' | 'plan' | 'evaluate' | 'inspect' | 'runSchema' | 'renderReport'
+  'prune' | 'plan' | 'evaluate' | 'compare' | 'inspect' | 'runSchema' | 'renderReport'
 >;

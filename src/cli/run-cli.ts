@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { InterruptedError, SecateurError } from '../errors.js';
 import type { CliContext } from './cli-context.js';
 import { coloursFor } from './colours.js';
+import { compareCommand } from './commands/compare.js';
 import { evalCommand } from './commands/eval.js';
 import { inspectCommand } from './commands/inspect.js';
 import { planCommand } from './commands/plan.js';
@@ -49,6 +50,7 @@ function createProgram(context: CliContext): Command {
     pruneCommand,
     planCommand,
     evalCommand,
+    compareCommand,
     inspectCommand,
     reportCommand,
     schemaCommand,

@@ -82,6 +82,34 @@ export function fakeLibrary(overrides: Partial<Library> = {}): Library {
       peakRssBytes: 5.1e8,
       notes: ['context was capped'],
     }),
+    compare: async (_runFile, { methods, goals, onLine }) => {
+      onLine?.('magnitude 0.5: prune: done');
+      return {
+        output: '/home/user/out/compare',
+        comparison: {
+          version: 1,
+          secateur: '0.0.0',
+          model: '/models/tiny',
+          calibration: null,
+          evaluation: { data: '/text.txt', context: 128, windows: 4, tokens: 508 },
+          dense: { fingerprint: 'd', perplexity: 20.97, standard_error: 0.83 },
+          rows: goals.flatMap((goal) =>
+            methods.map((method) => ({
+              method,
+              goal,
+              fingerprint: method + goal,
+              folder: method,
+              sparsity: 0.5,
+              perplexity: 41.634,
+              standard_error: 1.72,
+              seconds: 9.5,
+              peak_rss_bytes: 5.1e8,
+              output_error: null,
+            })),
+          ),
+        },
+      };
+    },
     inspect: async (folder, options) => ({
       folder,
       tensors: [

@@ -20,6 +20,7 @@ describe('exit codes', () => {
     ['a missing argument', ['prune'], 2],
     ['an argument too many', ['prune', 'a.yaml', 'b.yaml'], 2],
     ['a missing required option', ['eval', 'folder'], 2],
+    ['a comparison of nothing', ['compare', 'run.yaml', '--patterns', '2:4'], 2],
     ['a context that is not a number', ['eval', 'folder', '--data', 'x.txt', '--context', '2k'], 2],
     ['no windows at all', ['eval', 'folder', '--data', 'x.txt', '--windows', '0'], 2],
     ['done', ['prune', 'run.yaml'], 0],
@@ -86,6 +87,7 @@ describe('--json', () => {
     ['prune', 'run.yaml'],
     ['plan', 'run.yaml'],
     ['eval', 'folder', '--data', 'x.txt'],
+    ['compare', 'run.yaml', '--methods', 'wanda', '--patterns', '2:4'],
     ['inspect', 'folder'],
   ])('%s prints one document on stdout and the words on stderr', async (...args) => {
     const run = await cli([...args, '--json']);
@@ -292,5 +294,22 @@ describe('signals', () => {
     );
     expect(run.code).toBe(1);
     expect(run.stderr).toContain('error: no space left');
+  });
+
+  it('compare: one line a run, below the dense model, and where the page is', async () => {
+    const args = ['compare', 'run.yaml', '--methods', 'magnitude, alps@owl', '--patterns', '0.5,2:4'];
+    const { stdout, stderr, code } = await cli(args);
+    expect(code).toBe(0);
+    const lines = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines.slice(1, 6).map(([method, goal]) => [method, goal])).toEqual([
+      ['dense', '20.97 ± 0.83'],
+      ['magnitude', '0.5'],
+      ['alps@owl', '0.5'],
+      ['magnitude', '2:4'],
+      ['alps@owl', '2:4'],
+    ]);
+    expect(lines[2]).toContain('41.63 ± 1.72');
+    expect(stdout).toContain('compare.html');
+    expect(stderr).toContain('magnitude 0.5: prune: done');
   });
 });

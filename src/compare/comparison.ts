@@ -1,0 +1,63 @@
+/**
+ * What a comparison leaves in `compare.json`.
+ * @module
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../checkpoint/atomic-file.js';
+import { parseBoundedJson } from '../checkpoint/bounded-json.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
+import { RequestError } from '../errors.js';
+
+const perplexity = z.strictObject({
+  perplexity: z.number(),
+  standard_error: z.number().describe('of the perplexity, from the spread between windows'),
+});
+
+const rowSchema = z.strictObject({
+  method: z.string(),
+  goal: z.string(),
+  fingerprint: z.string().describe('SHA-256 of everything that decides the figures'),
+  folder: z.string().describe('of the run and its report, within the output'),
+  sparsity: z.number(),
+  ...perplexity.shape,
+  seconds: z.number().nonnegative().describe('of pruning alone'),
+  peak_rss_bytes: z.number().nonnegative().describe('of the process that pruned'),
+  output_error: z.number().nullable().describe('mean over the pruned linears'),
+});
+
+const comparisonSchema = z.strictObject({
+  version: z.literal(1),
+  secateur: z.string(),
+  model: z.string(),
+  calibration: z.record(z.string(), z.unknown()).nullable().describe('as in the run file'),
+  evaluation: z.strictObject({ data: z.string(), context: z.int(), windows: z.int(), tokens: z.int() }),
+  dense: z.strictObject({ fingerprint: z.string(), ...perplexity.shape }),
+  rows: z.array(rowSchema),
+});
+
+export type ComparisonRow = z.infer<typeof rowSchema>;
+export type Comparison = z.infer<typeof comparisonSchema>;
+
+/** Some hundred rows of a few hundred bytes. */
+const MAX_BYTES = 4_000_000;
+const LIMITS = { maxDepth: 16, maxValues: 100_000, maxKeys: 1000 };
+
+/** Paths of the files of a comparison in `output`. */
+export function comparisonFiles(output: string): { json: string; html: string } {
+  return { json: join(output, 'compare.json'), html: join(output, 'compare.html') };
+}
+
+/** Undefined when there is none. @throws RequestError when what is there is none of this version */
+export function readComparison(output: string): Comparison | undefined {
+  const { json } = comparisonFiles(output);
+  if (!existsSync(json)) return undefined;
+  const parsed = comparisonSchema.safeParse(parseBoundedJson(readSmallFile(json, MAX_BYTES), LIMITS, json));
+  if (parsed.success) return parsed.data;
+  throw new RequestError(`${json}: not a comparison that this version can read; --fresh overwrites it`);
+}
+
+export async function writeComparison(output: string, comparison: Comparison): Promise<void> {
+  await writeFileAtomically(comparisonFiles(output).json, `${JSON.stringify(comparison, null, 2)}\n`);
+}

@@ -1,0 +1,69 @@
+/**
+ * A comparison as one HTML page that needs nothing beside it.
+ * @module
+ */
+import { basename } from 'node:path';
+import { renderSvg } from '../report/charts/render-svg.js';
+import {
+  formatBytes,
+  formatCount,
+  formatPercent,
+  formatPerplexityWithError,
+  formatPlural,
+  formatSeconds,
+} from '../report/format.js';
+import { type Html, html, trusted } from '../report/html.js';
+import { pageStyle } from '../report/page-style.js';
+import type { Comparison, ComparisonRow } from './comparison.js';
+import { comparisonChart } from './comparison-chart.js';
+
+/** Draws `comparison` as a complete HTML document. The same comparison always gives the same text. */
+export function renderComparisonHtml(comparison: Comparison): string {
+  const { rows, dense, evaluation, secateur } = comparison;
+  const model = basename(comparison.model);
+  const goals = [...new Set(rows.map(({ goal }) => goal))];
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="color-scheme" content="light dark">
+<title>${model}: methods compared – secateur</title>
+<style>${trusted(pageStyle)}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="overline">secateur comparison</p>
+<h1>${model}</h1>
+<p class="lead">${formatPlural(rows.length, 'run')}, perplexity on ${formatCount(evaluation.tokens)} tokens of ${basename(evaluation.data)} in windows of ${formatCount(evaluation.context)}. The dense model has ${formatPerplexityWithError(dense.perplexity, dense.standard_error)}.</p>
+</header>
+${goals.map((goal) =>
+  goalSection(
+    goal,
+    rows.filter((row) => row.goal === goal),
+    dense,
+  ),
+)}
+<footer>Written by secateur ${secateur}. The same figures, for programs, are in compare.json beside this page; each run has its own report.</footer>
+</main>
+</body>
+</html>
+`.markup;
+}
+
+function goalSection(goal: string, rows: readonly ComparisonRow[], dense: Comparison['dense']): Html {
+  return html`<section>
+<h2>${goal.includes(':') ? goal : formatPercent(Number(goal), 0)}</h2>
+<p class="muted">Perplexity, the smaller the better, with one standard error. The dashed line is the dense model.</p>
+${renderSvg(comparisonChart(goal, rows, dense))}
+<div class="scroll"><table>
+<thead><tr><th>Method</th><th class="number">Perplexity</th><th class="number">Sparsity</th><th class="number">Output error</th><th class="number">Pruning</th><th class="number">Peak memory</th></tr></thead>
+<tbody>${rows.map(
+    (row) =>
+      html`<tr><td><a href="${row.folder}/secateur/report.html">${row.method}</a></td><td class="number">${formatPerplexityWithError(row.perplexity, row.standard_error)}</td><td class="number">${formatPercent(row.sparsity, 2)}</td><td class="number">${row.output_error === null ? '–' : row.output_error.toFixed(4)}</td><td class="number">${formatSeconds(row.seconds)}</td><td class="number">${formatBytes(row.peak_rss_bytes)}</td></tr>`,
+  )}</tbody>
+</table></div>
+</section>`;
+}

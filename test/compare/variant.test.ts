@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { variantsOf } from '../../src/compare/variant.js';
+import type { RunConfig } from '../../src/config/run-schema.js';
+import { RequestError } from '../../src/index.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+
+const base: RunConfig = runSchema.parse({
+  model: '/model',
+  output: '/out',
+  calibration: { data: 'text.txt' },
+  prune: {
+    method: 'sparsegpt',
+    pattern: '2:4',
+    options: { damping: 0.05 },
+    rules: [{ match: '*.k_proj', keep: 'dense' }],
+  },
+  evaluation: { data: 'text.txt' },
+});
+
+describe('the variants of a comparison', () => {
+  it('are every method at every goal, each in a folder of its own and without evaluation', () => {
+    const variants = variantsOf(base, ['sparsegpt', 'wanda+dsnot+least_squares@owl'], ['2:4', '0.6']);
+    expect(variants.map(({ folder }) => folder)).toEqual([
+      'sparsegpt-2of4',
+      'wanda-dsnot-least_squares-owl-2of4',
+      'sparsegpt-0.6',
+      'wanda-dsnot-least_squares-owl-0.6',
+    ]);
+    for (const { config, folder } of variants) {
+      expect(config.output).toBe(`/out/${folder}`);
+      expect(config.evaluation).toBeUndefined();
+      expect(config.prune.rules).toEqual(base.prune.rules);
+    }
+    const [first, second, third] = variants.map(({ config }) => config.prune);
+    expect(first).toMatchObject({ pattern: '2:4', options: { damping: 0.05 }, update: { name: 'none' } });
+    expect(second).toMatchObject({
+      method: 'wanda',
+      refine: { name: 'dsnot' },
+      update: { name: 'least_squares' },
+      allocation: { name: 'owl' },
+    });
+    expect(third).toMatchObject({ method: 'sparsegpt', sparsity: 0.6 });
+    expect(third?.pattern).toBeUndefined();
+  });
+
+  it.each([
+    [['wandaa'], ['2:4'], /wandaa is no method; known are magnitude, wanda/],
+    [[''], ['2:4'], /an empty name is no method/],
+    [['wanda+alps'], ['2:4'], /alps is no refinement or update; known are dsnot, least_squares, admm/],
+    [['wanda+admm+least_squares'], ['2:4'], /admm and least_squares are both an update/],
+    [['wanda@fair'], ['2:4'], /fair is no allocation; known are uniform, owl/],
+    [['wanda'], ['4:2'], /wanda at 4:2: prune.pattern/],
+    [['wanda'], ['1.5'], /the goal 1.5 is neither N:M nor a fraction/],
+    [['wanda'], ['half'], /the goal half is neither/],
+    [['wanda', 'wanda'], ['0.5'], /wanda-0.5 is asked for twice/],
+  ])('%j at %j is refused', (methods, goals, message) => {
+    expect(() => variantsOf(base, methods, goals)).toThrow(message);
+    expect(() => variantsOf(base, methods, goals)).toThrow(RequestError);
+  });
+});
