@@ -21,17 +21,17 @@ export function comparisonChart(
   const most = Math.max(...sorted.map((row) => row.perplexity + row.standard_error), dense.perplexity);
   return {
     width: 760,
-    height: sorted.length * ROW_HEIGHT + 34,
+    height: sorted.length * ROW_HEIGHT + 12,
     label: `${goal}: ${sorted.map((row, i) => `${row.method} ${words[i]}`).join(', ')}`,
     titles: sorted.map((row, i) => `${row.method}: ${words[i]}`),
     option: {
-      grid: { left: 190, right: 130, top: 4, bottom: 28 },
+      grid: { left: 190, right: 130, top: 4, bottom: 8 },
       xAxis: {
         ...plainAxis,
         type: 'log',
         min: dense.perplexity * 0.9,
         max: most * 1.1,
-        splitLine: { show: false },
+        axisLabel: { show: false },
       },
       yAxis: {
         ...plainAxis,

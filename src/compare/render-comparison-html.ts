@@ -59,10 +59,10 @@ function goalSection(goal: string, rows: readonly ComparisonRow[], dense: Compar
 <p class="muted">Perplexity, the smaller the better, with one standard error. The dashed line is the dense model.</p>
 ${renderSvg(comparisonChart(goal, rows, dense))}
 <div class="scroll"><table>
-<thead><tr><th>Method</th><th class="number">Perplexity</th><th class="number">Sparsity</th><th class="number">Output error</th><th class="number">Pruning</th><th class="number">Peak memory</th></tr></thead>
+<thead><tr><th class="text">Method</th><th>Perplexity</th><th>Sparsity</th><th>Output error</th><th>Pruning</th><th>Peak memory</th></tr></thead>
 <tbody>${rows.map(
     (row) =>
-      html`<tr><td><a href="${row.folder}/secateur/report.html">${row.method}</a></td><td class="number">${formatPerplexityWithError(row.perplexity, row.standard_error)}</td><td class="number">${formatPercent(row.sparsity, 2)}</td><td class="number">${row.output_error === null ? '–' : row.output_error.toFixed(4)}</td><td class="number">${formatSeconds(row.seconds)}</td><td class="number">${formatBytes(row.peak_rss_bytes)}</td></tr>`,
+      html`<tr><td class="text"><a href="${row.folder}/secateur/report.html">${row.method}</a></td><td>${formatPerplexityWithError(row.perplexity, row.standard_error)}</td><td>${formatPercent(row.sparsity, 2)}</td><td>${row.output_error === null ? '–' : row.output_error.toFixed(4)}</td><td>${formatSeconds(row.seconds)}</td><td>${formatBytes(row.peak_rss_bytes)}</td></tr>`,
   )}</tbody>
 </table></div>
 </section>`;
