@@ -18,6 +18,7 @@ export { f16ToF32 } from './f16-to-f32';
 export { f32ToBf16, isBf16 } from './f32-to-bf16';
 export { f32ToF16 } from './f32-to-f16';
 export { firstNonFinite, firstNonFinite16 } from './first-non-finite';
+export { gradientScores } from './gradient-scores';
 export { histogramHigh, histogramLow } from './histogram';
 export { invertLower } from './invert-lower';
 export { obsBlock } from './obs-block';
@@ -26,6 +27,7 @@ export { relativeScores } from './relative-scores';
 export { scaledAbsScores } from './scaled-abs-scores';
 export { selectNofM } from './select-n-of-m';
 export { selectSmallest, selectSmallestRows } from './select-smallest';
+export { taylorScores } from './taylor-scores';
 export { thresholdMask } from './threshold-mask';
 export { transpose } from './transpose';
 

@@ -3,8 +3,9 @@
  * read and written one window at a time, so they cost page cache that the system may evict, not memory.
  * @module
  */
-import { closeSync, existsSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { RunError } from '../errors.js';
+import { releaseFile } from '../system/release-file.js';
 
 export class HiddenStates {
   readonly path: string;
@@ -44,7 +45,6 @@ export class HiddenStates {
 
   /** Removes the file, whose room on the disk workers that have it open would keep otherwise. */
   dispose(): void {
-    if (existsSync(this.path)) truncateSync(this.path);
-    rmSync(this.path, { force: true });
+    releaseFile(this.path);
   }
 }

@@ -51,6 +51,11 @@ export function streamBytes(model: ModelDescription): number {
   return Math.max(largestBlockBytes(model.blocks), f32Bytes([slice]), f32Bytes(model.finalTensors));
 }
 
+/** Bytes of a window's record for `crossEntropyGradient`. */
+export function lossRecordBytes({ hiddenSize }: ModelDescription, tokens: number): number {
+  return 2 * tokens * hiddenSize * 4;
+}
+
 export interface StreamOptions {
   /** Told after every window that a pass has finished. */
   readonly onWindow?: ((done: number) => void) | undefined;
@@ -155,17 +160,12 @@ export class ModelStream {
     });
   }
 
-  /** Bytes of a window's record for `crossEntropyGradient`. */
-  gradientRecordBytes(tokens: number): number {
-    return 2 * tokens * this.model.hiddenSize * 4;
-  }
-
   /**
    * Gradient of every window's cross-entropy with respect to the output of the last block.
    *
    * @param states output of the last block; left as they are
    * @param tokens [windows · tokens], the ones that the states come from
-   * @param gradients new, with records of at least `gradientRecordBytes`; the gradients [tokens, hidden] come to lie at the
+   * @param gradients new, with records of at least `lossRecordBytes`; the gradients [tokens, hidden] come to lie at the
    * start of each
    */
   async crossEntropyGradient(

@@ -6,10 +6,12 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { RequestError } from '../errors.js';
+import { lossRecordBytes } from '../forward/model-stream.js';
 import { planWholeBlock } from '../graph/block-passes.js';
 import { formatBytes } from '../report/format.js';
 import { freeBytes } from '../system/free-bytes.js';
 import { evaluationSets } from './evaluation-stage.js';
+import { gradientFileBytes } from './gradient-file.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringRecordBytes, recordBytes } from './prune-plans.js';
@@ -37,16 +39,34 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
   const pruned = run.windows > 0 ? run.windows * recordBytes(run) : 0;
+  const moments = gradientFileBytes(run);
   const calibration =
-    finished < model.blocks.length ? Math.max(pruned, run.allocation.windows * measuringRecordBytes(run)) : 0;
+    finished < model.blocks.length
+      ? Math.max(
+          moments + Math.max(pruned, gradientRecordBytes(run)),
+          run.allocation.windows * measuringRecordBytes(run),
+        )
+      : 0;
   const { heldOut, calibration: seen } = evaluationSets(run);
   const evaluation = [heldOut, seen].reduce((sum, set) => {
     if (!set) return sum;
-    const record = Math.max(...model.blocks.map((block) => planWholeBlock(block, set.tokens).recordBytes));
-    return sum + set.windows * record;
+    return sum + set.windows * wholeRecordBytes(run, set.tokens);
   }, 0);
   const total = files + RUN_FILES_BYTES + Math.max(calibration, evaluation);
   return { checkpoint: files, calibration, evaluation, total };
+}
+
+/** What the windows keep while gradients are collected: the inputs of all blocks, the output, and the gradients. */
+function gradientRecordBytes(run: PreparedRun): number {
+  const { gradients, model } = run;
+  if (!gradients) return 0;
+  const { windows, tokens } = gradients;
+  const states = (model.blocks.length + 1) * wholeRecordBytes(run, tokens);
+  return windows * (states + lossRecordBytes(model, tokens));
+}
+
+function wholeRecordBytes({ model }: PreparedRun, tokens: number): number {
+  return Math.max(...model.blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
 }
 
 /**
@@ -110,7 +130,7 @@ function bytesOfOurs(output: string): number {
       .filter((entry) => OUR_WEIGHTS.test(entry.name))
       .map(({ name }) => join(output, name)),
     ...entries(join(output, RUN_FOLDER))
-      .filter(({ name }) => name.endsWith('.hidden'))
+      .filter(({ name }) => name.endsWith('.hidden') || name.startsWith('gradients.f32'))
       .map(({ name }) => join(output, RUN_FOLDER, name)),
   ];
   return ours.reduce((sum, path) => sum + statSync(path).blocks * STAT_BLOCK_BYTES, 0);

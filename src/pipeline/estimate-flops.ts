@@ -2,6 +2,8 @@
  * The arithmetic of a run.
  * @module
  */
+
+import { blockGradientGraph } from '../graph/block-gradient-graph.js';
 import {
   type BlockPasses,
   outputPasses,
@@ -9,11 +11,13 @@ import {
   planWholeBlock,
   pruningPasses,
 } from '../graph/block-passes.js';
-import { passFlops } from '../graph/graph-flops.js';
+import type { Graph } from '../graph/graph-builder.js';
+import { graphFlops, passFlops } from '../graph/graph-flops.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import { evaluationSets } from './evaluation-stage.js';
+import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
@@ -22,6 +26,8 @@ import { measuringPlans, prunePlans } from './prune-plans.js';
 export interface Flops {
   readonly forward: number;
   readonly gram: number;
+  /** Forward and backward of the windows whose gradients a method asks for. */
+  readonly gradients: number;
   /** Factors of the inverse Hessians. */
   readonly factor: number;
   /** What the surviving weights make up for. */
@@ -65,6 +71,7 @@ export function estimateFlops(run: PreparedRun): Flops {
         0,
       ),
     ),
+    gradients: gradientFlops(run),
     factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0),
     solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0),
     // Two quadratic forms.
@@ -72,6 +79,37 @@ export function estimateFlops(run: PreparedRun): Flops {
     propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
     evaluation: evaluationFlops,
   };
+}
+
+/** The forward of all windows, and the backward of each block with its forward. The head takes four products. */
+function gradientFlops(run: PreparedRun): number {
+  const { model, gradients } = run;
+  if (!gradients) return 0;
+  const { windows, tokens } = gradients;
+  const forward = sumPlans(
+    model.blocks.map((block) => planWholeBlock(block, tokens)),
+    (planned) => passFlops(planned, planned.passes),
+  );
+  const backward = gradientGraphs(run).reduce(
+    (sum, { graph, blocks }) => sum + blocks * graphFlops(graph),
+    0,
+  );
+  return windows * (forward + backward + 6 * elementCount(model.head.shape) * tokens);
+}
+
+/** The graphs of the backward of blocks, with how many blocks each is for. */
+export function gradientGraphs(run: PreparedRun): { readonly graph: Graph; readonly blocks: number }[] {
+  const { model, gradients } = run;
+  if (!gradients) return [];
+  const known = new Map<string, { readonly graph: Graph; blocks: number }>();
+  for (const [index, block] of model.blocks.entries()) {
+    const names = prunedLinears(run, index).map(({ name }) => name);
+    const key = [block.graphKey, ...names].join(' ');
+    const same = known.get(key);
+    if (same) same.blocks++;
+    else known.set(key, { graph: blockGradientGraph(block, gradients.tokens, names), blocks: 1 });
+  }
+  return [...known.values()];
 }
 
 /** What the method does to each group of linears that are pruned. */

@@ -18,9 +18,12 @@ import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../sparsity/prune-by-score.js';
+import { gradientBytes } from '../statistics/collect-gradients.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
+import { gradientGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
+import { prunedLinears } from './measure-gradients.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
@@ -71,8 +74,16 @@ export function memoryEstimator(
     ),
   );
   const measuring = windowNeeds(measuringPlans(run), run);
+  const { gradients } = run;
+  const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
+  // The input of a block, the gradient behind it, and the one before it.
+  const backwardBuffers = gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0;
   // A worker's buffers stay until it ends, whichever stage they were made for.
-  const buffers = Math.max(0, ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers));
+  const buffers = Math.max(
+    0,
+    backwardBuffers,
+    ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
+  );
 
   return (settings) => {
     const { workers } = settings;
@@ -104,6 +115,16 @@ export function memoryEstimator(
       const process = processPart(SESSIONS_BYTES.evaluating);
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
       moments.push({ moment: 'sharing the sparsity', parts });
+    }
+    if (gradients) {
+      const process = processPart(SESSIONS_BYTES.pruning);
+      const head = logitsSessions(run, gradients.tokens, settings.logitTokens);
+      const sums = run.model.blocks.map((_, index) =>
+        gradientBytes(prunedLinears(run, index), workers, Math.min(settings.activations, gradients.windows)),
+      );
+      const held = { name: 'gradients of one block', bytes: Math.max(...sums) };
+      const parts = [process, weights, inWorkers(keptBytes([...backward, ...head])), held];
+      moments.push({ moment: 'collecting gradients', parts });
     }
     if (run.method.pruneStored) {
       const histograms = {

@@ -32,7 +32,7 @@ export interface SecondsEstimate {
  * Shares of the speed of bare matrix products; norms, activation functions, softmax and copies take the rest. These and
  * the figures below were measured with SmolLM2-135M and blocks of Llama-2-7B's shape on two otherwise idle cores.
  */
-const EFFICIENCY = { forward: 0.79, evaluation: 0.82, gram: 0.87, errors: 0.5 };
+const EFFICIENCY = { forward: 0.79, gradients: 0.7, evaluation: 0.82, gram: 0.87, errors: 0.5 };
 
 /** Products with the factor of n inputs run at n / (n + this) of full speed: their panels are narrow. */
 const FACTOR_HALF_SPEED = 900;
@@ -80,6 +80,10 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     elements(requiredTensors(model)) / RATES.check / threads + checkpoint.bytes / DISK_BYTES_PER_SECOND.read;
   const forward =
     ((flops.forward + flops.propagate) / (all * EFFICIENCY.forward)) * imbalance(run.windows, threads);
+  const { gradients } = run;
+  const backward = gradients
+    ? (flops.gradients / (all * EFFICIENCY.gradients)) * imbalance(gradients.windows, threads) + 2 * load
+    : 0;
   const gram = flops.gram / (all * EFFICIENCY.gram);
   // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
   const stored = run.method.pruneStored !== undefined;
@@ -92,9 +96,10 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     COMMAND_SECONDS +
     speed.prepareSeconds +
     speed.startSeconds +
-    (run.windows > 0 || inEvaluation ? RUNTIME_SECONDS : 0) +
+    (run.windows > 0 || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
     FINISH_SECONDS;
-  const work = check + (stored ? 0 : load) + forward + gram + solveSeconds(run, all, one) + write + verify;
+  const work =
+    check + (stored ? 0 : load) + forward + backward + gram + solveSeconds(run, all, one) + write + verify;
   const prune = fixed + work + errorSeconds(run, flops, all, one);
   const evaluated = Object.values(evaluationSets(run)).reduce((sum, set) => sum + (set?.windows ?? 0), 0);
   const evaluation = inEvaluation

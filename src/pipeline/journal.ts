@@ -36,9 +36,16 @@ const allocationSchema = z.object({
   measures: z.array(z.number()),
 });
 
+const gradientsSchema = z.object({
+  kind: z.literal('gradients'),
+  /** Of what the file of moments holds, and where. */
+  fingerprint: z.string(),
+});
+
 export type AllocationEntry = z.infer<typeof allocationSchema>;
 export type BlockEntry = z.infer<typeof blockSchema>;
 export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
+export type GradientsEntry = z.infer<typeof gradientsSchema>;
 
 export interface JournalContent {
   readonly parts: FingerprintParts;
@@ -48,6 +55,7 @@ export interface JournalContent {
   readonly blocks: readonly BlockEntry[];
   readonly denseEvaluation: DenseEvaluationEntry | undefined;
   readonly allocation: AllocationEntry | undefined;
+  readonly gradients: GradientsEntry | undefined;
 }
 
 /** Reads a journal; an unfinished last line, as a kill leaves it, is ignored. Undefined when there is none. */
@@ -72,6 +80,7 @@ export function readJournal(path: string): JournalContent | undefined {
   const blocks: BlockEntry[] = [];
   let denseEvaluation: DenseEvaluationEntry | undefined;
   let allocation: AllocationEntry | undefined;
+  let gradients: GradientsEntry | undefined;
   for (const entry of entries.slice(1)) {
     const block = blockSchema.safeParse(entry);
     if (block.success && block.data.block === blocks.length) blocks.push(block.data);
@@ -79,9 +88,11 @@ export function readJournal(path: string): JournalContent | undefined {
     if (evaluation.success) denseEvaluation = evaluation.data;
     const measured = allocationSchema.safeParse(entry);
     if (measured.success) allocation = measured.data;
+    const collected = gradientsSchema.safeParse(entry);
+    if (collected.success) gradients = collected.data;
   }
   const { parts, copies } = header.data;
-  return { parts, copies, blocks, denseEvaluation, allocation };
+  return { parts, copies, blocks, denseEvaluation, allocation, gradients };
 }
 
 /** Appends entries, each on the disk before `append` returns. */
@@ -100,8 +111,8 @@ export class Journal {
     copies: readonly string[],
     content: JournalContent | undefined,
   ): Promise<Journal> {
-    const { denseEvaluation, allocation, blocks = [] } = content ?? {};
-    const entries = [{ kind: 'run', parts, copies }, denseEvaluation, allocation, ...blocks];
+    const { denseEvaluation, allocation, gradients, blocks = [] } = content ?? {};
+    const entries = [{ kind: 'run', parts, copies }, denseEvaluation, allocation, gradients, ...blocks];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
     try {
       return new Journal(path, openSync(path, 'a'));
@@ -115,7 +126,7 @@ export class Journal {
     this.#fd = fd;
   }
 
-  append(entry: BlockEntry | DenseEvaluationEntry | AllocationEntry): void {
+  append(entry: BlockEntry | DenseEvaluationEntry | AllocationEntry | GradientsEntry): void {
     try {
       const bytes = Buffer.from(line(entry));
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);

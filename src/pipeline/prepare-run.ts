@@ -27,11 +27,23 @@ import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprin
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
-import type { BoundMethod } from './methods/method.js';
+import type { BoundMethod, GradientNeeds } from './methods/method.js';
 import { PhaseTimer } from './phase-timer.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
 const OUTPUT_ERROR_TOKENS = 2048;
+
+/**
+ * Tokens of a window, from its first, whose gradients are collected: the backward of attention keeps numbers for each
+ * pair of tokens.
+ */
+const GRADIENT_TOKENS = 512;
+
+/** The windows that gradients are collected over. */
+export interface GradientWindows extends GradientNeeds {
+  /** Of each window, from its first. */
+  readonly tokens: number;
+}
 
 export interface PreparedRun {
   readonly config: RunConfig;
@@ -46,6 +58,8 @@ export interface PreparedRun {
   readonly windows: number;
   /** Of these, how many go into Gram matrices. */
   readonly gramWindows: number;
+  /** Where the method asks for gradients. */
+  readonly gradients: GradientWindows | undefined;
   readonly evaluation: EvaluationText | undefined;
   /** How much of it is in memory at a time. */
   readonly memory: MemorySettings;
@@ -80,11 +94,19 @@ export async function prepareRun(
   const { windows, gramWindows } = windowsOf(method, calibration);
   const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
 
+  const gradients = gradientWindows(method, calibration);
+
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
   if (gramWindows < windows) {
     notes.push(
       `output errors of layers are measured on the first ${gramWindows} of ${windows} calibration windows`,
+    );
+  }
+  if (gradients && calibration && gradients.tokens < calibration.sequenceLength) {
+    notes.push(
+      `gradients are taken over the first ${gradients.tokens} of ${calibration.sequenceLength} tokens of ` +
+        `${gradients.windows} calibration windows`,
     );
   }
   return {
@@ -98,6 +120,7 @@ export async function prepareRun(
     calibration,
     windows,
     gramWindows,
+    gradients,
     evaluation,
     memory: roomySettings(
       config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
@@ -119,9 +142,21 @@ export async function prepareRun(
 
 /** What of a request needs calibration text, if anything. */
 function learnsFromText(prune: RunConfig['prune'], method: BoundMethod): string | undefined {
-  if (method.statistics !== 'none') return `prune.method ${method.name}`;
+  if (method.statistics !== 'none' || method.gradients) return `prune.method ${method.name}`;
   const { name, windows } = bindAllocation(prune, Number.POSITIVE_INFINITY);
   return windows > 0 ? `prune.allocation ${name}` : undefined;
+}
+
+function gradientWindows(
+  { gradients }: BoundMethod,
+  calibration: CalibrationSet | undefined,
+): GradientWindows | undefined {
+  if (!gradients || !calibration) return undefined;
+  return {
+    ...gradients,
+    windows: Math.min(gradients.windows, calibration.samples),
+    tokens: Math.min(GRADIENT_TOKENS, calibration.sequenceLength),
+  };
 }
 
 /** A method that only looks at weights runs no windows, and its output errors aren't measured. */

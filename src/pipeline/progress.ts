@@ -4,10 +4,26 @@
  */
 
 /** The parts of a command that tell how far they are, in the order they happen. */
-export type Stage = 'check' | 'evaluate dense' | 'allocate' | 'prune' | 'verify' | 'evaluate pruned';
+export type Stage =
+  | 'check'
+  | 'evaluate dense'
+  | 'allocate'
+  | 'gradients'
+  | 'prune'
+  | 'verify'
+  | 'evaluate pruned';
 
 /** What a stage is doing right now. */
-export type Phase = 'read' | 'forward' | 'statistics' | 'solve' | 'propagate' | 'write' | 'logits' | 'verify';
+export type Phase =
+  | 'read'
+  | 'forward'
+  | 'backward'
+  | 'statistics'
+  | 'solve'
+  | 'propagate'
+  | 'write'
+  | 'logits'
+  | 'verify';
 
 /** The parts of a run that its report accounts for, in the order they happen. */
 export const REPORT_STAGES = [
@@ -15,6 +31,7 @@ export const REPORT_STAGES = [
   'check',
   'evaluate dense',
   'allocate',
+  'gradients',
   'prune',
   'verify',
   'evaluate pruned',
@@ -28,6 +45,7 @@ export const REPORT_PHASES = [
   'start workers',
   'read',
   'forward',
+  'backward',
   'statistics',
   'solve',
   'propagate',

@@ -17,6 +17,7 @@ import { settle } from '../runtime/worker-pool.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
 import { outputError } from '../statistics/output-error.js';
+import type { GradientFile } from './gradient-file.js';
 import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
@@ -30,6 +31,8 @@ export interface BlockLoopOptions extends BlockStore {
   /** Blocks that an earlier run finished. */
   readonly finished: readonly BlockEntry[];
   readonly clock: StageClock;
+  /** Where the method asks for gradients. */
+  readonly gradients: GradientFile | undefined;
 }
 
 export interface CalibratedLoopOptions extends BlockLoopOptions {
@@ -211,6 +214,7 @@ async function solveLayers(
                   name: layer.name,
                   weights: weightOf(weights, layer),
                   pattern: layer.pattern,
+                  gradients: options.gradients?.matrices(layer),
                   loadDense: (address: bigint) => loadTensor(pool, dense(layer), address),
                 },
               ],

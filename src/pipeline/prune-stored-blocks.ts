@@ -75,7 +75,8 @@ async function pruneStoredBlock(
       target: locate(tensor),
       onWritten: (bytes: number) => writer.wrote(tensor, bytes),
     };
-    const linear = { name: layer.name, matrix, pattern };
+    const gradients = options.gradients?.matrices(layer);
+    const linear = { name: layer.name, matrix, pattern, gradients };
     const { zeros, ...outcome } = await pruneStored(pool, linear);
     // Only the last tensor of a shard takes time to complete; it may wait for the disk while others are pruned.
     const completed = writer.complete(tensor);

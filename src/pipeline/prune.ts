@@ -34,7 +34,9 @@ import {
 } from './evaluation-stage.js';
 import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
+import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { measureGradients } from './measure-gradients.js';
 import {
   checkOutputFolder,
   claimOutputFolder,
@@ -254,11 +256,21 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
     shared = { ...shared, run };
   }
 
+  const finished = journal?.blocks ?? [];
+  const gradients = run.gradients && new GradientFile(folder, run);
+  if (gradients && finished.length < run.model.blocks.length) {
+    const known = gradients.isComplete && journal?.gradients?.fingerprint === gradients.fingerprint;
+    if (!known) {
+      phases.push(...(await collectedGradients(shared, gradients)));
+      log.append({ kind: 'gradients', fingerprint: gradients.fingerprint });
+    }
+  }
+
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
-  const finished = journal?.blocks ?? [];
-  const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock });
+  const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock, gradients });
   await clock.time('write', () => writer.finish({ copyFrom: run.checkpoint }));
+  gradients?.remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
 
@@ -293,6 +305,19 @@ async function allocate(
     measureDense({ ...shared, stream, calibration, clock }),
   );
   return { measures, phases: clock.end() };
+}
+
+/** Fills the file with what the method needs of the dense model's gradients. */
+async function collectedGradients(shared: Shared, file: GradientFile): Promise<PhaseSeconds[]> {
+  const { run, onProgress } = shared;
+  const { calibration, gradients, model } = run;
+  if (!calibration || !gradients) throw new Error('gradients without calibration');
+  const tokens = gradients.windows * gradients.tokens;
+  const clock = new StageClock('gradients', model.blocks.length, tokens, onProgress);
+  await withStream(shared, (stream) =>
+    measureGradients({ ...shared, stream, calibration, gradients, file, clock }),
+  );
+  return clock.end();
 }
 
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */

@@ -63,6 +63,15 @@ interface Exports {
   f32ToF16(source: number, target: number, n: number): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFinite16(values: number, n: number, exponent: number): number;
+  gradientScores(
+    weights: number,
+    gradients: number,
+    scale: number,
+    factor: number,
+    out: number,
+    rows: number,
+    cols: number,
+  ): void;
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   isBf16(values: number, n: number): number;
@@ -94,6 +103,7 @@ interface Exports {
   selectNofM(scores: number, rows: number, cols: number, n: number, m: number, mask: number): void;
   selectSmallest(scores: number, n: number, k: number, mask: number): void;
   selectSmallestRows(scores: number, rows: number, cols: number, k: number, mask: number): void;
+  taylorScores(weights: number, mean: number, rms: number, out: number, n: number): void;
   thresholdMask(scores: number, n: number, threshold: number, ties: number, mask: number): number;
   transpose(source: number, target: number, rows: number, cols: number): void;
 }
@@ -231,6 +241,24 @@ export class Kernels {
     columns: number,
   ): void {
     this.#exports.relativeScores(weights, a, b, factor, scores, rows, columns);
+  }
+
+  /** |w_ij| · (scale_j + factor · |g_ij|) for [rows, columns]; scale [columns]. */
+  gradientScores(
+    weights: number,
+    gradients: number,
+    scale: number,
+    factor: number,
+    scores: number,
+    rows: number,
+    columns: number,
+  ): void {
+    this.#exports.gradientScores(weights, gradients, scale, factor, scores, rows, columns);
+  }
+
+  /** |w · mean − ½ · (w · rms)²| of n f32. */
+  taylorScores(weights: number, mean: number, rms: number, scores: number, n: number): void {
+    this.#exports.taylorScores(weights, mean, rms, scores, n);
   }
 
   /** Adds Σ|w| of every row to rowSums [rows] and of every column to columnSums [columns], both f64. */

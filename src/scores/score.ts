@@ -4,6 +4,7 @@
  * @module
  */
 import type { Kernels } from '../runtime/kernels.js';
+import type { GradientMoment } from '../statistics/gradient-moments.js';
 
 /** Places in the kernels' memory. */
 export interface ScoreArguments {
@@ -17,13 +18,17 @@ export interface ScoreArguments {
   readonly columnVectors: readonly number[];
   /** The score's row vectors, each [rows] f32. */
   readonly rowVectors: readonly number[];
+  /** The moments of gradients that the score asks for, each [rows, columns] f32. */
+  readonly gradients: readonly number[];
+  /** Its method's, as that method's schema puts them out. */
+  readonly options: unknown;
 }
 
 /** What is known of a linear when its score's vectors are made. */
 export interface ScoreInputs {
   /** ‖X_j‖₂, [columns]; where the score asks for column norms. */
   readonly columnNorms: Float32Array;
-  /** Σ|w| of every row and of every column; where the score asks for absolute sums. */
+  /** Σ|w| of every row and of every column; zeros unless the score asks for absolute sums. */
   readonly rowSums: Float64Array;
   readonly columnSums: Float64Array;
 }
@@ -38,6 +43,8 @@ export interface Score {
   readonly name: string;
   /** What it needs from calibration. */
   readonly statistics: 'none' | 'column norms';
+  /** What it needs of the gradients of the dense model's cross-entropy; nothing when left out. */
+  gradients?(options: unknown): readonly GradientMoment[];
   /** Whether it needs Σ|w| of rows and columns, for which every weight is read once more. */
   readonly absoluteSums: boolean;
   /** Weights among which the smallest scores go, when the pattern is unstructured. */

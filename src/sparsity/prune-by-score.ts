@@ -9,6 +9,7 @@ import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
+import type { FiledMatrix } from '../statistics/gradient-moments.js';
 import { checkPattern, type Pattern, zeroCount } from './pattern.js';
 import {
   absoluteSums,
@@ -46,6 +47,8 @@ export interface ScoredMatrix {
   readonly weights: TensorRef | StoredMatrix;
   /** ‖X_j‖₂, [in]; required by scores that ask for it. */
   readonly columnNorms: Float32Array | undefined;
+  /** The moments of gradients that the score asks for, in its order, each [out, in]. */
+  readonly gradients?: readonly FiledMatrix[] | undefined;
   readonly pattern: Pattern;
 }
 
@@ -75,6 +78,10 @@ export async function pruneByScore(
   checkPattern(pattern, matrix.name, columns);
   if (score.statistics === 'column norms' && matrix.columnNorms?.length !== columns) {
     throw new Error(`${matrix.name}: ${score.name} needs ${columns} column norms`);
+  }
+  const moments = score.gradients?.(options) ?? [];
+  if ((matrix.gradients ?? []).length !== moments.length) {
+    throw new Error(`${matrix.name}: ${score.name} needs ${moments.length} moments of gradients`);
   }
   const parts = await scoredRows(pool, score, matrix, options);
   const onDone = (index: number) => tellWritten(matrix, parts[index]?.rows ?? 0);
@@ -113,7 +120,7 @@ async function scoredRows(
   matrix: ScoredMatrix,
   options: unknown,
 ): Promise<ScoredRows[]> {
-  const { name, columnNorms = new Float32Array() } = matrix;
+  const { name, columnNorms = new Float32Array(), gradients = [] } = matrix;
   const [rows, columns] = shapeOf(matrix);
   const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
   const parts = partsOf(rows, step).map(({ first, count }) => ({
@@ -134,6 +141,8 @@ async function scoredRows(
   return parts.map(({ first, ...part }) => ({
     ...part,
     score: score.name,
+    options,
+    gradients: gradients.map(({ path, offset }) => ({ path, offset: offset + first * columns * 4 })),
     vectors: {
       columns: vectors.columns,
       rows: vectors.rows.map((vector) => vector.slice(first, first + part.rows)),

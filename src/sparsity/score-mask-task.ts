@@ -4,9 +4,11 @@
  */
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
+import { readExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import type { ScoreVectors } from '../scores/score.js';
 import { scoreByName } from '../scores/score-registry.js';
+import type { FiledMatrix } from '../statistics/gradient-moments.js';
 import { openRows, type RowsPlace, type WeightRows } from './weight-rows.js';
 
 /** Elements scored at a time, so few that they stay in a core's cache; whole rows, at least one. */
@@ -22,6 +24,10 @@ export interface ScoredRows {
   readonly columns: number;
   /** The score's vectors: each [columns], and each [rows]. */
   readonly vectors: ScoreVectors;
+  /** The moments of gradients that the score asks for, from the first row on; none when left out. */
+  readonly gradients?: readonly FiledMatrix[];
+  /** The score's. */
+  readonly options?: unknown;
 }
 
 interface Chunk {
@@ -36,7 +42,7 @@ interface Chunk {
 }
 
 function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
-  const { place, rows, columns, vectors } = args;
+  const { place, rows, columns, vectors, gradients = [], options = {} } = args;
   const score = scoreByName(args.score);
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
   const source = openRows(kernels, place, step * columns);
@@ -44,6 +50,7 @@ function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) 
   const mask = kernels.arena.allocate(step * columns);
   const columnVectors = vectors.columns.map(() => kernels.arena.allocate(columns * 4));
   const rowVectors = vectors.rows.map(() => kernels.arena.allocate(step * 4));
+  const matrices = gradients.map(() => kernels.arena.allocate(step * columns * 4));
   for (const [index, vector] of vectors.columns.entries()) {
     kernels.f32(columnVectors[index] ?? 0, columns).set(vector);
   }
@@ -56,7 +63,19 @@ function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) 
     for (const [index, vector] of vectors.rows.entries()) {
       kernels.f32(rowVectors[index] ?? 0, count).set(vector.subarray(row, row + count));
     }
-    score.compute(kernels, { weights, scores, rows: count, columns, columnVectors, rowVectors });
+    for (const [index, { path, offset }] of gradients.entries()) {
+      readExactly(path, offset + first * 4, kernels.u8(matrices[index] ?? 0, elements * 4));
+    }
+    score.compute(kernels, {
+      weights,
+      scores,
+      rows: count,
+      columns,
+      columnVectors,
+      rowVectors,
+      gradients: matrices,
+      options,
+    });
     const bad = kernels.firstNonFinite(scores, elements);
     if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
     visit({ rows: count, first, elements, scores, mask, source });

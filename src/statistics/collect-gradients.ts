@@ -3,10 +3,10 @@
  * the other from the last to the first. The forward goes first and leaves every block's input in a file.
  * @module
  */
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HiddenStates } from '../forward/hidden-states.js';
-import type { Locate, ModelStream } from '../forward/model-stream.js';
+import { type Locate, lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
 import { runWindow } from '../forward/window-task.js';
 import {
   blockGradientGraph,
@@ -44,12 +44,17 @@ export interface CollectGradientsOptions {
   /** [windows · sequence length] */
   readonly tokens: Int32Array;
   readonly sequenceLength: number;
-  /** Where the states are kept meanwhile: the inputs of all blocks, and the gradients. */
+  /**
+   * Where the states are kept meanwhile, in files `gradients-*.hidden`: the inputs of all blocks, and the gradients. Workers
+   * keep them open by their names, so that a pool collects once in a folder.
+   */
   readonly folder: string;
   /** Whose weights' gradients are wanted: names within the block. */
   linears(block: BlockDescription): readonly string[];
   /** Windows whose gradients may wait in memory; what is summed, and how, doesn't depend on it. */
   readonly mostWindows?: number | undefined;
+  /** Told after every window of a block, in the forward and then in the backward. */
+  onWindow?(phase: 'forward' | 'backward', block: BlockDescription, done: number): void;
   /** Told the sums of a block, by the linear's name within it, which are valid until it returns. */
   onBlock(block: BlockDescription, sums: ReadonlyMap<string, GradientSums>): void | Promise<void>;
 }
@@ -61,9 +66,13 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
   const windows = tokens.length / sequenceLength;
   const firstWanted = model.blocks.findIndex((block) => options.linears(block).length > 0);
   if (firstWanted < 0) return;
-  const folder = mkdtempSync(join(options.folder, 'gradients-'));
-  const newStates = (name: string, recordBytes: number) =>
-    new HiddenStates(join(folder, name), windows, sequenceLength, model.hiddenSize, recordBytes);
+  const kept: HiddenStates[] = [];
+  const newStates = (name: string, recordBytes: number) => {
+    const path = join(options.folder, `gradients-${name}.hidden`);
+    const states = new HiddenStates(path, windows, sequenceLength, model.hiddenSize, recordBytes);
+    kept.push(states);
+    return states;
+  };
   const inputs: HiddenStates[] = [];
   try {
     let states = newStates('output', stream.recordBytes(sequenceLength));
@@ -73,9 +82,11 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
         inputs[index] = newStates(`input-${index}`, states.recordBytes);
         copyFileSync(states.path, inputs[index].path);
       }
-      await stream.propagate(block, await stream.loadBlock(block, locate), states);
+      await stream.propagate(block, await stream.loadBlock(block, locate), states, {
+        onWindow: (done) => options.onWindow?.('forward', block, done),
+      });
     }
-    const gradients = newStates('gradients', stream.gradientRecordBytes(sequenceLength));
+    const gradients = newStates('loss', lossRecordBytes(model, sequenceLength));
     await stream.crossEntropyGradient(states, tokens, locate, gradients);
     states.dispose();
     for (const [index, block] of [...model.blocks.entries()].slice(firstWanted).reverse()) {
@@ -84,9 +95,8 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
       await blockGradients(options, block, weights, states, gradients);
       states.dispose();
     }
-    gradients.dispose();
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const each of kept) each.dispose();
   }
 }
 
@@ -107,12 +117,13 @@ async function blockGradients(
   );
   const most = Math.max(1, Math.min(options.mostWindows ?? Number.POSITIVE_INFINITY, windows));
   const inFlight = Math.min(2 * pool.size, most);
-  const setBytes = linears.reduce((sum, linear) => sum + elementsOf(linear) * 4, 0);
-  const region = allocateNative(setBytes * (2 + inFlight));
+  const setBytes = gradientSetBytes(linears);
+  const region = allocateNative(gradientBytes(linears, pool.size, most));
   const [sum = [], squares = [], ...slots] = Array.from({ length: 2 + inFlight }, (_, set) =>
     weightRefs(linears, region.address + BigInt(set * setBytes)),
   );
   const shape = [tokens, hiddenSize];
+  let done = 0;
   try {
     await inBatches({
       windows,
@@ -137,6 +148,7 @@ async function blockGradients(
           returns: {},
           where: `the gradient of ${block.prefix.replace(/\.$/, '')}`,
         });
+        options.onWindow?.('backward', block, ++done);
       },
       lanes: linears.length,
       add: async (lane, _first, filled) => {
@@ -164,6 +176,19 @@ async function blockGradients(
   } finally {
     freeNative(region);
   }
+}
+
+/** Bytes of the sums of a block, and of the gradients of the windows that wait in memory. */
+export function gradientBytes(
+  linears: readonly LinearDescription[],
+  workers: number,
+  mostWindows: number,
+): number {
+  return gradientSetBytes(linears) * (2 + Math.max(1, Math.min(2 * workers, mostWindows)));
+}
+
+function gradientSetBytes(linears: readonly LinearDescription[]): number {
+  return linears.reduce((sum, linear) => sum + elementsOf(linear) * 4, 0);
 }
 
 function elementsOf(linear: LinearDescription): number {

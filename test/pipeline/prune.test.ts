@@ -205,6 +205,34 @@ describe('a run', () => {
     expect(Object.keys(files(output)).length).toBeGreaterThan(3);
   });
 
+  it.each([
+    ['gblm, options: {windows: 4}', true],
+    ['gradient', false],
+    ['gradient, options: {taylor: second, windows: 4}', false],
+    ['obd, options: {hessian: fisher}', false],
+  ])('%s: exact zeros, the same bytes with any number of workers', async (method, perRow) => {
+    const outputs = [];
+    for (const workers of [1, 3]) {
+      const { path, output } = runFile({
+        prune: `{method: ${method}, sparsity: 0.61, rules: [{match: "*.1.mlp.*", keep: dense}]}`,
+        rest: `resources: {workers: ${workers}}`,
+      });
+      const { report } = await prune(path);
+      for (const layer of report.layers) {
+        const [rows, columns] = layer.shape;
+        const wanted = perRow ? rows * Math.floor(columns * 0.61) : Math.floor(layer.numel * 0.61);
+        expect(layer.zeros).toBe(layer.method === 'dense' ? 0 : wanted);
+      }
+      expect(report.layers.filter((layer) => layer.method === 'dense')).toHaveLength(3);
+      expect(report.phases.some(({ phase }) => phase === 'backward')).toBe(true);
+      expect(readdirSync(join(output, 'secateur')).filter((name) => /gradients|hidden/.test(name))).toEqual(
+        [],
+      );
+      outputs.push(tensorHashes(output));
+    }
+    expect(outputs[1]).toEqual(outputs[0]);
+  });
+
   it('an allocation that looks at activations needs calibration', async () => {
     const given = runFile({
       prune: '{method: magnitude, sparsity: 0.5, allocation: owl}',
@@ -341,6 +369,32 @@ describe('a run that was stopped', () => {
     });
     expect(blocks).toEqual([0, 1, 2, 3, 4, 5].slice(last + 1));
     expect(report.layers).toHaveLength(42);
+    expect(files(output)).toEqual(files(reference.output));
+  });
+
+  it.each<[string, (event: ProgressEvent) => boolean, boolean]>([
+    ['while gradients are collected', (event) => event.kind === 'step' && event.phase === 'backward', true],
+    [
+      'after block 0, with the gradients of the dense model',
+      (event) => event.kind === 'block' && event.stage === 'prune',
+      false,
+    ],
+  ])('%s: goes on to the same bytes', async (_, stopsAt, again) => {
+    const changes = { prune: '{method: gblm, sparsity: 0.5, options: {windows: 4}}' };
+    const reference = runFile(changes);
+    await prune(reference.path);
+    const { path, output } = runFile(changes);
+    const controller = new AbortController();
+    const stopped = prune(path, {
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (stopsAt(event)) controller.abort();
+      },
+    });
+    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    expect(readdirSync(join(output, 'secateur')).includes('gradients.f32')).toBe(!again);
+    const { report } = await prune(path);
+    expect(report.phases.some(({ stage }) => stage === 'gradients')).toBe(again);
     expect(files(output)).toEqual(files(reference.output));
   });
 

@@ -10,6 +10,7 @@ import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 import type { Score, ScoreVectors } from '../../src/scores/score.js';
 import { type Pattern, zeroCount } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
+import type { FiledMatrix, GradientMoment } from '../../src/statistics/gradient-moments.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { smallest } from '../kernels/selection-oracle.js';
 import { bitsOf, Workspace } from '../kernels/workspace.js';
@@ -21,25 +22,43 @@ export interface ScoredProblem {
   readonly columns: number;
   readonly weights: Float32Array<ArrayBuffer>;
   readonly columnNorms: Float32Array<ArrayBuffer>;
+  /** [rows, columns] */
+  readonly gradients?: Readonly<Record<GradientMoment, Float32Array<ArrayBuffer>>>;
 }
 
-/** Random weights, among them −0, +0 and repeated values; positive norms of different scales. */
-export function randomProblem(rows: number, columns: number, seed = rows + columns): ScoredProblem {
+/** Random weights and moments of gradients, among them −0, +0 and repeated values; positive norms of different scales. */
+export function randomProblem(rows: number, columns: number, seed = rows + columns): Required<ScoredProblem> {
   const weights = Float32Array.from(normals(rows * columns, seed));
   for (let i = 0; i < weights.length; i += 7) weights[i] = [-0, 0, 0.25, -0.25][(i / 7) % 4] as number;
   const columnNorms = Float32Array.from(normals(columns, seed + 1), (x, j) => Math.abs(x) * (1 + (j % 5)));
-  return { rows, columns, weights, columnNorms };
+  const mean = Float32Array.from(normals(rows * columns, seed + 2));
+  const spread = normals(rows * columns, seed + 3);
+  const gradients = { mean, 'root mean square': mean.map((m, i) => Math.hypot(m, spread[i] as number)) };
+  return { rows, columns, weights, columnNorms, gradients };
 }
 
 const workspace = new Workspace();
 
 /** A value for every option of every score. */
-export const scoreOptions = { exponent: 0.5 };
+export const scoreOptions = { exponent: 0.5, hessian: 'gram', taylor: 'second', aggregate: 'set', alpha: 2 };
+
+/** The moments that a score asks for. */
+function momentsOf(
+  score: Score,
+  { gradients }: ScoredProblem,
+  options: unknown,
+): Float32Array<ArrayBuffer>[] {
+  return (score.gradients?.(options) ?? []).map((moment) => {
+    if (!gradients) throw new Error(`no gradients for ${score.name}`);
+    return gradients[moment];
+  });
+}
 
 /** The score's vectors, from sums in the order of the weights. */
 export function vectorsOf(
   score: Score,
   { rows, columns, weights, columnNorms }: ScoredProblem,
+  options: unknown = scoreOptions,
 ): ScoreVectors {
   const rowSums = new Float64Array(rows);
   const columnSums = new Float64Array(columns);
@@ -48,14 +67,15 @@ export function vectorsOf(
     rowSums[row] = (rowSums[row] as number) + Math.abs(w);
     columnSums[column] = (columnSums[column] as number) + Math.abs(w);
   }
-  return score.vectors({ columnNorms, rowSums, columnSums }, scoreOptions);
+  return score.vectors({ columnNorms, rowSums, columnSums }, options);
 }
 
 /** The score of every weight, computed at once. */
 export function scoresOf(
   score: Score,
   problem: ScoredProblem,
-  vectors = vectorsOf(score, problem),
+  options: unknown = scoreOptions,
+  vectors = vectorsOf(score, problem, options),
 ): Float32Array<ArrayBuffer> {
   const { rows, columns, weights } = problem;
   const scores = workspace.out(weights.byteLength);
@@ -67,6 +87,8 @@ export function scoresOf(
     columns,
     columnVectors: vectors.columns.map(put),
     rowVectors: vectors.rows.map(put),
+    gradients: momentsOf(score, problem, options).map(put),
+    options,
   });
   const result = workspace.kernels.f32(scores, weights.length).slice();
   workspace.finish();
@@ -107,20 +129,27 @@ const MARK = 0xa5;
 export async function pruned(
   pool: WorkerPool,
   score: Score,
-  { rows, columns, weights, columnNorms }: ScoredProblem,
+  problem: ScoredProblem,
   pattern: Pattern,
   place: Place = 'memory',
+  options: unknown = scoreOptions,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const matrix = { name: 'layer.w', columnNorms, pattern };
-  if (place === 'memory') {
-    const ref = nativeTensor(weights, [rows, columns]);
-    const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref }, { options: scoreOptions });
-    const result = Float32Array.from(float32View(ref.address, weights.length));
-    expect(zeros).toBe(result.filter((value) => value === 0).length);
-    return result;
-  }
+  const { rows, columns, weights, columnNorms } = problem;
   const folder = mkdtempSync(join(tmpdir(), 'secateur-rows-'));
   try {
+    const gradients = momentsOf(score, problem, options).map((moment, index): FiledMatrix => {
+      const path = join(folder, `moment-${index}`);
+      writeFileSync(path, Buffer.concat([Buffer.alloc(MARGIN.before), Buffer.from(moment.buffer)]));
+      return { path, offset: MARGIN.before };
+    });
+    const matrix = { name: 'layer.w', columnNorms, pattern, gradients };
+    if (place === 'memory') {
+      const ref = nativeTensor(weights, [rows, columns]);
+      const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref }, { options });
+      const result = Float32Array.from(float32View(ref.address, weights.length));
+      expect(zeros).toBe(result.filter((value) => value === 0).length);
+      return result;
+    }
     const bytes = encoded(place, weights);
     const end = MARGIN.before + bytes.length;
     const blank = new Uint8Array(end + MARGIN.after).fill(MARK);
@@ -132,7 +161,7 @@ export async function pruned(
     const offset = MARGIN.before;
     const source = { name: 'layer.w.weight', path: from, offset, dtype: place, shape: [rows, columns] };
     const stored = { ...matrix, weights: { source, target: { path: to, offset } } };
-    const zeros = await pruneByScore(pool, score, stored, { options: scoreOptions });
+    const zeros = await pruneByScore(pool, score, stored, { options });
     const after = new Uint8Array(readFileSync(to));
     expect(Buffer.compare(readFileSync(from), before)).toBe(0);
     expect(after.length).toBe(blank.length);
@@ -188,24 +217,38 @@ const patterns: Pattern[] = [
 const places: Place[] = ['memory', 'F32', 'BF16', 'F16'];
 
 /** @param pools of 1 worker and of others */
-export function describeScore(score: Score, pools: readonly [WorkerPool, ...WorkerPool[]]): void {
+export function describeScore(
+  score: Score,
+  pools: readonly [WorkerPool, ...WorkerPool[]],
+  changes: object = {},
+): void {
   const [pool] = pools;
+  const options = { ...scoreOptions, ...changes };
+  const scored = (problem: ScoredProblem) => scoresOf(score, problem, options);
+  const prune = (workers: WorkerPool, problem: ScoredProblem, pattern: Pattern, place: Place) =>
+    pruned(workers, score, problem, pattern, place, options);
 
-  describe(score.name, () => {
+  describe(`${score.name} ${JSON.stringify(changes)}`, () => {
     it('is finite and never negative, and clears the sign of zero', () => {
-      for (const value of scoresOf(score, randomProblem(13, 27))) {
+      for (const value of scored(randomProblem(13, 27))) {
         expect(Number.isFinite(value) && value >= 0 && !Object.is(value, -0)).toBe(true);
       }
     });
 
     it('gives a row the same scores whatever rows are computed with it', () => {
       const problem = randomProblem(9, 33);
-      const whole = scoresOf(score, problem);
-      const vectors = vectorsOf(score, problem);
+      const whole = scored(problem);
+      const vectors = vectorsOf(score, problem, options);
       for (let r = 0; r < 9; r++) {
-        const weights = problem.weights.slice(r * 33, (r + 1) * 33);
+        const row = (matrix: Float32Array<ArrayBuffer>) => matrix.slice(r * 33, (r + 1) * 33);
+        const { weights, gradients } = problem;
         const own = { ...vectors, rows: vectors.rows.map((vector) => vector.slice(r, r + 1)) };
-        const scores = scoresOf(score, { ...problem, rows: 1, weights }, own);
+        const moments = {
+          mean: row(gradients.mean),
+          'root mean square': row(gradients['root mean square']),
+        };
+        const one = { ...problem, rows: 1, weights: row(weights), gradients: moments };
+        const scores = scoresOf(score, one, options, own);
         expectSameBits(scores, whole.slice(r * 33, (r + 1) * 33));
       }
     });
@@ -220,13 +263,8 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
             [50, 80],
           ] as const) {
             const problem = at(place, randomProblem(rows, columns));
-            const expected = prunedBySorting(
-              problem,
-              scoresOf(score, problem),
-              pattern,
-              score.comparisonGroup,
-            );
-            expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+            const expected = prunedBySorting(problem, scored(problem), pattern, score.comparisonGroup);
+            expectSameBits(await prune(pool, problem, pattern, place), expected);
           }
         },
       );
@@ -234,16 +272,18 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
       it.each(patterns)('prunes the first of equal weights: %o', async (pattern) => {
         for (const value of [1, -3, 0, -0]) {
           const problem = { ...randomProblem(6, 40), weights: new Float32Array(240).fill(value) };
-          const constant = { ...problem, columnNorms: new Float32Array(40).fill(2) };
+          const same = new Float32Array(240).fill(2);
+          const gradients = { mean: same, 'root mean square': same };
+          const constant = { ...problem, columnNorms: new Float32Array(40).fill(2), gradients };
           const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
-          expectSameBits(await pruned(pool, score, constant, pattern, place), expected);
+          expectSameBits(await prune(pool, constant, pattern, place), expected);
         }
       });
 
       it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
         const problem = { ...at(place, randomProblem(8, 40)), columnNorms: new Float32Array(40) };
-        const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
-        expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+        const expected = prunedBySorting(problem, scored(problem), pattern, score.comparisonGroup);
+        expectSameBits(await prune(pool, problem, pattern, place), expected);
       });
 
       // Large enough for several tasks, which takes its time.
@@ -251,9 +291,9 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
         it('gives the same bits with any number of workers', async () => {
           const problem = at(place, randomProblem(1100, 1000));
           for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
-            const first = await pruned(pool, score, problem, pattern, place);
+            const first = await prune(pool, problem, pattern, place);
             for (const other of pools.slice(1))
-              expectSameBits(await pruned(other, score, problem, pattern, place), first);
+              expectSameBits(await prune(other, problem, pattern, place), first);
           }
         });
       }
@@ -264,7 +304,7 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
           for (const pattern of [unstructured(0.5), { kind: 'n:m', keep: 2, of: 4 } as const]) {
             const problem = randomProblem(5, 40);
             problem.weights[171] = bad;
-            const attempt = pruned(pool, score, problem, pattern, place);
+            const attempt = prune(pool, problem, pattern, place);
             await expect(attempt).rejects.toThrow(RunError);
             // What is stored can be named by its place in the file.
             await expect(attempt).rejects.toThrow(
@@ -277,13 +317,22 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
       );
     });
 
+    if ((score.gradients?.(options) ?? []).length > 0) {
+      it('refuses to run without its moments of gradients', async () => {
+        const { weights, columnNorms } = randomProblem(4, 8);
+        const ref = nativeTensor(weights, [4, 8]);
+        const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
+        await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
+      });
+    }
+
     if (score.statistics === 'column norms') {
       it('refuses to run without column norms, or with too few', async () => {
         const { weights } = randomProblem(4, 8);
         for (const columnNorms of [undefined, new Float32Array(7)]) {
           const ref = nativeTensor(weights, [4, 8]);
           const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
-          await expect(pruneByScore(pool, score, matrix)).rejects.toThrow('layer.w');
+          await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
           expectSameBits(Float32Array.from(float32View(ref.address, 32)), weights);
         }
       });

@@ -1,5 +1,7 @@
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { gblm } from '../../src/scores/gblm.js';
+import { gradient } from '../../src/scores/gradient.js';
 import { magnitude } from '../../src/scores/magnitude.js';
 import { obd } from '../../src/scores/obd.js';
 import { ria } from '../../src/scores/ria.js';
@@ -11,6 +13,8 @@ const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
 for (const score of scores) describeScore(score, pools);
+describeScore(gradient, pools, { taylor: 'first', aggregate: 'window' });
+describeScore(obd, pools, { hessian: 'fisher' });
 
 it('the registry finds every score by its own name, and only once', () => {
   for (const score of scores) expect(scoreByName(score.name)).toBe(score);
@@ -80,4 +84,48 @@ it('ria gives a row and a column of zeros no share, and stays finite', () => {
     columnNorms: Float32Array.of(4, 9),
   };
   expect([...scoresOf(ria, problem)]).toEqual([0, 0, 0, 6]);
+});
+
+describe('scores of gradients', () => {
+  const problem = randomProblem(11, 29);
+  const { weights, columnNorms, gradients } = problem;
+  const mean = (i: number) => gradients.mean[i] as number;
+  const fisher = (i: number) => (gradients['root mean square'][i] as number) ** 2;
+  const expectClose = (scores: Float32Array, formula: (w: number, i: number) => number) => {
+    for (const [i, score] of scores.entries()) {
+      const exact = formula(weights[i] as number, i);
+      // The second order is a difference, whose terms are rounded.
+      const size = Math.abs((weights[i] as number) * mean(i)) + Math.abs(exact);
+      expect(Math.abs(score - exact)).toBeLessThanOrEqual(size * 1e-6);
+    }
+  };
+
+  it.each<[string, string, (w: number, i: number) => number]>([
+    ['none', 'window', (_, i) => Math.sqrt(fisher(i))],
+    ['none', 'set', (_, i) => Math.abs(mean(i))],
+    ['first', 'window', (w, i) => Math.abs(w) * Math.sqrt(fisher(i))],
+    ['first', 'set', (w, i) => Math.abs(w * mean(i))],
+    ['second', 'window', (w, i) => Math.abs(w * mean(i) - 0.5 * w ** 2 * fisher(i))],
+  ])('gradient, taylor %s, aggregate %s', (taylor, aggregate, formula) => {
+    expectClose(scoresOf(gradient, problem, { taylor, aggregate }), formula);
+    expect(gradient.comparisonGroup).toBe('tensor');
+  });
+
+  it.each([0, 1, 100])('gblm is |w|·(‖X_j‖₂ + %d·G), within a row', (alpha) => {
+    const scores = scoresOf(gblm, problem, { alpha });
+    expectClose(
+      scores,
+      (w, i) => Math.abs(w) * ((columnNorms[i % 29] as number) + alpha * Math.sqrt(fisher(i))),
+    );
+    if (alpha === 0) expect(scores).toEqual(scoresOf(wanda, problem));
+    expect(gblm.comparisonGroup).toBe('row');
+  });
+
+  it('obd with the Fisher information orders weights by ½·w²·F', () => {
+    const scores = scoresOf(obd, problem, { hessian: 'fisher' });
+    expectClose(
+      scores.map((score) => 0.5 * score ** 2),
+      (w, i) => 0.5 * w ** 2 * fisher(i),
+    );
+  });
 });

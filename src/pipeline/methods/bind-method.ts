@@ -28,6 +28,7 @@ export function bindMethod({ method, options, refine, update }: PruneConfig): Bo
     name: steps.map(({ step }) => step.name).join(' + '),
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
     moments: steps.some(({ step }) => step.moments),
+    gradients: first.step.gradients?.(first.options),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
       for (const { step, options: given } of steps) {

@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { createRunSchema } from '../../config/run-schema.js';
+import { gblm } from '../../scores/gblm.js';
+import { gradient } from '../../scores/gradient.js';
 import { magnitude } from '../../scores/magnitude.js';
 import { obd } from '../../scores/obd.js';
 import { ria } from '../../scores/ria.js';
@@ -36,8 +38,49 @@ export const methods: readonly Method[] = [
   scoreMethod(
     obd,
     z
-      .strictObject({})
-      .describe('OBD: the weights whose loss cost the least squared output of their linear, each alone, go.'),
+      .strictObject({
+        hessian: z
+          .enum(['gram', 'fisher'])
+          .default('gram')
+          .describe(
+            "gram: of the squared output of the linear; fisher: of the model's cross-entropy, by the mean of its squared gradients over windows.",
+          ),
+      })
+      .describe(
+        'OBD: the weights that cost the least, each alone, go, by ½ · weight² · diagonal of a Hessian.',
+      ),
+  ),
+  scoreMethod(
+    gradient,
+    z
+      .strictObject({
+        taylor: z
+          .enum(['none', 'first', 'second'])
+          .default('first')
+          .describe(
+            'none: |gradient|; first: |weight · gradient|; second: |weight · mean gradient − ½ · weight² · mean of the squared gradients|.',
+          ),
+        aggregate: z
+          .enum(['window', 'set'])
+          .default('window')
+          .describe(
+            'What stands for the gradient of none and first. window: the root mean square of those of windows; set: the mean of all, in which windows that disagree cancel.',
+          ),
+      })
+      .describe("Gradient: the weights that the model's cross-entropy depends on least, each alone, go."),
+  ),
+  scoreMethod(
+    gblm,
+    z
+      .strictObject({
+        alpha: z
+          .number()
+          .min(0)
+          .max(1e9)
+          .default(100)
+          .describe('How much the gradient counts beside the input norm.'),
+      })
+      .describe('GBLM: in every row, the smallest |weight| · (input norm + alpha · gradient) go.'),
   ),
   sparseGptMethod,
   admmMethod,

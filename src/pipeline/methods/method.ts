@@ -10,6 +10,7 @@ import type { TensorRef } from '../../runtime/tensor-ref.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
 import type { Pattern } from '../../sparsity/pattern.js';
 import type { StoredMatrix } from '../../sparsity/prune-by-score.js';
+import type { FiledMatrix, GradientMoment } from '../../statistics/gradient-moments.js';
 import type { GroupStatistics } from '../../statistics/group-statistics.js';
 
 /** A linear to prune in place. */
@@ -19,6 +20,8 @@ export interface MethodLinear {
   /** [out, in] f32 */
   readonly weights: TensorRef;
   readonly pattern: Pattern;
+  /** The moments that the method asks for, in its order. */
+  readonly gradients?: readonly FiledMatrix[] | undefined;
   /** Writes the weights as they are in the source, [out, in] f32, to an address. */
   loadDense(address: bigint): Promise<void>;
 }
@@ -45,11 +48,21 @@ export interface StoredLinear {
   readonly name: string;
   readonly matrix: StoredMatrix;
   readonly pattern: Pattern;
+  /** The moments that the method asks for, in its order. */
+  readonly gradients?: readonly FiledMatrix[] | undefined;
 }
 
 /** What calibration has to measure, each kind including the one before. */
 export const STATISTICS = ['none', 'column norms', 'gram'] as const;
 export type StatisticsKind = (typeof STATISTICS)[number];
+
+/** What has to be known of the gradients of the dense model's cross-entropy. */
+export interface GradientNeeds {
+  /** Calibration windows, from the first, at most. */
+  readonly windows: number;
+  /** Of every linear that is pruned. */
+  readonly moments: readonly GradientMoment[];
+}
 
 /** Linears that read one activation. */
 export interface GroupShape {
@@ -90,6 +103,8 @@ export interface Method {
   readonly statistics: StatisticsKind;
   /** Whether the mean of every feature has to be measured too. */
   readonly moments?: boolean;
+  /** What it needs of gradients, if anything. @param options as the schema puts them out */
+  gradients?(options: unknown): GradientNeeds | undefined;
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -124,6 +139,7 @@ export interface BoundMethod {
   readonly name: string;
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
+  readonly gradients: GradientNeeds | undefined;
   prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
   readonly pruneStored:
     | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)

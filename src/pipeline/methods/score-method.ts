@@ -9,6 +9,12 @@ import { histogramBytes, pruneByScore } from '../../sparsity/prune-by-score.js';
 import { columnNorms } from '../../statistics/group-statistics.js';
 import { type Method, type MethodOutcome, NO_WORK } from './method.js';
 
+const gradientWindows = z
+  .int()
+  .min(1)
+  .default(32)
+  .describe('Calibration windows, from the first, whose gradients count; where gradients are asked for.');
+
 /** @param own the score's own options in the run file, each with a default */
 export function scoreMethod(score: Score, own: z.ZodObject): Method {
   const scope = z
@@ -17,7 +23,8 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     .describe(
       'Weights among which the smallest scores go: those of the matrix, or of each row. N:M has its groups.',
     );
-  const options = own.extend({ scope }).describe(own.description ?? score.name);
+  const inputs = score.gradients ? { scope, windows: gradientWindows } : { scope };
+  const options = own.extend(inputs).describe(own.description ?? score.name);
   const choices = (given: unknown) => ({
     options: given,
     comparisonGroup: scope.parse((given as { scope?: unknown }).scope),
@@ -26,6 +33,10 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     name: score.name,
     options,
     statistics: score.statistics,
+    gradients(given) {
+      const moments = score.gradients?.(given) ?? [];
+      return moments.length === 0 ? undefined : { windows: (given as { windows: number }).windows, moments };
+    },
     async prune(pool, { linears, statistics }, given, oneLinear) {
       const norms = columnNorms(statistics);
       const outcomes = new Map<string, MethodOutcome>();
@@ -45,9 +56,9 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
   if (score.statistics !== 'none') return inMemory;
   return {
     ...inMemory,
-    async pruneStored(pool, { name, matrix, pattern }, given) {
+    async pruneStored(pool, { name, matrix, pattern, gradients }, given) {
       const started = performance.now();
-      const problem = { name, weights: matrix, columnNorms: undefined, pattern };
+      const problem = { name, weights: matrix, columnNorms: undefined, gradients, pattern };
       const zeros = await pruneByScore(pool, score, problem, choices(given));
       return { ...outcomeSince(started), zeros };
     },

@@ -1,0 +1,103 @@
+/**
+ * Takes the first calibration windows through the dense model and back, and files what a method needs of the gradients.
+ * @module
+ */
+import type { CalibrationSet } from '../calibration/load-calibration.js';
+import type { ModelStream } from '../forward/model-stream.js';
+import { floatTensor } from '../forward/stored-tensor.js';
+import type { LinearDescription } from '../model/description.js';
+import { partsOf } from '../runtime/parts.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import { collectGradients } from '../statistics/collect-gradients.js';
+import { writeMoments } from '../statistics/gradient-moments-task.js';
+import type { GradientFile } from './gradient-file.js';
+import type { GradientWindows, PreparedRun } from './prepare-run.js';
+import type { StageClock } from './stage-clock.js';
+
+/** Elements whose moments one task writes. */
+const TASK_ELEMENTS = 1_048_576;
+
+export interface MeasureGradientsOptions {
+  readonly run: PreparedRun;
+  readonly pool: WorkerPool;
+  readonly stream: ModelStream;
+  readonly calibration: CalibrationSet;
+  readonly gradients: GradientWindows;
+  /** For the hidden states. */
+  readonly folder: string;
+  readonly file: GradientFile;
+  readonly clock: StageClock;
+}
+
+/** @throws RunError naming the block or the weight where something isn't finite */
+export async function measureGradients(options: MeasureGradientsOptions): Promise<void> {
+  const { run, pool, stream, calibration, gradients, file, clock } = options;
+  const { blocks } = run.model;
+  let [phase, started]: ['forward' | 'backward', number] = ['forward', performance.now()];
+  /** Adds the time since it was last called to what was being done. */
+  const lap = (next: typeof phase) => {
+    const seconds = (performance.now() - started) / 1000;
+    clock.add(phase, seconds);
+    [phase, started] = [next, performance.now()];
+    return seconds;
+  };
+  file.create();
+  await collectGradients({
+    stream,
+    pool,
+    locate: (name) => floatTensor(run.checkpoint.tensors, name),
+    tokens: firstTokens(calibration, gradients),
+    sequenceLength: gradients.tokens,
+    folder: options.folder,
+    linears: (block) => prunedLinears(run, blocks.indexOf(block)).map(({ name }) => name),
+    mostWindows: run.memory.activations,
+    onWindow(now, block, done) {
+      if (now !== phase) lap(now);
+      clock.step(now, blocks.indexOf(block), done, gradients.windows);
+    },
+    async onBlock(block, sums) {
+      const index = blocks.indexOf(block);
+      const seconds = lap('backward');
+      await clock.time('write', () =>
+        pool.forEach([...sums], async ([name, { sum, sumOfSquares, windows }]) => {
+          const layer = run.layers.find((each) => each.block === index && each.linear.name === name);
+          if (!layer) throw new Error(`${block.prefix}${name} has no plan`);
+          const places = file.unfinished(layer);
+          const tasks = partsOf(layer.linear.out * layer.linear.in, TASK_ELEMENTS).map(
+            ({ first, count }) => ({
+              sum: sum.address + BigInt(first * 4),
+              sumOfSquares: sumOfSquares.address + BigInt(first * 4),
+              elements: count,
+              windows,
+              moments: file.moments.map((moment, at) => {
+                const { path = '', offset = 0 } = places[at] ?? {};
+                return { moment, path, offset: offset + first * 4 };
+              }),
+            }),
+          );
+          await pool.map('statistics/gradient-moments-task', writeMoments, tasks);
+        }),
+      );
+      started = performance.now();
+      clock.block(index, seconds);
+    },
+  });
+  await clock.time('write', () => file.publish());
+}
+
+/** The linears of a block whose gradients are asked for. */
+export function prunedLinears({ layers }: PreparedRun, block: number): LinearDescription[] {
+  return layers
+    .filter((layer) => layer.block === block && layer.pattern !== 'dense')
+    .map(({ linear }) => linear);
+}
+
+/** The beginning of each window. */
+function firstTokens({ tokens, sequenceLength }: CalibrationSet, gradients: GradientWindows): Int32Array {
+  const first = new Int32Array(gradients.windows * gradients.tokens);
+  for (let window = 0; window < gradients.windows; window++) {
+    const start = window * sequenceLength;
+    first.set(tokens.subarray(start, start + gradients.tokens), window * gradients.tokens);
+  }
+  return first;
+}
