@@ -13,7 +13,12 @@ import {
   planWholeBlock,
 } from '../graph/block-passes.js';
 import { peakIntermediateBytes } from '../graph/intermediate-bytes.js';
-import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import {
+  finalNormGradientGraph,
+  finalNormGraph,
+  logitsGradientGraph,
+  logitsGraph,
+} from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
@@ -118,7 +123,7 @@ export function memoryEstimator(
     }
     if (gradients) {
       const process = processPart(SESSIONS_BYTES.pruning);
-      const head = logitsSessions(run, gradients.tokens, settings.logitTokens);
+      const head = headGradientSessions(run, gradients.tokens, settings.logitTokens);
       const sums = run.model.blocks.map((_, index) =>
         gradientBytes(prunedLinears(run, index), workers, Math.min(settings.activations, gradients.windows)),
       );
@@ -273,4 +278,15 @@ function logitsSessions(run: PreparedRun, tokens: number, logitTokens: number): 
   const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
   const chunk = Math.min(tokens, logitTokens);
   return [norm, peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)))];
+}
+
+/** The same, and of the sessions for their gradients. */
+function headGradientSessions(run: PreparedRun, tokens: number, logitTokens: number): number[] {
+  const { model } = run;
+  const chunk = Math.min(tokens, logitTokens);
+  return [
+    ...logitsSessions(run, tokens, logitTokens),
+    peakIntermediateBytes(finalNormGradientGraph(model, tokens)),
+    peakIntermediateBytes(logitsGradientGraph(chunk, model.hiddenSize, headSliceRows(model))),
+  ];
 }
