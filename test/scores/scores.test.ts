@@ -13,8 +13,6 @@ const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
 for (const score of scores) describeScore(score, pools);
-describeScore(gradient, pools, { taylor: 'first', aggregate: 'window' });
-describeScore(obd, pools, { hessian: 'fisher' });
 
 it('the registry finds every score by its own name, and only once', () => {
   for (const score of scores) expect(scoreByName(score.name)).toBe(score);
