@@ -13,7 +13,12 @@ import {
   planWholeBlock,
 } from '../graph/block-passes.js';
 import { peakIntermediateBytes } from '../graph/intermediate-bytes.js';
-import { finalNormGraph, logitsGraph } from '../graph/logits-graph.js';
+import {
+  finalNormGradientGraph,
+  finalNormGraph,
+  logitsGradientGraph,
+  logitsGraph,
+} from '../graph/logits-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
@@ -116,14 +121,20 @@ export function memoryEstimator(
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
       moments.push({ moment: 'sharing the sparsity', parts });
     }
-    if (gradients) {
-      const process = processPart(SESSIONS_BYTES.pruning);
-      const head = logitsSessions(run, gradients.tokens, settings.logitTokens);
+    const collecting = gradients
+      ? {
+          process: processPart(SESSIONS_BYTES.pruning),
+          activations: inWorkers(
+            keptBytes([...backward, ...headGradientSessions(run, gradients.tokens, settings.logitTokens)]),
+          ),
+        }
+      : undefined;
+    if (gradients && collecting) {
       const sums = run.model.blocks.map((_, index) =>
         gradientBytes(prunedLinears(run, index), workers, Math.min(settings.activations, gradients.windows)),
       );
       const held = { name: 'gradients of one block', bytes: Math.max(...sums) };
-      const parts = [process, weights, inWorkers(keptBytes([...backward, ...head])), held];
+      const parts = [collecting.process, weights, collecting.activations, held];
       moments.push({ moment: 'collecting gradients', parts });
     }
     if (run.method.pruneStored) {
@@ -131,7 +142,9 @@ export function memoryEstimator(
         name: 'histograms of scores',
         bytes: storedHistogramBytes(run, linearsAtOnce(settings)),
       };
-      moments.push({ moment: 'pruning linears', parts: [processPart(0), inWorkers(0), histograms] });
+      // Workers keep the sessions that they have.
+      const { process, activations } = collecting ?? { process: processPart(0), activations: inWorkers(0) };
+      moments.push({ moment: 'pruning linears', parts: [process, activations, histograms] });
     }
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
@@ -273,4 +286,15 @@ function logitsSessions(run: PreparedRun, tokens: number, logitTokens: number): 
   const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
   const chunk = Math.min(tokens, logitTokens);
   return [norm, peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)))];
+}
+
+/** The same, and of the sessions for their gradients. */
+function headGradientSessions(run: PreparedRun, tokens: number, logitTokens: number): number[] {
+  const { model } = run;
+  const chunk = Math.min(tokens, logitTokens);
+  return [
+    ...logitsSessions(run, tokens, logitTokens),
+    peakIntermediateBytes(finalNormGradientGraph(model, tokens)),
+    peakIntermediateBytes(logitsGradientGraph(chunk, model.hiddenSize, headSliceRows(model))),
+  ];
 }

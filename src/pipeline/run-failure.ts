@@ -58,7 +58,8 @@ export class FailureContext {
     } else if (event.kind === 'step') {
       this.#block = event.block;
     } else if (event.kind === 'block') {
-      this.#block = event.block + 1;
+      // Gradients go from the last block to the first.
+      this.#block = event.stage === 'gradients' ? event.block : event.block + 1;
       if (this.#pruning) this.#finished = event.block + 1;
     } else if (event.kind === 'stage-end') {
       this.#stage = undefined;

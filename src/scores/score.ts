@@ -28,6 +28,8 @@ export interface ScoreArguments {
 export interface ScoreInputs {
   /** ‖X_j‖₂, [columns]; where the score asks for column norms. */
   readonly columnNorms: Float32Array;
+  /** Tokens that the norms are over. */
+  readonly tokens: number;
   /** Σ|w| of every row and of every column; zeros unless the score asks for absolute sums. */
   readonly rowSums: Float64Array;
   readonly columnSums: Float64Array;

@@ -47,6 +47,8 @@ export interface ScoredMatrix {
   readonly weights: TensorRef | StoredMatrix;
   /** ‖X_j‖₂, [in]; required by scores that ask for it. */
   readonly columnNorms: Float32Array | undefined;
+  /** Tokens that the norms are over; 1 when left out. */
+  readonly tokens?: number | undefined;
   /** The moments of gradients that the score asks for, in its order, each [out, in]. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
   readonly pattern: Pattern;
@@ -120,7 +122,7 @@ async function scoredRows(
   matrix: ScoredMatrix,
   options: unknown,
 ): Promise<ScoredRows[]> {
-  const { name, columnNorms = new Float32Array(), gradients = [] } = matrix;
+  const { name, columnNorms = new Float32Array(), tokens = 1, gradients = [] } = matrix;
   const [rows, columns] = shapeOf(matrix);
   const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
   const parts = partsOf(rows, step).map(({ first, count }) => ({
@@ -137,7 +139,7 @@ async function scoredRows(
     rowSums.set(part.rows, parts[index]?.first);
     for (let j = 0; j < columns; j++) columnSums[j] = (columnSums[j] as number) + (part.columns[j] as number);
   }
-  const vectors = score.vectors({ columnNorms, rowSums, columnSums }, options);
+  const vectors = score.vectors({ columnNorms, tokens, rowSums, columnSums }, options);
   return parts.map(({ first, ...part }) => ({
     ...part,
     score: score.name,

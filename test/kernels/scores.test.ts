@@ -57,6 +57,47 @@ describe('scaledAbsScores', () => {
   });
 });
 
+describe('gradientScores', () => {
+  it.each(shapes)('|w_ij|·(scale_j + factor·|g_ij|) of %i×%i', (rows, columns) => {
+    const weights = Float32Array.from(normals(rows * columns, 1));
+    const gradients = Float32Array.from(normals(rows * columns, 2));
+    const scale = Float32Array.from(normals(columns, 3), Math.abs);
+    const [factor, f] = [2.7, Math.fround];
+    const out = workspace.out(weights.byteLength);
+    const places = [weights, gradients, scale].map((data) => workspace.put(data)) as [number, number, number];
+    kernels.gradientScores(...places, factor, out, rows, columns);
+    const expected = weights.map((w, i) => {
+      const size = f(f(factor) * Math.abs(gradients[i] as number));
+      return Math.abs(w) * f((scale[i % columns] as number) + size);
+    });
+    expect(kernels.f32(out, weights.length)).toEqual(expected);
+    workspace.finish();
+  });
+});
+
+describe('taylorScores', () => {
+  it.each(shapes)('|w·m − ½·(w·r)²| of %i×%i', (rows, columns) => {
+    const [weights, mean, rms] = [1, 2, 3].map((seed) =>
+      Float32Array.from(normals(rows * columns, seed)),
+    ) as [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>];
+    const out = workspace.out(weights.byteLength);
+    kernels.taylorScores(
+      workspace.put(weights),
+      workspace.put(mean),
+      workspace.put(rms),
+      out,
+      weights.length,
+    );
+    const f = Math.fround;
+    const expected = weights.map((w, i) => {
+      const root = f(w * (rms[i] as number));
+      return Math.abs(f(w * (mean[i] as number)) - f(0.5 * f(root * root)));
+    });
+    expect(kernels.f32(out, weights.length)).toEqual(expected);
+    workspace.finish();
+  });
+});
+
 describe('obsScores', () => {
   it.each(shapes)('(w·inverse_c)² of a slab %i×%i', (columns, lanes) => {
     const weights = normals(columns * lanes, lanes) as Float32Array<ArrayBuffer>;

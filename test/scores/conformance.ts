@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { RunError } from '../../src/errors.js';
 import { bytesPerElement, decode, encode } from '../../src/forward/float-storage.js';
 import type { FloatDtype } from '../../src/model/check-tensors.js';
@@ -67,7 +67,7 @@ export function vectorsOf(
     rowSums[row] = (rowSums[row] as number) + Math.abs(w);
     columnSums[column] = (columnSums[column] as number) + Math.abs(w);
   }
-  return score.vectors({ columnNorms, rowSums, columnSums }, options);
+  return score.vectors({ columnNorms, tokens: 1, rowSums, columnSums }, options);
 }
 
 /** The score of every weight, computed at once. */
@@ -125,6 +125,16 @@ function decoded(dtype: FloatDtype, bytes: Uint8Array): Float32Array<ArrayBuffer
 const MARGIN = { before: 12, after: 20 };
 const MARK = 0xa5;
 
+const momentsFolder = mkdtempSync(join(tmpdir(), 'secateur-moments-'));
+afterAll(() => rmSync(momentsFolder, { recursive: true }));
+
+/** Overwrites the one file of its index, which workers keep open. */
+function fileMoment(moment: Float32Array<ArrayBuffer>, index: number): FiledMatrix {
+  const path = join(momentsFolder, `${index}`);
+  writeFileSync(path, Buffer.concat([Buffer.alloc(MARGIN.before), Buffer.from(moment.buffer)]));
+  return { path, offset: MARGIN.before };
+}
+
 /** The weights after pruning in worker threads. In files, the bytes around them must stay, and the source as it was. */
 export async function pruned(
   pool: WorkerPool,
@@ -135,21 +145,17 @@ export async function pruned(
   options: unknown = scoreOptions,
 ): Promise<Float32Array<ArrayBuffer>> {
   const { rows, columns, weights, columnNorms } = problem;
+  const gradients = momentsOf(score, problem, options).map(fileMoment);
+  const matrix = { name: 'layer.w', columnNorms, pattern, gradients };
+  if (place === 'memory') {
+    const ref = nativeTensor(weights, [rows, columns]);
+    const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref }, { options });
+    const result = Float32Array.from(float32View(ref.address, weights.length));
+    expect(zeros).toBe(result.filter((value) => value === 0).length);
+    return result;
+  }
   const folder = mkdtempSync(join(tmpdir(), 'secateur-rows-'));
   try {
-    const gradients = momentsOf(score, problem, options).map((moment, index): FiledMatrix => {
-      const path = join(folder, `moment-${index}`);
-      writeFileSync(path, Buffer.concat([Buffer.alloc(MARGIN.before), Buffer.from(moment.buffer)]));
-      return { path, offset: MARGIN.before };
-    });
-    const matrix = { name: 'layer.w', columnNorms, pattern, gradients };
-    if (place === 'memory') {
-      const ref = nativeTensor(weights, [rows, columns]);
-      const zeros = await pruneByScore(pool, score, { ...matrix, weights: ref }, { options });
-      const result = Float32Array.from(float32View(ref.address, weights.length));
-      expect(zeros).toBe(result.filter((value) => value === 0).length);
-      return result;
-    }
     const bytes = encoded(place, weights);
     const end = MARGIN.before + bytes.length;
     const blank = new Uint8Array(end + MARGIN.after).fill(MARK);
@@ -217,28 +223,20 @@ const patterns: Pattern[] = [
 const places: Place[] = ['memory', 'F32', 'BF16', 'F16'];
 
 /** @param pools of 1 worker and of others */
-export function describeScore(
-  score: Score,
-  pools: readonly [WorkerPool, ...WorkerPool[]],
-  changes: object = {},
-): void {
+export function describeScore(score: Score, pools: readonly [WorkerPool, ...WorkerPool[]]): void {
   const [pool] = pools;
-  const options = { ...scoreOptions, ...changes };
-  const scored = (problem: ScoredProblem) => scoresOf(score, problem, options);
-  const prune = (workers: WorkerPool, problem: ScoredProblem, pattern: Pattern, place: Place) =>
-    pruned(workers, score, problem, pattern, place, options);
 
-  describe(`${score.name} ${JSON.stringify(changes)}`, () => {
+  describe(score.name, () => {
     it('is finite and never negative, and clears the sign of zero', () => {
-      for (const value of scored(randomProblem(13, 27))) {
+      for (const value of scoresOf(score, randomProblem(13, 27))) {
         expect(Number.isFinite(value) && value >= 0 && !Object.is(value, -0)).toBe(true);
       }
     });
 
     it('gives a row the same scores whatever rows are computed with it', () => {
       const problem = randomProblem(9, 33);
-      const whole = scored(problem);
-      const vectors = vectorsOf(score, problem, options);
+      const whole = scoresOf(score, problem);
+      const vectors = vectorsOf(score, problem);
       for (let r = 0; r < 9; r++) {
         const row = (matrix: Float32Array<ArrayBuffer>) => matrix.slice(r * 33, (r + 1) * 33);
         const { weights, gradients } = problem;
@@ -248,7 +246,7 @@ export function describeScore(
           'root mean square': row(gradients['root mean square']),
         };
         const one = { ...problem, rows: 1, weights: row(weights), gradients: moments };
-        const scores = scoresOf(score, one, options, own);
+        const scores = scoresOf(score, one, scoreOptions, own);
         expectSameBits(scores, whole.slice(r * 33, (r + 1) * 33));
       }
     });
@@ -263,8 +261,13 @@ export function describeScore(
             [50, 80],
           ] as const) {
             const problem = at(place, randomProblem(rows, columns));
-            const expected = prunedBySorting(problem, scored(problem), pattern, score.comparisonGroup);
-            expectSameBits(await prune(pool, problem, pattern, place), expected);
+            const expected = prunedBySorting(
+              problem,
+              scoresOf(score, problem),
+              pattern,
+              score.comparisonGroup,
+            );
+            expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
           }
         },
       );
@@ -276,14 +279,14 @@ export function describeScore(
           const gradients = { mean: same, 'root mean square': same };
           const constant = { ...problem, columnNorms: new Float32Array(40).fill(2), gradients };
           const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
-          expectSameBits(await prune(pool, constant, pattern, place), expected);
+          expectSameBits(await pruned(pool, score, constant, pattern, place), expected);
         }
       });
 
       it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
         const problem = { ...at(place, randomProblem(8, 40)), columnNorms: new Float32Array(40) };
-        const expected = prunedBySorting(problem, scored(problem), pattern, score.comparisonGroup);
-        expectSameBits(await prune(pool, problem, pattern, place), expected);
+        const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
+        expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
       });
 
       // Large enough for several tasks, which takes its time.
@@ -291,9 +294,9 @@ export function describeScore(
         it('gives the same bits with any number of workers', async () => {
           const problem = at(place, randomProblem(1100, 1000));
           for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
-            const first = await prune(pool, problem, pattern, place);
+            const first = await pruned(pool, score, problem, pattern, place);
             for (const other of pools.slice(1))
-              expectSameBits(await prune(other, problem, pattern, place), first);
+              expectSameBits(await pruned(other, score, problem, pattern, place), first);
           }
         });
       }
@@ -304,7 +307,7 @@ export function describeScore(
           for (const pattern of [unstructured(0.5), { kind: 'n:m', keep: 2, of: 4 } as const]) {
             const problem = randomProblem(5, 40);
             problem.weights[171] = bad;
-            const attempt = prune(pool, problem, pattern, place);
+            const attempt = pruned(pool, score, problem, pattern, place);
             await expect(attempt).rejects.toThrow(RunError);
             // What is stored can be named by its place in the file.
             await expect(attempt).rejects.toThrow(
@@ -317,12 +320,12 @@ export function describeScore(
       );
     });
 
-    if ((score.gradients?.(options) ?? []).length > 0) {
+    if ((score.gradients?.(scoreOptions) ?? []).length > 0) {
       it('refuses to run without its moments of gradients', async () => {
         const { weights, columnNorms } = randomProblem(4, 8);
         const ref = nativeTensor(weights, [4, 8]);
         const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
-        await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
+        await expect(pruneByScore(pool, score, matrix, { options: scoreOptions })).rejects.toThrow('layer.w');
       });
     }
 
@@ -332,7 +335,9 @@ export function describeScore(
         for (const columnNorms of [undefined, new Float32Array(7)]) {
           const ref = nativeTensor(weights, [4, 8]);
           const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
-          await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
+          await expect(pruneByScore(pool, score, matrix, { options: scoreOptions })).rejects.toThrow(
+            'layer.w',
+          );
           expectSameBits(Float32Array.from(float32View(ref.address, 32)), weights);
         }
       });

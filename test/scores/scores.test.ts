@@ -13,8 +13,6 @@ const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
 for (const score of scores) describeScore(score, pools);
-describeScore(gradient, pools, { taylor: 'first', aggregate: 'window' });
-describeScore(obd, pools, { hessian: 'fisher' });
 
 it('the registry finds every score by its own name, and only once', () => {
   for (const score of scores) expect(scoreByName(score.name)).toBe(score);
@@ -111,13 +109,15 @@ describe('scores of gradients', () => {
     expect(gradient.comparisonGroup).toBe('tensor');
   });
 
-  it.each([0, 1, 100])('gblm is |w|·(‖X_j‖₂ + %d·G), within a row', (alpha) => {
+  it.each([0, 1, 100])('gblm is |w|·(‖X_j‖₂ + %d·‖g‖₂), within a row', (alpha) => {
     const scores = scoresOf(gblm, problem, { alpha });
     expectClose(
       scores,
-      (w, i) => Math.abs(w) * ((columnNorms[i % 29] as number) + alpha * Math.sqrt(fisher(i))),
+      // The norms of 2048 tokens, from those of one, and of the gradients of 128 windows.
+      (w, i) =>
+        Math.abs(w) *
+        ((columnNorms[i % 29] as number) * Math.sqrt(2048) + alpha * Math.sqrt(128 * fisher(i))),
     );
-    if (alpha === 0) expect(scores).toEqual(scoresOf(wanda, problem));
     expect(gblm.comparisonGroup).toBe('row');
   });
 

@@ -78,7 +78,9 @@ export const methods: readonly Method[] = [
           .min(0)
           .max(1e9)
           .default(100)
-          .describe('How much the gradient counts beside the input norm.'),
+          .describe(
+            'How much the norm of the gradient over 128 windows counts beside that of the input over 2048 tokens.',
+          ),
       })
       .describe('GBLM: in every row, the smallest |weight| · (input norm + alpha · gradient) go.'),
   ),

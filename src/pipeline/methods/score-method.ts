@@ -39,10 +39,11 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     },
     async prune(pool, { linears, statistics }, given, oneLinear) {
       const norms = columnNorms(statistics);
+      const { tokens } = statistics;
       const outcomes = new Map<string, MethodOutcome>();
       await forEach(linears, oneLinear, async (linear) => {
         const started = performance.now();
-        await pruneByScore(pool, score, { ...linear, columnNorms: norms }, choices(given));
+        await pruneByScore(pool, score, { ...linear, columnNorms: norms, tokens }, choices(given));
         outcomes.set(linear.name, outcomeSince(started));
       });
       return outcomes;
