@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'secateur-disk-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let count = 0;
-function runFile(output: string, samples = 16, rest = ''): string {
+function runFile(output: string, samples = 16, rest = '', method = 'wanda'): string {
   const path = join(folder, `run-${count++}.yaml`);
   const data = join(root, 'calibration/general.jsonl');
   writeFileSync(
@@ -25,15 +25,16 @@ function runFile(output: string, samples = 16, rest = ''): string {
       `model: ${join(root, 'models/quickstart')}`,
       `output: ${output}`,
       `calibration: {data: ${data}, samples: ${samples}, sequence_length: 128}`,
-      'prune: {method: wanda, sparsity: 0.5}',
+      `prune: {method: ${method}, sparsity: 0.5}`,
       rest,
     ].join('\n'),
   );
   return path;
 }
 
-async function prepared(output: string, samples?: number, rest?: string) {
-  return await prepareRun(loadRunFile(runFile(output, samples, rest), runSchema, { set: [] }).config);
+async function prepared(output: string, samples?: number, rest?: string, method?: string) {
+  const path = runFile(output, samples, rest, method);
+  return await prepareRun(loadRunFile(path, runSchema, { set: [] }).config);
 }
 
 describe('a disk that is too small', () => {
@@ -67,6 +68,17 @@ describe('a disk that is too small', () => {
     const evaluated = diskNeed(await prepared(join(folder, 'new'), 4, evaluation));
     expect(evaluated.evaluation).toBeGreaterThanOrEqual((20 * 512 + 2 * 128) * 192 * 4);
     expect(evaluated.total - few.total).toBe(evaluated.evaluation - few.calibration);
+  });
+
+  it('counts the moments of gradients, and the inputs of all blocks for their windows', async () => {
+    const output = join(folder, 'new');
+    const method = 'gradient, options: {taylor: second, windows: 6}';
+    const { calibration } = diskNeed(await prepared(output, 8, '', method));
+    const linears = 6 * (2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192);
+    const states = 6 * 128 * 192 * 4;
+    // Besides the inputs: the output, and two of its size for the gradients.
+    expect(calibration).toBe(2 * linears * 4 + (6 + 1 + 2) * states);
+    expect(diskNeed(await prepared(output, 8, '', method), 6).calibration).toBe(0);
   });
 
   it('counts only what an unfinished run is still missing', async () => {

@@ -52,10 +52,10 @@ it('adds up to the wall time when only weights are looked at', async () => {
 it('adds up to the wall time with calibration and evaluation, and after a stop', async () => {
   const text = join(folder, 'text.txt');
   copyFileSync(join(root, 'docs/architecture.md'), text);
-  const path = runFile('{method: sparsegpt, pattern: "2:4"}', [
-    calibration,
-    `evaluation: {data: ${text}, context: 64, windows: 4}`,
-  ]);
+  const path = runFile(
+    '{method: gblm, pattern: "2:4", options: {windows: 2}, allocation: {name: owl, windows: 2}}',
+    [calibration, `evaluation: {data: ${text}, context: 64, windows: 4}`],
+  );
   const controller = new AbortController();
   const stopped = prune(path, {
     signal: controller.signal,
