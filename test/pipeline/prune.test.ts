@@ -109,8 +109,8 @@ describe('a run', () => {
     ['sparsegpt', 'sparsity: 0.37', 0.37],
     ['sparsegpt', 'pattern: "2:4"', 0.5],
     ['ria', 'sparsity: 0.61', 0.61],
-    ['alps', 'sparsity: 0.37', 0.37],
-    ['admm', 'pattern: "2:4"', 0.5],
+    ['alps', 'sparsity: 0.37, options: {iterations: 6}', 0.37],
+    ['admm', 'pattern: "2:4", options: {iterations: 4, gradual: 3}', 0.5],
   ])('%s with %s: exact zeros, valid groups, everything else untouched', async (method, goal, sparsity) => {
     const { path, output } = runFile({ prune: `{method: ${method}, ${goal}}` });
     const { report } = await prune(path);
@@ -149,7 +149,7 @@ describe('a run', () => {
     );
   });
 
-  it.each(['least_squares', '{name: admm, iterations: 30}'])(
+  it.each(['least_squares', '{name: admm, iterations: 12}'])(
     'update: %s gives other weights to what a method left, and a smaller output error',
     async (update) => {
       const alone = runFile({ prune: '{method: wanda, pattern: "2:4"}' });

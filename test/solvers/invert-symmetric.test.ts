@@ -24,7 +24,7 @@ function positiveDefinite(n: number): Float32Array {
 }
 
 describe('the inverse of a symmetric matrix', () => {
-  it.each([1, 2, 17, 96, 97, 200, 575, 769, 1000, 1600])('of %i rows times the matrix is 1', async (n) => {
+  it.each([1, 2, 17, 96, 97, 200, 575, 769, 900])('of %i rows times the matrix is 1', async (n) => {
     const matrix = positiveDefinite(n);
     const { address } = nativeTensor(matrix, [n, n]);
     expect(await invertSymmetric(pools[1], address, n)).toBeUndefined();
@@ -46,11 +46,11 @@ describe('the inverse of a symmetric matrix', () => {
   });
 
   it('is the same to the bit with 1, 2 and 3 workers', async () => {
-    const matrix = positiveDefinite(1300);
+    const matrix = positiveDefinite(800);
     const results = await Promise.all(
       pools.map(async (pool) => {
-        const { address } = nativeTensor(matrix, [1300, 1300]);
-        await invertSymmetric(pool, address, 1300);
+        const { address } = nativeTensor(matrix, [800, 800]);
+        await invertSymmetric(pool, address, 800);
         return float32View(address, matrix.length);
       }),
     );
