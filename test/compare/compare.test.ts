@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { compare, evaluate, prune, RequestError } from '../../src/index.js';
+import { makeShallowModel } from '../support/shallow-model.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-compare-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+const model = join(folder, 'model');
+makeShallowModel(join(root, 'models/quickstart'), model, 2);
 
 const heldOut = join(root, 'calibration/heldout.txt');
 const runFile = (output: string, evaluation = `evaluation: {data: ${heldOut}, context: 128, windows: 3}`) => {
@@ -16,7 +19,7 @@ const runFile = (output: string, evaluation = `evaluation: {data: ${heldOut}, co
   writeFileSync(
     path,
     [
-      `model: ${join(root, 'models/quickstart')}`,
+      `model: ${model}`,
       `output: ${join(folder, output)}`,
       `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 4, sequence_length: 64}`,
       'prune: {method: magnitude, sparsity: 0.5}',
@@ -51,7 +54,7 @@ it('gives for each method what pruning and evaluating by hand gives, once', asyn
   expect(row?.output_error).toBeGreaterThan(0);
   expect(comparison.rows[0]?.output_error).toBeNull();
   expect(comparison.evaluation.tokens).toBe(tokens);
-  const dense = await evaluate(join(root, 'models/quickstart'), { data: heldOut, context: 128, windows: 3 });
+  const dense = await evaluate(model, { data: heldOut, context: 128, windows: 3 });
   expect(comparison.dense.perplexity).toBe(dense.checkpoint.perplexity);
 
   // Reports stay, weights don't.
