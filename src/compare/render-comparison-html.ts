@@ -12,8 +12,8 @@ import {
   formatPlural,
   formatSeconds,
 } from '../report/format.js';
-import { type Html, html, trusted } from '../report/html.js';
-import { pageStyle } from '../report/page-style.js';
+import { type Html, html } from '../report/html.js';
+import { renderPage } from '../report/render-page.js';
 import type { Comparison, ComparisonRow } from './comparison.js';
 import { comparisonChart } from './comparison-chart.js';
 
@@ -22,19 +22,9 @@ export function renderComparisonHtml(comparison: Comparison): string {
   const { rows, dense, evaluation, secateur } = comparison;
   const model = basename(comparison.model);
   const goals = [...new Set(rows.map(({ goal }) => goal))];
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${model}: methods compared – secateur</title>
-<style>${trusted(pageStyle)}</style>
-</head>
-<body>
-<main>
-<header>
+  return renderPage(
+    `${model}: methods compared – secateur`,
+    html`<header>
 <p class="overline">secateur comparison</p>
 <h1>${model}</h1>
 <p class="lead">${formatPlural(rows.length, 'run')}, perplexity on ${formatCount(evaluation.tokens)} tokens of ${basename(evaluation.data)} in windows of ${formatCount(evaluation.context)}. The dense model has ${formatPerplexityWithError(dense.perplexity, dense.standard_error)}.</p>
@@ -46,11 +36,8 @@ ${goals.map((goal) =>
     dense,
   ),
 )}
-<footer>Written by secateur ${secateur}. The same figures, for programs, are in compare.json beside this page; each run has its own report.</footer>
-</main>
-</body>
-</html>
-`.markup;
+<footer>Written by secateur ${secateur}. The same figures, for programs, are in compare.json beside this page; each run has its own report.</footer>`,
+  );
 }
 
 function goalSection(goal: string, rows: readonly ComparisonRow[], dense: Comparison['dense']): Html {

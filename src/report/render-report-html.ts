@@ -2,9 +2,9 @@
  * The report as one HTML page that needs nothing beside it: no script, no font, no request.
  * @module
  */
-import { html, trusted } from './html.js';
+import { html } from './html.js';
 import { layerGrid } from './layer-grid.js';
-import { pageStyle } from './page-style.js';
+import { renderPage } from './render-page.js';
 import type { Report } from './report-schema.js';
 import { distinct, modelName } from './run-summary.js';
 import { beforeAfterSection, outputErrorSection, sparsitySection, timeSection } from './sections/charts.js';
@@ -17,28 +17,15 @@ export function renderReportHtml(report: Report): string {
   const title = [modelName(report), distinct(report.layers, 'method'), distinct(report.layers, 'pattern')]
     .filter((part) => part !== '')
     .join(', ');
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${title} – secateur report</title>
-<style>${trusted(pageStyle)}</style>
-</head>
-<body>
-<main>
-${headline(report)}
+  return renderPage(
+    `${title} – secateur report`,
+    html`${headline(report)}
 ${notesSection(report)}
 ${beforeAfterSection(report)}
 ${sparsitySection(report, grid)}
 ${outputErrorSection(report, grid)}
 ${timeSection(report)}
 ${detailsSection(report)}
-<footer>Written by secateur ${report.run.versions.secateur}. The same figures, for programs, are in report.json beside this page.</footer>
-</main>
-</body>
-</html>
-`.markup;
+<footer>Written by secateur ${report.run.versions.secateur}. The same figures, for programs, are in report.json beside this page.</footer>`,
+  );
 }

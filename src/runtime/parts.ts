@@ -25,3 +25,8 @@ export function equalParts(items: number, most: number): Part[] {
     return { first, count: Math.floor((items * (index + 1)) / parts) - first };
   });
 }
+
+/** Whole rows of so many columns that `elements` hold; at least one. */
+export function rowsWithin(elements: number, columns: number): number {
+  return Math.max(1, Math.floor(elements / columns));
+}

@@ -43,6 +43,8 @@ export class AdmmState {
   readonly #pool: WorkerPool;
   readonly #matrix: { readonly name: string; readonly weights: TensorRef };
   readonly #diagonal: Float64Array;
+  /** √H_jj */
+  readonly #scales: Float32Array;
   readonly #hessian: FullHessian;
   readonly #region: NativeRegion;
   readonly #fitted: readonly FittedRows[];
@@ -71,7 +73,8 @@ export class AdmmState {
     const target = this.#region.address;
     const state = target + BigInt(size * 4);
     const support = state + BigInt(size * 4);
-    const scales = Float32Array.from(this.#diagonal, Math.sqrt);
+    this.#scales = Float32Array.from(diagonal, Math.sqrt);
+    const scales = this.#scales;
     this.#fitted = fittedParts(matrix.weights, target, this.#hessian.address);
     let before = 0;
     this.#parts = this.#fitted.map((part) => {
@@ -156,11 +159,10 @@ export class AdmmState {
   /** Prunes the matrix's weights as they are by |w_ij|·√H_jj. */
   async pruneWeights(pattern: Pattern): Promise<void> {
     const { name, weights } = this.#matrix;
-    const columnNorms = Float32Array.from(this.#diagonal, Math.sqrt);
     await pruneByScore(
       this.#pool,
       wanda,
-      { name, weights, pattern, columnNorms },
+      { name, weights, pattern, columnNorms: this.#scales },
       { comparisonGroup: 'tensor' },
     );
   }

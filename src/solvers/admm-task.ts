@@ -2,8 +2,10 @@
  * Worker tasks: steps of the alternating direction method of multipliers on rows of a linear.
  * @module
  */
+
 import { gemm } from '../runtime/gemm.js';
 import type { Kernels } from '../runtime/kernels.js';
+import { rowsWithin } from '../runtime/parts.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesView, float32View } from '../system/native-memory.js';
@@ -156,7 +158,7 @@ interface MaskRoom {
 }
 
 function maskRoom({ arena }: Kernels, { rows, columns }: AdmmRows): MaskRoom {
-  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
   const elements = step * columns;
   return {
     rows: step,

@@ -5,7 +5,7 @@
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
-import { partsOf } from '../runtime/parts.js';
+import { partsOf, rowsWithin } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { countStoredZeros, type ZeroCount } from './count-zeros-task.js';
 import type { Pattern } from './pattern.js';
@@ -30,7 +30,7 @@ export async function countZeros(
   }
   const rows = elementCount(tensor.shape) / columns;
   const elementBytes = bytesPerElement(tensor.dtype);
-  const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
+  const step = rowsWithin(TASK_ELEMENTS, columns);
   const parts = partsOf(rows, step).map(({ first, count }) => ({
     path: tensor.path,
     offset: tensor.offset + first * columns * elementBytes,

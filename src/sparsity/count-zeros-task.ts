@@ -2,6 +2,7 @@
  * Worker task: zeros and pattern of a stored tensor.
  * @module
  */
+import { rowsWithin } from '../runtime/parts.js';
 import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 
@@ -29,7 +30,7 @@ export function countStoredZeros(args: CountArguments): ZeroCount {
   const { path, offset, elementBytes, rows, columns, group } = args;
   const kernels = freshKernels();
   const file = sourceFile(path);
-  const step = Math.max(1, Math.floor(CHUNK_ELEMENTS / columns));
+  const step = rowsWithin(CHUNK_ELEMENTS, columns);
   const place = kernels.arena.allocate(Math.min(step, rows) * columns * elementBytes);
   let zeros = 0;
   let violations = 0;

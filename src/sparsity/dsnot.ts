@@ -3,7 +3,7 @@
  * error of every output towards 0.
  * @module
  */
-import { equalParts } from '../runtime/parts.js';
+import { equalParts, rowsWithin } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Moments } from '../statistics/group-statistics.js';
@@ -73,7 +73,7 @@ export async function refineMask(
   const dense = allocateNative(rows * columns * 4);
   try {
     await loadDense(dense.address);
-    const most = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
+    const most = rowsWithin(TASK_ELEMENTS, columns);
     const tasks = equalParts(rows, most).map(({ first, count }) => {
       const place = BigInt(first * columns * 4);
       return {

@@ -5,7 +5,7 @@
  */
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
-import { partsOf } from '../runtime/parts.js';
+import { partsOf, rowsWithin } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
@@ -124,7 +124,7 @@ async function scoredRows(
 ): Promise<ScoredRows[]> {
   const { name, columnNorms = new Float32Array(), tokens = 1, gradients = [] } = matrix;
   const [rows, columns] = shapeOf(matrix);
-  const step = Math.max(1, Math.floor(TASK_ELEMENTS / columns));
+  const step = rowsWithin(TASK_ELEMENTS, columns);
   const parts = partsOf(rows, step).map(({ first, count }) => ({
     name,
     place: placeOf(matrix, first * columns),

@@ -2,8 +2,10 @@
  * Worker tasks: choose and apply masks by score, on rows of one matrix in native memory or in files.
  * @module
  */
+
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
+import { rowsWithin } from '../runtime/parts.js';
 import { readExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import type { ScoreVectors } from '../scores/score.js';
@@ -44,7 +46,7 @@ interface Chunk {
 function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
   const { place, rows, columns, vectors, gradients = [], options = {} } = args;
   const score = scoreByName(args.score);
-  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
   const source = openRows(kernels, place, step * columns);
   const scores = kernels.arena.allocate(step * columns * 4);
   const mask = kernels.arena.allocate(step * columns);
@@ -90,7 +92,7 @@ export interface AbsoluteSums {
 
 export function absoluteSums({ place, rows, columns }: Omit<ScoredRows, 'score' | 'vectors'>): AbsoluteSums {
   const kernels = freshKernels();
-  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_ELEMENTS / columns)));
+  const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
   const source = openRows(kernels, place, step * columns);
   const rowSums = kernels.arena.allocate(rows * 8);
   const columnSums = kernels.arena.allocate(columns * 8);

@@ -2,7 +2,7 @@
  * How many of some linears' weights stand out.
  * @module
  */
-import { partsOf } from '../runtime/parts.js';
+import { partsOf, rowsWithin } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { countAbove, sumOfProducts } from './outlier-ratio-task.js';
@@ -25,7 +25,7 @@ export async function outlierRatio(
 ): Promise<number> {
   const tasks = linears.flatMap(({ weights, columnNorms }) => {
     const [rows = 0, columns = 0] = weights.shape;
-    return partsOf(rows, Math.max(1, Math.floor(TASK_ELEMENTS / columns))).map(({ first, count }) => ({
+    return partsOf(rows, rowsWithin(TASK_ELEMENTS, columns)).map(({ first, count }) => ({
       address: weights.address + BigInt(first * columns * 4),
       rows: count,
       columns,

@@ -5,20 +5,16 @@
 import { z } from 'zod';
 import { admm, admmUpdate } from '../../solvers/admm.js';
 import { admmBytes } from '../../solvers/admm-state.js';
-import { type GroupShape, type GroupWork, type Method, NO_WORK } from './method.js';
-import { steps } from './options.js';
+import { gramMethod } from './gram-method.js';
+import { type GroupShape, type GroupWork, NO_WORK } from './method.js';
+import { damping, steps } from './options.js';
 
-const damping = z
-  .number()
-  .positive()
-  .max(1e6)
-  .default(0.1)
-  .describe('Added to the diagonal of the Hessian, as a fraction of each of its elements.');
+const ownDamping = damping(0.1, 'each of its elements');
 const iterations = steps(20, 'Steps of the update.');
 
 const options = z
   .strictObject({
-    damping,
+    damping: ownDamping,
     iterations,
     gradual: steps(15, 'Of them, how many the mask takes to become as sparse as it is to be.'),
   })
@@ -29,37 +25,29 @@ const options = z
   })
   .describe('ADMM with masks that become sparser step by step.');
 
-export const admmMethod: Method = {
+export const admmMethod = gramMethod({
   name: 'admm',
   options,
-  statistics: 'gram',
-  async prune(pool, { name, linears, statistics }, given, oneLinear) {
-    if (!statistics.gram) throw new Error(`${name}: ADMM without a Gram matrix`);
-    return await admm(pool, statistics.gram, linears, options.parse(given), oneLinear);
-  },
-  work: (group, given) => admmWork(group, options.parse(given)),
-};
+  solve: (pool, gram, { linears }, given, oneLinear) => admm(pool, gram, linears, given, oneLinear),
+  work: admmWork,
+});
 
 const updateOptions = z
-  .strictObject({ damping, iterations })
+  .strictObject({ damping: ownDamping, iterations })
   .describe('ADMM for the mask that there is: other weights for the survivors.');
 
-export const admmUpdateMethod: Method = {
+export const admmUpdateMethod = gramMethod({
   name: 'admm',
   options: updateOptions,
-  statistics: 'gram',
-  async prune(pool, { name, linears, statistics }, given, oneLinear) {
-    if (!statistics.gram) throw new Error(`${name}: ADMM without a Gram matrix`);
-    return await admmUpdate(pool, statistics.gram, linears, updateOptions.parse(given), oneLinear);
-  },
-  work: (group, given) => admmWork(group, { ...updateOptions.parse(given), gradual: 0 }),
-};
+  solve: (pool, gram, { linears }, given, oneLinear) => admmUpdate(pool, gram, linears, given, oneLinear),
+  work: (group, weights, given) => admmWork(group, weights, { ...given, gradual: 0 }),
+});
 
 function admmWork(
   { size, linears }: GroupShape,
+  weights: number,
   { iterations: count, gradual }: { readonly iterations: number; readonly gradual: number },
 ): GroupWork {
-  const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
   return {
     ...NO_WORK,
     bytes: { group: 0, linears: linears.map(admmBytes) },

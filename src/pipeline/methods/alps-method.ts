@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { admmBytes } from '../../solvers/admm-state.js';
 import { alps } from '../../solvers/alps.js';
-import { type Method, NO_WORK } from './method.js';
+import { gramMethod } from './gram-method.js';
+import { NO_WORK } from './method.js';
 import { damping, steps } from './options.js';
 
 /** Steps after which the mask of most real layers stayed. */
@@ -15,7 +16,7 @@ const STEPS_PER_FACTOR = 3;
 
 const options = z
   .strictObject({
-    damping,
+    damping: damping(),
     rho: z.number().positive().max(1e3).default(0.1).describe('The penalty to begin with.'),
     iterations: steps(300, 'Most steps of the search for a mask; it ends when the mask stays as it is.'),
     refit_iterations: steps(10, 'Most steps of the conjugate gradients that then fit the weights.'),
@@ -24,18 +25,12 @@ const options = z
     'ALPS: looks for mask and weights at once, then fits the weights. Better than SparseGPT, and slower.',
   );
 
-export const alpsMethod: Method = {
+export const alpsMethod = gramMethod({
   name: 'alps',
   options,
-  statistics: 'gram',
-  async prune(pool, { name, linears, statistics }, given, oneLinear) {
-    if (!statistics.gram) throw new Error(`${name}: ALPS without a Gram matrix`);
-    return await alps(pool, statistics.gram, linears, options.parse(given), oneLinear);
-  },
-  work({ size, linears }, given) {
-    const { iterations, refit_iterations: refits } = options.parse(given);
+  solve: (pool, gram, { linears }, given, oneLinear) => alps(pool, gram, linears, given, oneLinear),
+  work({ size, linears }, weights, { iterations, refit_iterations: refits }) {
     const count = Math.min(iterations, USUAL_STEPS);
-    const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
     return {
       ...NO_WORK,
       bytes: { group: 0, linears: linears.map(admmBytes) },
@@ -44,4 +39,4 @@ export const alpsMethod: Method = {
       scored: count * weights,
     };
   },
-};
+});

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { sparseGpt, sparseGptBytes } from '../../solvers/sparsegpt.js';
-import { type Method, NO_WORK } from './method.js';
+import { gramMethod } from './gram-method.js';
+import { NO_WORK } from './method.js';
 import { damping } from './options.js';
 
 /** The kernels keep a block of the factor and of the weights in memory of their own. */
@@ -12,7 +13,7 @@ const MAX_BLOCK_SIZE = 256;
 
 const options = z
   .strictObject({
-    damping,
+    damping: damping(),
     block_size: z
       .int()
       .min(1)
@@ -22,17 +23,12 @@ const options = z
   })
   .describe('SparseGPT: prunes column by column and lets the remaining weights make up for it.');
 
-export const sparseGptMethod: Method = {
+export const sparseGptMethod = gramMethod({
   name: 'sparsegpt',
   options,
-  statistics: 'gram',
-  async prune(pool, { name, linears, statistics }, given, oneLinear) {
-    if (!statistics.gram) throw new Error(`${name}: SparseGPT without a Gram matrix`);
-    return await sparseGpt(pool, name, statistics.gram, linears, options.parse(given), oneLinear);
-  },
-  work({ size, linears }, given) {
-    const { block_size: width } = options.parse(given);
-    const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+  solve: (pool, gram, { name, linears }, given, oneLinear) =>
+    sparseGpt(pool, name, gram, linears, given, oneLinear),
+  work({ size, linears }, weights, { block_size: width }) {
     return {
       ...NO_WORK,
       bytes: sparseGptBytes(size, linears),
@@ -42,4 +38,4 @@ export const sparseGptMethod: Method = {
       columnFlops: weights * width,
     };
   },
-};
+});

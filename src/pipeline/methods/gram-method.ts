@@ -1,0 +1,42 @@
+/**
+ * A method that solves with the Gram matrix of what its linears read.
+ * @module
+ */
+import type { z } from 'zod';
+import type { WorkerPool } from '../../runtime/worker-pool.js';
+import type { GramRef } from '../../statistics/group-statistics.js';
+import type { GroupShape, GroupWork, Method, MethodGroup, MethodOutcome } from './method.js';
+
+export interface GramMethodParts<Options extends z.ZodObject> {
+  readonly name: string;
+  /** The method's own options in the run file, each with a default. */
+  readonly options: Options;
+  /** @param oneLinear whether to prune one linear after the other */
+  solve(
+    pool: WorkerPool,
+    gram: GramRef,
+    group: MethodGroup,
+    options: z.output<Options>,
+    oneLinear: boolean,
+  ): Promise<Map<string, MethodOutcome>>;
+  /** @param weights of all linears of the group together */
+  work(group: GroupShape, weights: number, options: z.output<Options>): GroupWork;
+}
+
+export function gramMethod<Options extends z.ZodObject>(parts: GramMethodParts<Options>): Method {
+  const { name, options } = parts;
+  return {
+    name,
+    options,
+    statistics: 'gram',
+    async prune(pool, group, given, oneLinear) {
+      const { gram } = group.statistics;
+      if (!gram) throw new Error(`${group.name}: ${name} without a Gram matrix`);
+      return await parts.solve(pool, gram, group, options.parse(given), oneLinear);
+    },
+    work(group, given) {
+      const weights = group.linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+      return parts.work(group, weights, options.parse(given));
+    },
+  };
+}
