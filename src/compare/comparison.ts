@@ -3,12 +3,12 @@
  * @module
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { parseBoundedJson } from '../checkpoint/bounded-json.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
 import { RequestError } from '../errors.js';
+import { comparisonFiles } from './comparison-files.js';
 
 const perplexity = z.strictObject({
   perplexity: z.number(),
@@ -43,11 +43,6 @@ export type Comparison = z.infer<typeof comparisonSchema>;
 /** Some hundred rows of a few hundred bytes. */
 const MAX_BYTES = 4_000_000;
 const LIMITS = { maxDepth: 16, maxValues: 100_000, maxKeys: 1000 };
-
-/** Paths of the files of a comparison in `output`. */
-export function comparisonFiles(output: string): { json: string; html: string } {
-  return { json: join(output, 'compare.json'), html: join(output, 'compare.html') };
-}
 
 /** Undefined when there is none. @throws RequestError when what is there is none of this version */
 export function readComparison(output: string): Comparison | undefined {

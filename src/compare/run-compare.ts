@@ -15,13 +15,8 @@ import { RequestError } from '../errors.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { readReport } from '../report/read-report.js';
 import { version } from '../version.js';
-import {
-  type Comparison,
-  type ComparisonRow,
-  comparisonFiles,
-  readComparison,
-  writeComparison,
-} from './comparison.js';
+import { type Comparison, type ComparisonRow, readComparison, writeComparison } from './comparison.js';
+import { comparisonFiles } from './comparison-files.js';
 import { runOwnCommand } from './own-command.js';
 import { type Variant, variantsOf } from './variant.js';
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { Command } from 'commander';
-import { comparisonFiles } from '../../compare/comparison.js';
+import { comparisonFiles } from '../../compare/comparison-files.js';
 import { formatBytes, formatPercent, formatPerplexityWithError, formatSeconds } from '../../report/format.js';
 import type { CliContext } from '../cli-context.js';
 import { displayPath } from '../display-path.js';
