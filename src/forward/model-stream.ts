@@ -4,7 +4,13 @@
  */
 
 import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from '../graph/block-gradient-graph.js';
-import { type BlockPasses, outputPasses, passRanges, planWholeBlock } from '../graph/block-passes.js';
+import {
+  type BlockPass,
+  type BlockPasses,
+  outputPasses,
+  passRanges,
+  planWholeBlock,
+} from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import {
   finalNormGradientGraph,
@@ -111,16 +117,27 @@ export class ModelStream {
     states: HiddenStates,
     options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
   ): Promise<void> {
-    const { passes = planWholeBlock(block, states.tokens) } = options;
+    const { passes = planWholeBlock(block, states.tokens), onWindow } = options;
+    await this.runPasses(passes, outputPasses(passes), weights, states, { onWindow });
+  }
+
+  /** Takes every window through some of a block's passes, without measuring anything. */
+  async runPasses(
+    passes: BlockPasses,
+    some: readonly BlockPass[],
+    weights: Readonly<Record<string, TensorRef>>,
+    states: HiddenStates,
+    options: StreamOptions = {},
+  ): Promise<void> {
     if (states.recordBytes < passes.recordBytes) throw new Error(`${states.path}: the records are too small`);
-    const last = outputPasses(passes);
-    for (const pass of last) {
+    for (const pass of some) {
+      if (pass.writes.length === 0) continue;
       const ranges = passRanges(passes, pass).map((range) => ({
-        graph: this.graphs.get(range.graphKey, () => range.graph('sum of squares')),
+        graph: this.graphs.get(range.graphKey, () => range.graph('nothing')),
         reads: range.reads,
         writes: range.writes,
       }));
-      const onWindow = pass === last.at(-1) ? options.onWindow : undefined;
+      const onWindow = pass === some.at(-1) ? options.onWindow : undefined;
       await this.#forEachWindow(states, { onWindow }, async (path, record) => {
         for (const range of ranges) {
           await this.#pool.run('forward/window-task', runWindow, {
@@ -130,7 +147,7 @@ export class ModelStream {
             record,
             captures: {},
             returns: {},
-            where: block.prefix.replace(/\.$/, ''),
+            where: passes.block.prefix.replace(/\.$/, ''),
           });
         }
       });

@@ -5,6 +5,7 @@
  * @module
  */
 import type { BlockDescription } from '../model/description.js';
+import { partsOf } from '../runtime/parts.js';
 import { type BlockGraph, buildBlock, type LinearCall } from './block-scope.js';
 import type { Graph, GraphNode } from './graph-builder.js';
 import { reduce } from './operators/reduce.js';
@@ -75,6 +76,7 @@ export const RANGE_TOKENS = 1024;
 
 /** What a pass gives for its measured groups. */
 export type ActivationOutput =
+  | 'nothing'
   /** Σ over tokens of x², [in] */
   | 'sum of squares'
   /** Xᵀ [in, tokens]: rows are features, so that slabs of features are contiguous */
@@ -165,32 +167,44 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
 
 /** The ranges in which windows go through a pass, in order. */
 export function passRanges(planned: BlockPasses, pass: BlockPass): PassRange[] {
-  const step = pass.tokenwise ? RANGE_TOKENS : planned.tokens;
+  return cutWindow(planned, pass.index, pass.tokenwise).map(({ tokens, same, own, within }) => ({
+    tokens,
+    reads: pass.reads.map((value, index) => within(value, own.reads[index]?.name)),
+    writes: pass.writes.map((value, index) => within(value, own.writes.map(writtenName)[index])),
+    graphKey: `${planKey(same)} ${own.index}`,
+    graph: (output, sums = false) => passGraph(planned.block, tokens, own, output, sums),
+  }));
+}
+
+/** Consecutive tokens of a window. */
+interface WindowCut {
+  readonly tokens: number;
+  /** The plan of a window of that length, and of its passes the one that is asked for. */
+  readonly same: BlockPasses;
+  readonly own: BlockPass;
+  /** Where the tokens lie of what is carried, with another name. */
+  within(value: CarriedValue, name?: string): CarriedValue;
+}
+
+/** @param tokenwise whether what is carried is in rows of tokens, and goes through the pass in ranges */
+export function cutWindow(planned: BlockPasses, index: number, tokenwise: boolean): WindowCut[] {
+  const { block, pruned, inputs, divided } = planned;
   const plans = new Map([[planned.tokens, planned]]);
-  const ranges: PassRange[] = [];
-  for (let start = 0; start < planned.tokens; start += step) {
-    const tokens = Math.min(step, planned.tokens - start);
-    const { block, pruned, inputs, divided } = planned;
-    // A window of that many tokens has the same passes, only its values have other names.
-    const same = plans.get(tokens) ?? plan({ block, tokens, pruned, inputs, divided });
-    plans.set(tokens, same);
-    const own = same.passes[pass.index];
-    if (!own) throw new Error(`${block.prefix} has other passes for ${tokens} tokens`);
-    const within = ({ shape, offset }: CarriedValue, name = '') => {
-      // Only what is in rows of tokens goes through a pass in ranges.
-      if (!pass.tokenwise) return { name, shape, offset };
-      const [, features = 0] = shape;
-      return { name, shape: [tokens, features], offset: offset + start * features * 4 };
-    };
-    ranges.push({
-      tokens,
-      reads: pass.reads.map((value, index) => within(value, own.reads[index]?.name)),
-      writes: pass.writes.map((value, index) => within(value, own.writes.map(writtenName)[index])),
-      graphKey: `${planKey(same)} ${own.index}`,
-      graph: (output, sums = false) => passGraph(block, tokens, own, output, sums),
-    });
-  }
-  return ranges;
+  return partsOf(planned.tokens, tokenwise ? RANGE_TOKENS : planned.tokens).map(
+    ({ first, count: tokens }) => {
+      // A window of that many tokens has the same passes, only its values have other names.
+      const same = plans.get(tokens) ?? plan({ block, tokens, pruned, inputs, divided });
+      plans.set(tokens, same);
+      const own = same.passes[index];
+      if (!own) throw new Error(`${block.prefix} has other passes for ${tokens} tokens`);
+      const within = ({ shape, offset }: CarriedValue, name = '') => {
+        if (!tokenwise) return { name, shape, offset };
+        const [, features = 0] = shape;
+        return { name, shape: [tokens, features], offset: offset + first * features * 4 };
+      };
+      return { tokens, same, own, within };
+    },
+  );
 }
 
 function passGraph(
@@ -211,9 +225,11 @@ function passGraph(
   for (const { name } of pass.groups) {
     const x = linears.find(({ inputGroup }) => inputGroup === name)?.input;
     if (!x) throw new Error(`block ${block.prefix} has no input group ${name}`);
-    const value =
-      output === 'sum of squares' ? reduce(graph, 'ReduceSumSquare', x, 0) : transpose(graph, x, [1, 0]);
-    graph.output(activationOutputName(name), value);
+    if (output !== 'nothing') {
+      const value =
+        output === 'sum of squares' ? reduce(graph, 'ReduceSumSquare', x, 0) : transpose(graph, x, [1, 0]);
+      graph.output(activationOutputName(name), value);
+    }
     if (sums) graph.output(sumOutputName(name), reduce(graph, 'ReduceSum', x, 0));
   }
   return graph.build(pass.reads.map(named));
@@ -312,8 +328,7 @@ function neededAfter(
   level: number,
 ): Value[] {
   const levelOf = (value: Value) => levels.get(value) ?? 0;
-  const producers = new Map<Value, GraphNode>();
-  for (const node of graph.nodes) for (const value of node.outputs) producers.set(value, node);
+  const producers = producersIn(graph);
   const isDynamic = (value: Value): boolean =>
     value === hidden || (producers.get(value)?.inputs.some(isDynamic) ?? false);
 
@@ -324,16 +339,30 @@ function neededAfter(
   }
   if (levelOf(output) <= level) needed.add(output);
 
-  const follows = (value: Value): boolean => {
-    if (needed.has(value) || !isDynamic(value)) return true;
-    const producer = producers.get(value);
-    return producer !== undefined && !COSTLY.has(producer.operator) && producer.inputs.every(follows);
-  };
   for (const value of [...needed].reverse()) {
     needed.delete(value);
-    if (!follows(value)) needed.add(value);
+    if (!followsCheaply(value, producers, needed, hidden)) needed.add(value);
   }
   return [...needed];
+}
+
+export function producersIn({ nodes }: { readonly nodes: readonly GraphNode[] }): Map<Value, GraphNode> {
+  return new Map(nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+}
+
+/** Whether no costly operator lies between a value and known ones. @param hidden the block's input */
+export function followsCheaply(
+  value: Value,
+  producers: ReadonlyMap<Value, GraphNode>,
+  known: ReadonlySet<Value>,
+  hidden: Value,
+): boolean {
+  if (known.has(value)) return true;
+  const producer = producers.get(value);
+  // Weights, tables and constants are known.
+  if (!producer) return value !== hidden;
+  if (COSTLY.has(producer.operator)) return false;
+  return producer.inputs.every((input) => followsCheaply(input, producers, known, hidden));
 }
 
 /** Places in a window's record; what is no longer needed makes room. */

@@ -31,12 +31,16 @@ export interface BlockGraph {
   weight(name: string): Value;
 }
 
-/** Weights are inputs named as within the block. The same arguments give the same names to all values. */
-export function buildBlock(block: BlockDescription, tokens: number): BlockGraph {
-  const graph = new GraphBuilder(block.graphKey);
-  const hidden = graph.input(HIDDEN_INPUT, [tokens, block.hiddenSize]);
+/**
+ * Weights are inputs named as within the block. The same arguments give the same names to all values.
+ *
+ * @param beside a forward of the same block that this one is added to, with the same weights and another block input
+ */
+export function buildBlock(block: BlockDescription, tokens: number, beside?: BlockGraph): BlockGraph {
+  const graph = beside?.graph ?? new GraphBuilder(block.graphKey);
+  const hidden = graph.input(beside ? `other ${HIDDEN_INPUT}` : HIDDEN_INPUT, [tokens, block.hiddenSize]);
   const weights = new Map(
-    block.tensors.map((tensor) => [tensor.name, graph.input(tensor.name, tensor.shape)]),
+    block.tensors.map(({ name, shape }) => [name, beside?.weight(name) ?? graph.input(name, shape)]),
   );
   const weight = (tensor: string): Value => {
     const value = weights.get(tensor);

@@ -38,7 +38,7 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
-  const pruned = run.windows > 0 ? run.windows * recordBytes(run) : 0;
+  const pruned = run.windows > 0 ? (run.targeted ? 2 : 1) * run.windows * recordBytes(run) : 0;
   const moments = gradientFileBytes(run);
   const calibration =
     finished < model.blocks.length

@@ -13,6 +13,7 @@ import {
 } from '../graph/block-passes.js';
 import type { Graph } from '../graph/graph-builder.js';
 import { graphFlops, passFlops } from '../graph/graph-flops.js';
+import { prunedAfter, targetRanges } from '../graph/target-ranges.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
@@ -26,6 +27,8 @@ import { measuringPlans, prunePlans } from './prune-plans.js';
 export interface Flops {
   readonly forward: number;
   readonly gram: number;
+  /** The windows in the dense model, and what linears lack beside it. */
+  readonly targets: number;
   /** Forward and backward of the windows whose gradients a method asks for. */
   readonly gradients: number;
   /** Factors of the inverse Hessians. */
@@ -44,6 +47,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = prunePlans(run);
   const work = methodWork(run);
+  const fits = fitFlops(run);
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
   const evaluationFlops = evaluated.reduce(
@@ -71,13 +75,37 @@ export function estimateFlops(run: PreparedRun): Flops {
         0,
       ),
     ),
+    targets: run.targeted ? windows * sumPlans(plans, targetFlops) : 0,
     gradients: gradientFlops(run),
-    factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0),
-    solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0),
+    factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0) + fits.factor,
+    solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0) + fits.solve,
     // Two quadratic forms.
     outputErrors: gramWindows > 0 ? 2 * updates : 0,
     propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
     evaluation: evaluationFlops,
+  };
+}
+
+/** Of a window: the forward of a block, the forwards of its linears side by side, and the products of what they lack. */
+function targetFlops(planned: BlockPasses): number {
+  return pruningPasses(planned).reduce(
+    (total, pass) => {
+      if (pass.groups.length === 0) return total;
+      const graphs = targetRanges(planned, pass).reduce((sum, range) => sum + graphFlops(range.graph()), 0);
+      const weights = prunedAfter(planned, pass).reduce((sum, linear) => sum + linear.out * linear.in, 0);
+      return total + graphs + 2 * weights * planned.tokens;
+    },
+    passFlops(planned, planned.passes),
+  );
+}
+
+/** An inverse (4/3·n³) for every group, and its product with what each linear lacks. */
+function fitFlops(run: PreparedRun): { readonly factor: number; readonly solve: number } {
+  if (!run.targeted) return { factor: 0, solve: 0 };
+  const linears = run.layers.filter(({ pattern }) => pattern !== 'dense').map(({ linear }) => linear);
+  return {
+    factor: methodWork(run).reduce((sum, { size }) => sum + (4 / 3) * size ** 3, 0),
+    solve: linears.reduce((sum, linear) => sum + 2 * linear.out * linear.in ** 2, 0),
   };
 }
 

@@ -7,6 +7,7 @@ import { floatTensor } from '../forward/stored-tensor.js';
 import {
   type BlockPass,
   type BlockPasses,
+  type CarriedValue,
   measuringKey,
   passRanges,
   planKey,
@@ -19,12 +20,15 @@ import {
   logitsGradientGraph,
   logitsGraph,
 } from '../graph/logits-graph.js';
+import { targetRanges } from '../graph/target-ranges.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
+import { fitTargetBytes } from '../solvers/fit-targets.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../sparsity/prune-by-score.js';
 import { gradientBytes } from '../statistics/collect-gradients.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
+import { targetBytes, waitingBytes } from '../statistics/collect-targets.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { gradientGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
@@ -152,7 +156,9 @@ export function memoryEstimator(
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
-      const solver = solverBytes(run, pass, linears, settings);
+      const lacks = run.targeted ? targetBytes(passes, pass) : 0;
+      const fitting = lacks > 0 ? Math.max(...pass.groups.map(({ size }) => fitTargetBytes(size))) : 0;
+      const solver = Math.max(solverBytes(run, pass, linears, settings), fitting);
       const errors = run.gramWindows > 0 ? workers * outputErrorBytes(largest) : 0;
       moments.push({
         moment: 'measuring activations',
@@ -165,6 +171,23 @@ export function memoryEstimator(
           { name: 'buffers for output errors', bytes: errors },
         ],
       });
+      if (lacks > 0) {
+        moments.push({
+          moment: 'measuring targets',
+          parts: [
+            process,
+            weights,
+            activations,
+            { name: 'Gram matrices', bytes: grams },
+            { name: 'sums of what linears lack', bytes: lacks },
+            {
+              name: 'activations for these sums',
+              bytes: waitingBytes(passes, pass, run.windows, workers, settings.activations),
+            },
+            { name: 'buffers for output errors', bytes: errors },
+          ],
+        });
+      }
       moments.push({
         moment: 'pruning linears',
         parts: [
@@ -172,6 +195,7 @@ export function memoryEstimator(
           weights,
           activations,
           { name: 'Gram matrices', bytes: grams },
+          { name: 'target weights', bytes: lacks },
           { name: 'factors, errors and masks', bytes: solver },
           { name: 'buffers for output errors', bytes: errors },
         ],
@@ -212,16 +236,27 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
           const key = measuringKey(range, output, moments);
           if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output, moments)));
         }
-        for (const [list, values] of [[reads, range.reads] as const, [writes, range.writes] as const]) {
-          for (const [index, { shape }] of values.entries()) {
-            list[index] = Math.max(list[index] ?? 0, elementCount(shape) * 4);
-          }
+        grow(reads, range.reads);
+        grow(writes, range.writes);
+      }
+      if (!run.targeted || pass.groups.length === 0) continue;
+      for (const range of targetRanges(passes, pass)) {
+        if (!sessions.has(range.graphKey)) {
+          sessions.set(range.graphKey, peakIntermediateBytes(range.graph()));
         }
+        grow(reads, [...range.reads.pruned, ...range.reads.dense]);
       }
     }
   }
-  const sum = (list: Iterable<number>) => [...list].reduce((total, bytes) => total + bytes, 0);
+  const sum = (list: readonly number[]) => list.reduce((total, bytes) => total + bytes, 0);
   return { sessions: [...sessions.values()], buffers: sum(reads) + sum(writes) };
+}
+
+/** Makes the buffer of each place as large as what is to be in it. */
+function grow(buffers: number[], values: readonly CarriedValue[]): void {
+  for (const [index, { shape }] of values.entries()) {
+    buffers[index] = Math.max(buffers[index] ?? 0, elementCount(shape) * 4);
+  }
 }
 
 /** Plans that differ in their graphs. */

@@ -79,7 +79,8 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
   const check =
     elements(requiredTensors(model)) / RATES.check / threads + checkpoint.bytes / DISK_BYTES_PER_SECOND.read;
   const forward =
-    ((flops.forward + flops.propagate) / (all * EFFICIENCY.forward)) * imbalance(run.windows, threads);
+    ((flops.forward + flops.targets + flops.propagate) / (all * EFFICIENCY.forward)) *
+    imbalance(run.windows, threads);
   const { gradients } = run;
   const backward = gradients
     ? (flops.gradients / (all * EFFICIENCY.gradients)) * imbalance(gradients.windows, threads) + 2 * load

@@ -58,6 +58,8 @@ export interface PreparedRun {
   readonly windows: number;
   /** Of these, how many go into Gram matrices. */
   readonly gramWindows: number;
+  /** Whether linears are fitted to what they give in the dense model. */
+  readonly targeted: boolean;
   /** Where the method asks for gradients. */
   readonly gradients: GradientWindows | undefined;
   readonly evaluation: EvaluationText | undefined;
@@ -83,6 +85,12 @@ export async function prepareRun(
   const learning = learnsFromText(config.prune, method);
   if (learning !== undefined && !config.calibration) {
     throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
+  }
+  const targeted = config.calibration?.targets === 'dense';
+  if (targeted && method.statistics !== 'gram') {
+    throw new RequestError(
+      `calibration.targets dense: ${method.name} gives no weight another value; add prune.update: least_squares, or take another method`,
+    );
   }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
@@ -120,6 +128,7 @@ export async function prepareRun(
     calibration,
     windows,
     gramWindows,
+    targeted,
     gradients,
     evaluation,
     memory: roomySettings(
@@ -135,6 +144,7 @@ export async function prepareRun(
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
       'calibration.inputs': config.calibration?.inputs ?? null,
+      'calibration.targets': config.calibration?.targets ?? null,
     },
     notes,
   };

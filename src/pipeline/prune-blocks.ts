@@ -13,10 +13,13 @@ import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
+import { copyFloats } from '../runtime/tensor-ref.js';
 import { settle } from '../runtime/worker-pool.js';
+import { fitTargets } from '../solvers/fit-targets.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
 import { outputError } from '../statistics/output-error.js';
+import { DenseTargets } from './dense-targets.js';
 import type { GradientFile } from './gradient-file.js';
 import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
@@ -57,11 +60,15 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
     run.model.hiddenSize,
     recordBytes(run),
   );
+  const targets = run.targeted ? new DenseTargets(options) : undefined;
   const reports: LayerReport[] = [];
   try {
     await clock.time('write', () => copyOutsideBlocks(options));
     if (finished.length < blocks.length) {
-      await clock.time('read', () => stream.embed(states, calibration.tokens, source));
+      await clock.time('read', async () => {
+        await stream.embed(states, calibration.tokens, source);
+        await targets?.embed(source);
+      });
     }
     for (const [index, block] of blocks.entries()) {
       const started = performance.now();
@@ -72,14 +79,19 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       if (done) {
         reports.push(...done.layers);
         await skipBlock(options, block);
-        // Later blocks still need what this one, as it was written, makes of the windows.
+        // Later blocks still need what this one, as it was and as it was written, makes of the windows.
         if (finished.length < blocks.length) {
+          if (targets) {
+            const dense = await clock.time('read', () => stream.loadBlock(block, source));
+            await clock.time('propagate', () => targets.propagate(block, dense));
+          }
           weights = await clock.time('read', () => stream.loadBlock(block, writtenBy(writer)));
         }
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
         passes = plans[index] as BlockPasses;
-        const layers = await pruneBlock(options, index, block, weights, states, passes, collector);
+        const measuring = { states, passes, collector, targets };
+        const layers = await pruneBlock(options, index, block, weights, measuring);
         reports.push(...layers);
         clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
       }
@@ -92,6 +104,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
   } finally {
     states.dispose();
     collector.dispose();
+    targets?.dispose();
   }
   return reports;
 }
@@ -112,14 +125,27 @@ export async function recordBlock(
   journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
 }
 
+interface Measuring {
+  readonly states: HiddenStates;
+  readonly passes: BlockPasses;
+  readonly collector: StatisticsCollector;
+  readonly targets: DenseTargets | undefined;
+}
+
+/** What was measured for the linears that are pruned next. */
+interface Measured {
+  /** By input group. */
+  readonly statistics: ReadonlyMap<string, GroupStatistics>;
+  /** By linear, where they are fitted to the dense model: what `DenseTargets` measures. */
+  readonly targets: ReadonlyMap<string, TensorRef> | undefined;
+}
+
 async function pruneBlock(
   options: CalibratedLoopOptions,
   index: number,
   block: BlockDescription,
   weights: Record<string, TensorRef>,
-  states: HiddenStates,
-  passes: BlockPasses,
-  collector: StatisticsCollector,
+  { states, passes, collector, targets: denseTargets }: Measuring,
 ): Promise<LayerReport[]> {
   const { run, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
@@ -127,6 +153,7 @@ async function pruneBlock(
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
   const inTurn = pruningPasses(passes);
+  await clock.time('forward', async () => denseTargets?.enter(passes, weights));
   for (const pass of inTurn) {
     const { groups } = pass;
     const statistics = await collector.collect({
@@ -141,12 +168,16 @@ async function pruneBlock(
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),
     });
+    const targets = await clock.time('statistics', async () =>
+      denseTargets?.measure(passes, pass, weights, states),
+    );
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
     const before = reports.size;
     const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
-    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned)) {
+    const measured = { statistics, targets };
+    for (const report of await pruneLayers(options, block, inPass, weights, measured, onPruned)) {
       reports.set(report.name, report);
     }
   }
@@ -161,12 +192,12 @@ async function pruneLayers(
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
-  statistics: ReadonlyMap<string, GroupStatistics>,
+  measured: Measured,
   onPruned: (count: number) => void,
 ): Promise<LayerReport[]> {
   const { run, pool, writer, clock } = options;
   const outcomes = await clock.time('solve', () =>
-    solveLayers(options, block, layers, weights, statistics, onPruned),
+    solveLayers(options, block, layers, weights, measured, onPruned),
   );
   const zeros = await clock.time('write', () =>
     settle(
@@ -178,8 +209,10 @@ async function pruneLayers(
   return await clock.time('statistics', () =>
     settle(
       layers.map(async (layer, position) => {
-        const gram = statistics.get(layer.linear.inputGroup)?.gram;
-        const dense = floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
+        const gram = measured.statistics.get(layer.linear.inputGroup)?.gram;
+        const dense =
+          measured.targets?.get(layer.linear.name) ??
+          floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
         return layerReport(options.method, layer, {
           outcome: outcomes.get(layer.name),
           zeros: zeros[position] ?? 0,
@@ -195,12 +228,16 @@ async function solveLayers(
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
-  statistics: ReadonlyMap<string, GroupStatistics>,
+  { statistics, targets }: Measured,
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
   const { run, pool, method } = options;
   const outcomes = new Map<string, MethodOutcome>();
-  const dense = ({ linear }: LayerPlan) => floatTensor(run.checkpoint.tensors, weightName(block, linear));
+  const loadDense = async ({ linear }: LayerPlan, address: bigint) => {
+    const target = targets?.get(linear.name);
+    if (target) copyFloats(target, address);
+    else await loadTensor(pool, floatTensor(run.checkpoint.tensors, weightName(block, linear)), address);
+  };
   const groups = inputGroups(block)
     .sort((a, b) => b.size - a.size)
     .flatMap(({ name }) => {
@@ -215,7 +252,8 @@ async function solveLayers(
                   weights: weightOf(weights, layer),
                   pattern: layer.pattern,
                   gradients: options.gradients?.matrices(layer),
-                  loadDense: (address: bigint) => loadTensor(pool, dense(layer), address),
+                  target: targets?.get(layer.linear.name),
+                  loadDense: (address: bigint) => loadDense(layer, address),
                 },
               ],
         );
@@ -227,6 +265,11 @@ async function solveLayers(
   const { oneLinear } = run.memory;
   if (layers.length > 0) onPruned(0);
   const solve = async (group: (typeof groups)[number]) => {
+    const { gram } = group.statistics;
+    const targeted = group.linears.flatMap(({ weights: own, target }) =>
+      target ? [{ weights: own, sums: target }] : [],
+    );
+    if (gram && targeted.length > 0) await fitTargets(pool, gram, targeted, group.name);
     for (const [name, outcome] of await method.prune(pool, group, oneLinear)) {
       outcomes.set(name, outcome);
     }

@@ -3,7 +3,7 @@
  * @module
  */
 import { type ElementType, elementCount } from '../graph/value.js';
-import { addressOf } from '../system/native-memory.js';
+import { addressOf, float32View } from '../system/native-memory.js';
 
 export interface TensorRef {
   readonly address: bigint;
@@ -21,4 +21,10 @@ export function arrayTensor(data: Float32Array | BigInt64Array, shape: readonly 
     throw new Error(`${data.length} elements for shape [${shape.join(', ')}]`);
   }
   return { address: addressOf(data), shape, type: data instanceof Float32Array ? 'float32' : 'int64', data };
+}
+
+/** Copies an f32 tensor to another place in native memory. */
+export function copyFloats({ address, shape }: TensorRef, to: bigint): void {
+  const elements = elementCount(shape);
+  float32View(to, elements).set(float32View(address, elements));
 }

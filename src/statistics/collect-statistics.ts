@@ -19,36 +19,14 @@ import type { BlockDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import {
-  allocateNative,
-  discardNative,
-  float32View,
-  freeNative,
-  type NativeRegion,
-} from '../system/native-memory.js';
+import { KeptRegion, placesFrom } from '../system/kept-region.js';
+import { float32View } from '../system/native-memory.js';
 import { gramStrips, stripElements } from './gram-layout.js';
 import { accumulateStrips } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
 import { inBatches } from './in-batches.js';
+import { rangesInMemory } from './ranges-in-memory.js';
 import { shareStrips } from './share-strips.js';
-
-/** Tokens that are added to a Gram matrix at a time: enough for GEMM at full speed. */
-const BATCH_TOKENS = 2048;
-
-/** How ranges share memory; what is summed, and how, doesn't depend on it. */
-interface RangesInMemory {
-  /** Whose activations wait in memory: one batch is added up while the next is computed. */
-  readonly inFlight: number;
-  /** That are added up at a time. */
-  readonly batch: number;
-}
-
-/** @param most that may be in memory */
-function rangesInMemory(tokens: number, workers: number, most: number): RangesInMemory {
-  const full = Math.max(1, Math.floor(BATCH_TOKENS / tokens));
-  const inFlight = Math.min(full + Math.max(full, workers), most);
-  return { inFlight, batch: Math.min(full, Math.max(1, Math.floor(inFlight / 2))) };
-}
 
 export interface CollectOptions {
   readonly block: BlockDescription;
@@ -104,8 +82,8 @@ export class StatisticsCollector {
   readonly #pool: WorkerPool;
   readonly #graphs: GraphStore;
   readonly #mostRanges: number;
-  #grams: NativeRegion | undefined;
-  #activations: NativeRegion | undefined;
+  readonly #grams = new KeptRegion();
+  readonly #activations = new KeptRegion();
 
   /** @param mostRanges of tokens whose activations for Gram matrices may be in memory at a time */
   constructor(pool: WorkerPool, graphs: GraphStore, mostRanges: number = Number.POSITIVE_INFINITY) {
@@ -168,7 +146,7 @@ export class StatisticsCollector {
       },
     });
     // What solves with the Gram matrices may need the memory.
-    if (this.#activations) discardNative(this.#activations);
+    this.#activations.discard();
     await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
       await forward(intoGram.length + index, part);
     });
@@ -198,9 +176,8 @@ export class StatisticsCollector {
   }
 
   dispose(): void {
-    for (const region of [this.#grams, this.#activations]) if (region) freeNative(region);
-    this.#grams = undefined;
-    this.#activations = undefined;
+    this.#grams.dispose();
+    this.#activations.dispose();
   }
 
   #windowArguments(
@@ -225,42 +202,20 @@ export class StatisticsCollector {
   }
 
   #gramAddresses(groups: readonly MeasuredGroup[], wanted: boolean): Map<string, bigint> {
-    const addresses = new Map<string, bigint>();
-    if (!wanted) return addresses;
-    this.#grams = cleared(this.#grams, gramBytes(groups));
-    let { address } = this.#grams;
-    for (const { name, size } of groups) {
-      addresses.set(name, address);
-      address += BigInt(stripElements(gramStrips(size)) * 4);
-    }
-    return addresses;
+    if (!wanted) return new Map();
+    const address = this.#grams.takeCleared(gramBytes(groups));
+    return placesFrom(
+      address,
+      groups.map(({ name, size }) => [name, stripElements(gramStrips(size))]),
+    );
   }
 
   #slotAddresses(groups: readonly MeasuredGroup[], tokens: number, count: number): Map<string, bigint>[] {
-    const bytes = features(groups) * tokens * 4 * count;
-    if (!this.#activations || this.#activations.bytes < bytes) {
-      if (this.#activations) freeNative(this.#activations);
-      this.#activations = allocateNative(bytes);
-    }
-    let { address } = this.#activations;
-    return Array.from({ length: count }, () => {
-      const slot = new Map<string, bigint>();
-      for (const { name, size } of groups) {
-        slot.set(name, address);
-        address += BigInt(size * tokens * 4);
-      }
-      return slot;
-    });
+    const bytes = features(groups) * tokens * 4;
+    const address = this.#activations.take(bytes * count);
+    const sizes = groups.map(({ name, size }) => [name, size * tokens] as const);
+    return Array.from({ length: count }, (_, slot) => placesFrom(address + BigInt(slot * bytes), sizes));
   }
-}
-
-function cleared(region: NativeRegion | undefined, bytes: number): NativeRegion {
-  if (region && region.bytes >= bytes) {
-    discardNative(region);
-    return region;
-  }
-  if (region) freeNative(region);
-  return allocateNative(bytes);
 }
 
 /** Σx² of the windows that the Gram matrix sums over. */

@@ -8,15 +8,15 @@ import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
-import { arrayTensor } from '../runtime/tensor-ref.js';
+import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 import { gramStrips } from './gram-layout.js';
 import type { GramRef } from './group-statistics.js';
 
 export interface OutputErrorArguments {
-  /** [out, in], as it was before pruning. */
-  readonly dense: StoredFloatTensor;
+  /** [out, in], as it was before pruning; stored, or f32 in native memory. */
+  readonly dense: StoredFloatTensor | TensorRef;
   readonly firstRow: number;
   readonly rows: number;
   readonly columns: number;
@@ -64,6 +64,10 @@ function quadraticForm(d: Float32Array, rows: number, columns: number, gram: Gra
 
 function loadRows({ dense, firstRow, rows, columns }: OutputErrorArguments): Float32Array {
   const target = scratch('dense rows', rows * columns);
+  if ('address' in dense) {
+    target.set(float32View(dense.address + BigInt(firstRow * columns * 4), rows * columns));
+    return target;
+  }
   const offset = dense.offset + firstRow * columns * bytesPerElement(dense.dtype);
   const { path, dtype } = dense;
   const bad = readElements({ path, offset, dtype, elements: rows * columns }, (chunk, start) =>

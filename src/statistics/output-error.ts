@@ -21,12 +21,12 @@ export function outputErrorBytes(columns: number): number {
 /**
  * ‖(W−Ŵ)X‖² / ‖WX‖² over the activations that the Gram matrix sums over; 0 when nothing changed.
  *
- * @param dense W as stored in the source
+ * @param dense W as stored in the source, or f32 in native memory
  * @param pruned Ŵ in f32, as written
  */
 export async function outputError(
   pool: WorkerPool,
-  dense: StoredFloatTensor,
+  dense: StoredFloatTensor | TensorRef,
   pruned: TensorRef,
   gram: GramRef,
 ): Promise<number> {

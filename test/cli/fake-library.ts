@@ -43,6 +43,7 @@ export const samplePlan: Plan = {
   flops: {
     forward: 3e9,
     gram: 1e9,
+    targets: 0,
     gradients: 0,
     factor: 0,
     solve: 0,

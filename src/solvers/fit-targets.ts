@@ -1,0 +1,68 @@
+/**
+ * Weights that make a linear give, for the inputs that it has, what it gives in the dense model: the target of whatever
+ * prunes it next, with the solution of asymmetric calibration in GPTAQ (Li et al. 2025, ICML, arXiv 2504.02692).
+ * @module
+ */
+import { RunError } from '../errors.js';
+import { equalParts } from '../runtime/parts.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
+import type { WorkerPool } from '../runtime/worker-pool.js';
+import type { GramRef } from '../statistics/group-statistics.js';
+import { fitTargetRows } from './fit-targets-task.js';
+import { FullHessian, fullHessianBytes } from './full-hessian.js';
+import { dampedDiagonal } from './hessian-diagonal.js';
+
+/** λ as a fraction of the mean of the Hessian's diagonal. */
+const DAMPING = 0.01;
+/** Rows of one task. */
+const TASK_ROWS = 512;
+
+/** f32 bytes beside weights, sums and the Gram matrix of n inputs. */
+export function fitTargetBytes(n: number): number {
+  return fullHessianBytes(n);
+}
+
+export interface TargetedMatrix {
+  /** [out, in] f32, W as it is in the dense model; replaced by the target weights. */
+  readonly weights: TensorRef;
+  /** Σ over tokens of lack·xᵀ, [out, in] f32; replaced by the target weights as well. */
+  readonly sums: TensorRef;
+}
+
+/**
+ * W + (2/tokens)·Σ lack·xᵀ·H⁻¹ with H = (2/tokens)·XᵀX + λI: of all weights those whose output is nearest to W·x + lack,
+ * λ holding them near W.
+ *
+ * @param name of the group, for messages
+ * @throws RunError when the damped Hessian isn't positive definite
+ */
+export async function fitTargets(
+  pool: WorkerPool,
+  gram: GramRef,
+  matrices: readonly TargetedMatrix[],
+  name: string,
+): Promise<void> {
+  const hessian = new FullHessian(pool, gram);
+  try {
+    const failedAt = await hessian.fillInverse(dampedDiagonal(gram, DAMPING, 1).diagonal);
+    if (failedAt !== undefined) {
+      throw new RunError(
+        `${name}: the Hessian isn't positive definite, first at feature ${failedAt}; use calibration.targets own, or more samples`,
+      );
+    }
+    const tasks = matrices.flatMap(({ weights, sums }) => {
+      const [rows = 0, columns = 0] = weights.shape;
+      return equalParts(rows, TASK_ROWS).map(({ first, count }) => ({
+        rows: count,
+        columns,
+        inverse: hessian.address,
+        sums: sums.address + BigInt(first * columns * 4),
+        weights: weights.address + BigInt(first * columns * 4),
+        scale: 2 / gram.tokens,
+      }));
+    });
+    await pool.map('solvers/fit-targets-task', fitTargetRows, tasks);
+  } finally {
+    hessian.dispose();
+  }
+}

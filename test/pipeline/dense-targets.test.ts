@@ -1,0 +1,81 @@
+/** Runs whose linears are fitted to the dense model. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it } from 'vitest';
+import { InterruptedError, plan, prune, RequestError } from '../../src/index.js';
+import { makeShallowModel } from '../support/shallow-model.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const model = join(folder, 'model');
+makeShallowModel(join(root, 'models/quickstart'), model, 2);
+
+let count = 0;
+function runFile({ targets = 'dense', method = 'sparsegpt', more = '', workers = 2 } = {}): string {
+  const path = join(folder, `run-${count++}.yaml`);
+  const data = join(root, 'calibration/general.jsonl');
+  writeFileSync(
+    path,
+    [
+      `model: ${model}`,
+      `output: ${join(folder, `out-${count}`)}`,
+      `calibration: {data: ${data}, samples: 16, sequence_length: 64, targets: ${targets}${more}}`,
+      `prune: {method: ${method}, sparsity: 0.7}`,
+      `resources: {workers: ${workers}}`,
+    ].join('\n'),
+  );
+  return path;
+}
+
+function weights(output: string): string {
+  return createHash('sha256')
+    .update(readFileSync(join(output, 'model.safetensors')))
+    .digest('hex');
+}
+
+it('writes the same bytes with any number of workers, and when it was stopped after a block', async () => {
+  const [one, three] = [await prune(runFile({ workers: 1 })), await prune(runFile({ workers: 3 }))];
+  expect(weights(three.output)).toBe(weights(one.output));
+  const path = runFile();
+  const controller = new AbortController();
+  const stopped = prune(path, {
+    signal: controller.signal,
+    onProgress: (event) => {
+      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
+    },
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const { output } = await prune(path);
+  expect(weights(output)).toBe(weights(one.output));
+});
+
+it('comes nearer to the dense model on the calibration windows', async () => {
+  const distance = async (targets: string) => {
+    const evaluation = `evaluation={data: ${join(root, 'calibration/heldout.txt')}, context: 64, windows: 2, calibration_windows: 16}`;
+    const { report } = await prune(runFile({ targets }), { set: [evaluation] });
+    const { dense, pruned } = report.calibration_evaluation ?? {};
+    return Math.abs((pruned?.cross_entropy ?? Number.NaN) - (dense?.cross_entropy ?? Number.NaN));
+  };
+  expect(await distance('dense')).toBeLessThan(0.95 * (await distance('own')));
+});
+
+it('is planned with more work, memory and disk', async () => {
+  const [own, dense] = [await plan(runFile({ targets: 'own' })), await plan(runFile())];
+  expect(own.flops.targets).toBe(0);
+  expect(dense.flops.targets).toBeGreaterThan(own.flops.forward);
+  expect(dense.memory.peakBytes).toBeGreaterThan(own.memory.peakBytes);
+  expect(dense.bytes.scratch).toBe(2 * own.bytes.scratch);
+});
+
+it.each([
+  ['a method that changes no weight', { method: 'wanda' }, /wanda gives no weight another value/],
+  ['other inputs', { more: ', inputs: mixed' }, /targets dense measures the inputs pruned, not mixed/],
+])('refuses %s', async (_, changes, message) => {
+  const refused = prune(runFile(changes));
+  await expect(refused).rejects.toBeInstanceOf(RequestError);
+  await expect(refused).rejects.toThrow(message);
+});
