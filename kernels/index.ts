@@ -14,6 +14,7 @@ export { conjugateDirection, conjugateStep } from './conjugate-gradients';
 export { countGroupViolations16, countGroupViolations32 } from './count-group-violations';
 export { countZeros16, countZeros32 } from './count-zeros';
 export { dot } from './dot';
+export { addMarks, markZeros, rankMarkedFirst } from './existing-zeros';
 export { f16ToF32 } from './f16-to-f32';
 export { f32ToBf16, isBf16 } from './f32-to-bf16';
 export { f32ToF16 } from './f32-to-f16';

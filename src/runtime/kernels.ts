@@ -19,6 +19,7 @@ interface Exports {
   heapBase(): number;
   absScores(weights: number, out: number, n: number): void;
   absoluteSums(weights: number, rowSums: number, columnSums: number, rows: number, cols: number): void;
+  addMarks(mask: number, marks: number, n: number): void;
   addScaled(state: number, solved: number, scale: number, rows: number, cols: number): void;
   admmRight(
     state: number,
@@ -75,6 +76,8 @@ interface Exports {
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   isBf16(values: number, n: number): number;
+  markZeros(values: number, n: number, marks: number): void;
+  rankMarkedFirst(scores: number, marks: number, n: number): void;
   invertLower(l: number, out: number, n: number, scratch: number): number;
   obsBlock(
     weights: number,
@@ -314,6 +317,24 @@ export class Kernels {
     this.#exports.applyMask16(weights, mask, n);
   }
 
+  /** marks (bytes) = 1 where one of n f32 is ±0, 0 elsewhere. */
+  markZeros(values: number, n: number, marks: number): void {
+    this.#exports.markZeros(values, n, marks);
+  }
+
+  /**
+   * Makes n scores +0.0 where marked and at least the smallest number above it elsewhere, so that selections by the
+   * smallest scores take what is marked first. Scores must be ≥ 0.
+   */
+  rankMarkedFirst(scores: number, marks: number, n: number): void {
+    this.#exports.rankMarkedFirst(scores, marks, n);
+  }
+
+  /** mask = 1 where marked, on n bytes. */
+  addMarks(mask: number, marks: number, n: number): void {
+    this.#exports.addMarks(mask, marks, n);
+  }
+
   /** How many of n f32 are ±0. */
   countZeros32(values: number, n: number): number {
     return this.#exports.countZeros32(values, n);
@@ -421,7 +442,10 @@ export class Kernels {
     this.#obsBlock(slab, factor, mask, errors, losses, columns, lanes, 0, 0);
   }
 
-  /** Like `obsBlockMasked`, with the mask of every `of` columns chosen (and written) at the first of them by w²/U_jj². */
+  /**
+   * Like `obsBlockMasked`, with the mask of every `of` columns chosen at the first of them by w²/U_jj²: what is 1 in it
+   * stays so and counts, and what is missing is added.
+   */
   obsBlockNofM(
     slab: number,
     factor: number,

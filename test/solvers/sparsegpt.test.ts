@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { sparseGpt } from '../../src/solvers/sparsegpt.js';
+import { type SparseGptOptions, sparseGpt } from '../../src/solvers/sparsegpt.js';
+import type { Pattern } from '../../src/sparsity/pattern.js';
 import {
   describeSolver,
   diagonalOf,
@@ -16,31 +17,115 @@ afterAll(() => Promise.all(pools.map((each) => each.close())));
 
 const options = { damping: 0.01, block_size: 128 };
 
-const solver: Solver = {
-  name: 'SparseGPT',
-  solve: (pool, gram, matrices, oneLinear) => sparseGpt(pool, 'test', gram, matrices, options, oneLinear),
-  ridge: (diagonal) => meanRidge(diagonal, options.damping),
-};
+function solverWith(name: string, changes: Partial<SparseGptOptions>): Solver {
+  const all = { ...options, ...changes };
+  return {
+    name,
+    solve: (pool, gram, matrices, oneLinear) => sparseGpt(pool, 'test', gram, matrices, all, oneLinear),
+    ridge: (diagonal) => meanRidge(diagonal, all.damping),
+    inRows: all.mask_scope === 'row',
+  };
+}
+
+const solver = solverWith('SparseGPT', {});
 
 describeSolver(solver, pools);
+describeSolver(solverWith('SparseGPT, row by row', { mask_scope: 'row', block_size: 48 }), pools);
+describeSolver(solverWith('SparseGPT, large inputs first', { order: 'activation', block_size: 48 }), pools);
+describeSolver(solverWith('SparseGPT that keeps zeros', { keep_zeros: true, block_size: 48 }), pools);
 
-describe('SparseGPT', () => {
-  it('agrees with a plain right-looking implementation in f64', async () => {
+/** The columns of a matrix [rows, order.length] in another order. */
+function permuted(matrix: Float32Array, order: readonly number[]): Float32Array {
+  const columns = order.length;
+  return matrix.map((_, i) => matrix[i - (i % columns) + (order[i % columns] as number)] as number);
+}
+
+describe.each<Pattern>([
+  { kind: 'unstructured', sparsity: 0.5 },
+  { kind: 'n:m', keep: 2, of: 4 },
+])('%o with the order activation', (pattern) => {
+  it('is what the natural order makes of the columns in descending order of the Hessian', async () => {
     const given = problem(24, 160, 11);
-    const { pruned } = await solved(solver, given, { kind: 'n:m', keep: 2, of: 4 }, pools[0]);
-    const expected = referenceNofM(given, options.damping, 2, 4);
-    let different = 0;
-    for (let i = 0; i < pruned.length; i++) {
-      const [a, b] = [pruned[i] as number, expected[i] as number];
-      if ((a === 0) !== (b === 0)) different++;
-      else expect(Math.abs(a - b)).toBeLessThan(1e-3 * Math.max(1, Math.abs(b)));
-    }
-    expect(different).toBeLessThanOrEqual(pruned.length * 0.001);
+    const diagonal = diagonalOf(given);
+    const of = pattern.kind === 'n:m' ? pattern.of : 1;
+    const sumOf = (group: number) =>
+      diagonal.subarray(group * of, (group + 1) * of).reduce((sum, value) => sum + value, 0);
+    const groups = Array.from({ length: 160 / of }, (_, group) => group).sort((a, b) => sumOf(b) - sumOf(a));
+    const order = groups.flatMap((group) => Array.from({ length: of }, (_, k) => group * of + k));
+    const inOrder = { ...given, x: permuted(given.x, order), w: permuted(given.w, order) };
+    const expected = await solved(solverWith('', { block_size: 48 }), inOrder, pattern, pools[0]);
+    const result = await solved(
+      solverWith('', { block_size: 48, order: 'activation' }),
+      given,
+      pattern,
+      pools[0],
+    );
+    expect(permuted(result.pruned, order)).toEqual(expected.pruned);
   });
 });
 
+it('row by row is what SparseGPT makes of each row alone', async () => {
+  const given = problem(7, 120, 3);
+  const pattern: Pattern = { kind: 'unstructured', sparsity: 0.55 };
+  const { pruned } = await solved(
+    solverWith('', { mask_scope: 'row', block_size: 32 }),
+    given,
+    pattern,
+    pools[1],
+  );
+  for (let row = 0; row < given.rows; row++) {
+    const alone = { ...given, rows: 1, w: given.w.slice(row * 120, (row + 1) * 120) };
+    const expected = await solved(solverWith('', { block_size: 32 }), alone, pattern, pools[0]);
+    const difference = pruned
+      .subarray(row * 120, (row + 1) * 120)
+      .map((value, j) => value - (expected.pruned[j] as number));
+    expect(Math.max(...difference.map(Math.abs))).toBeLessThan(1e-4);
+  }
+});
+
+it('keeps all weights where more zeros are kept than have to go', async () => {
+  const given = problem(12, 96, 6);
+  for (const [i] of given.w.entries()) if ((i * 7919) % 10 < 6) given.w[i] = 0;
+  const { outcome, pruned } = await solved(
+    solverWith('', { keep_zeros: true }),
+    given,
+    { kind: 'unstructured', sparsity: 0.5 },
+    pools[0],
+  );
+  expect(pruned).toEqual(given.w);
+  expect(outcome.predictedLoss).toBe(0);
+});
+
+describe('SparseGPT', () => {
+  it.each([false, true])(
+    'agrees with a plain right-looking implementation in f64, zeros kept: %s',
+    async (keep_zeros) => {
+      const given = problem(24, 160, 11);
+      if (keep_zeros)
+        given.w.forEach((_, i) => {
+          if ((i * 7919) % 10 < 4) given.w[i] = 0;
+        });
+      const pattern: Pattern = { kind: 'n:m', keep: 2, of: 4 };
+      const { pruned } = await solved(solverWith('', { keep_zeros }), given, pattern, pools[0]);
+      const expected = referenceNofM(given, options.damping, pattern, keep_zeros);
+      let different = 0;
+      for (let i = 0; i < pruned.length; i++) {
+        const [a, b] = [pruned[i] as number, expected[i] as number];
+        if ((a === 0) !== (b === 0)) different++;
+        else expect(Math.abs(a - b)).toBeLessThan(1e-3 * Math.max(1, Math.abs(b)));
+      }
+      expect(different).toBeLessThanOrEqual(pruned.length * 0.001);
+    },
+  );
+});
+
 /** Algorithm 1 of Frantar & Alistarh 2023, column by column on a dense H⁻¹ that is eliminated as it goes. */
-function referenceNofM(given: Problem, damping: number, keep: number, of: number): Float64Array {
+function referenceNofM(
+  given: Problem,
+  damping: number,
+  { keep, of }: { readonly keep: number; readonly of: number },
+  keepZeros: boolean,
+): Float64Array {
   const { rows, columns: n, tokens, x, w } = given;
   const ridge = meanRidge(diagonalOf(given), damping);
   const h = new Float64Array(n * n);
@@ -72,11 +157,10 @@ function referenceNofM(given: Problem, damping: number, keep: number, of: number
     for (let j = 0; j < n; j++) {
       if (j % of === 0) {
         const order = Array.from({ length: of }, (_, k) => j + k);
-        order.sort(
-          (a, b) =>
-            (row[a] as number) ** 2 / (heads[a] as number) - (row[b] as number) ** 2 / (heads[b] as number),
-        );
-        pruned = order.slice(0, of - keep);
+        const goes = (k: number) => keepZeros && w[r * n + k] === 0;
+        const score = (k: number) => (goes(k) ? -1 : (row[k] as number) ** 2 / (heads[k] as number));
+        order.sort((a, b) => score(a) - score(b));
+        pruned = order.filter((k, place) => place < of - keep || goes(k));
       }
       if (!pruned.includes(j)) continue;
       const error = row[j] as number;
