@@ -52,6 +52,8 @@ export interface ScoredMatrix {
   /** The moments of gradients that the score asks for, in its order, each [out, in]. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
   readonly pattern: Pattern;
+  /** Whether weights that are zero are part of every mask, whatever their score. */
+  readonly keepZeros?: boolean | undefined;
 }
 
 export interface ScoreChoices {
@@ -63,7 +65,8 @@ export interface ScoreChoices {
 
 /**
  * Zeroes exactly ⌊count · sparsity⌋ weights of every comparison group of the score (the matrix, or each row),
- * or M − N of every M consecutive inputs. Ties go by index, lowest first.
+ * or M − N of every M consecutive inputs. Ties go by index, lowest first. With `keepZeros` the weights that are zero go
+ * first; where they are more, nothing else goes.
  *
  * @returns the weights that are zero then
  * @throws RequestError when M doesn't divide the input size
@@ -144,6 +147,7 @@ async function scoredRows(
     ...part,
     score: score.name,
     options,
+    goFirst: matrix.keepZeros ? ('zeros' as const) : undefined,
     gradients: gradients.map(({ path, offset }) => ({ path, offset: offset + first * columns * 4 })),
     vectors: {
       columns: vectors.columns,
