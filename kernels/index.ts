@@ -28,6 +28,7 @@ export { relativeScores } from './relative-scores';
 export { scaledAbsScores } from './scaled-abs-scores';
 export { selectNofM } from './select-n-of-m';
 export { selectSmallest, selectSmallestRows } from './select-smallest';
+export { solveJointly, upperGram } from './solve-jointly';
 export { taylorScores } from './taylor-scores';
 export { thresholdMask } from './threshold-mask';
 export { transpose } from './transpose';

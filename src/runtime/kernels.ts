@@ -106,9 +106,20 @@ interface Exports {
   selectNofM(scores: number, rows: number, cols: number, n: number, m: number, mask: number): void;
   selectSmallest(scores: number, n: number, k: number, mask: number): void;
   selectSmallestRows(scores: number, rows: number, cols: number, k: number, mask: number): void;
+  solveJointly(
+    weights: number,
+    mask: number,
+    gram: number,
+    multipliers: number,
+    losses: number,
+    rows: number,
+    cols: number,
+    scratch: number,
+  ): number;
   taylorScores(weights: number, mean: number, rms: number, out: number, n: number): void;
   thresholdMask(scores: number, n: number, threshold: number, ties: number, mask: number): number;
   transpose(source: number, target: number, rows: number, cols: number): void;
+  upperGram(u: number, out: number, n: number): void;
 }
 
 /** Hands out places one after the other until it is reset. */
@@ -471,6 +482,36 @@ export class Kernels {
   /** Inverse of a lower triangular [n, n], computed in f64. Returns −1, or the first column whose diagonal isn't positive. */
   invertLower(lower: number, inverse: number, n: number): number {
     return this.arena.borrow(n * n * 8, (scratch) => this.#exports.invertLower(lower, inverse, n, scratch));
+  }
+
+  /** UᵀU of an upper triangular f32 [n, n], as a full f64 [n, n]. */
+  upperGram(upper: number, gram: number, n: number): void {
+    this.#exports.upperGram(upper, gram, n);
+  }
+
+  /**
+   * The multipliers with which the marked weights of a row are removed together (Ilin & Richtárik 2025, arXiv 2504.05346):
+   * with S the marked columns, G[S, S]·λ[S] = w[S], and λ is 0 elsewhere. Everything between is f64.
+   *
+   * @param weights f32 [rows, columns]
+   * @param mask bytes [rows, columns]
+   * @param gram G, f64 [columns, columns]
+   * @param multipliers λ, f32 [rows, columns], written
+   * @param losses f64 [rows], ½·λ·w is added
+   * @returns −1, or the first row at which G[S, S] isn't positive definite
+   */
+  solveJointly(
+    weights: number,
+    mask: number,
+    gram: number,
+    multipliers: number,
+    losses: number,
+    rows: number,
+    columns: number,
+  ): number {
+    return this.arena.borrow(columns * (columns + 4) * 8, (scratch) =>
+      this.#exports.solveJointly(weights, mask, gram, multipliers, losses, rows, columns, scratch),
+    );
   }
 
   #obsBlock(

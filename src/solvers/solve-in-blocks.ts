@@ -5,7 +5,7 @@
 import { RunError } from '../errors.js';
 import { forEach } from '../runtime/for-each.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { stripElements } from '../statistics/gram-layout.js';
+import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { type BlockStep, blockSteps } from './column-blocks.js';
@@ -16,6 +16,11 @@ import type { SolvableMatrix, SolveOutcome } from './solvable.js';
 
 /** How often damping is raised tenfold when the Cholesky factorisation fails. */
 const DAMPING_RETRIES = 4;
+
+/** Bytes of the factor over so many features. */
+export function factorBytes(size: number): number {
+  return stripElements(gramStrips(size)) * 4;
+}
 
 export interface BlockOptions {
   /** λ as a fraction of the mean of the Hessian's diagonal. */

@@ -5,13 +5,12 @@
 import { equalParts } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { zeroCount } from '../sparsity/pattern.js';
-import { gramStrips, stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { blockQuotas } from './block-quotas.js';
 import type { BlockStep } from './column-blocks.js';
 import type { SolvableMatrix, SolveOutcome } from './solvable.js';
-import { type BlockOptions, type FactoredColumns, solveInBlocks } from './solve-in-blocks.js';
+import { type BlockOptions, type FactoredColumns, factorBytes, solveInBlocks } from './solve-in-blocks.js';
 import {
   chooseMask,
   countBlockZeros,
@@ -35,7 +34,7 @@ export function sparseGptBytes(
   linears: readonly { readonly out: number; readonly in: number }[],
 ): { readonly group: number; readonly linears: readonly number[] } {
   return {
-    group: stripElements(gramStrips(size)) * 4,
+    group: factorBytes(size),
     linears: linears.map((linear) => linear.out * (linear.in * 4 + USUAL_BLOCK * SCORE_AND_MASK_BYTES)),
   };
 }

@@ -187,16 +187,33 @@ export async function findCuts(
   zeros: number,
 ): Promise<Cut[]> {
   if (zeros === 0) return parts.map(() => ({ threshold: 0, ties: 0 }));
-  const histograms = (list: readonly (ScoredRows & { readonly high?: number })[]) =>
-    pool.map('sparsity/score-mask-task', scoreHistogram, list);
-  const highs = await histograms(parts);
+  return await cutsOf(
+    (high) =>
+      pool.map(
+        'sparsity/score-mask-task',
+        scoreHistogram,
+        parts.map((part) => ({ ...part, high })),
+      ),
+    zeros,
+  );
+}
+
+/**
+ * `findCuts` by what counts the scores of each part: by the high halves of their bits, or by the low halves of those with the
+ * given high half.
+ */
+export async function cutsOf(
+  histograms: (high?: number) => Promise<readonly Histogram[]>,
+  zeros: number,
+): Promise<Cut[]> {
+  const highs = await histograms();
   const high = findBin(highs, zeros);
   const lowsMatter = highs.some(({ usesLowBits }) => usesLowBits);
-  const lows = lowsMatter ? await histograms(parts.map((part) => ({ ...part, high: high.bin }))) : undefined;
+  const lows = lowsMatter ? await histograms(high.bin) : undefined;
   const low = lows ? findBin(lows, zeros - high.below) : { bin: 0, below: 0 };
   let ties = zeros - high.below - low.below;
-  return parts.map((_, index) => {
-    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(highs[index], high.bin);
+  return highs.map((counted, index) => {
+    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(counted, high.bin);
     const taken = Math.min(ties, onThreshold);
     ties -= taken;
     return { threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };

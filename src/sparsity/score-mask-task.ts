@@ -140,7 +140,7 @@ export const HISTOGRAM_BINS = 65_536;
 
 export interface HistogramArguments extends ScoredRows {
   /** Left out: count by the high 16 bits. Given: by the low 16 bits of the scores with these high bits. */
-  readonly high?: number;
+  readonly high?: number | undefined;
 }
 
 /** How many scores have each value of half of their bits. Values outside of `counts` have none. */
@@ -153,12 +153,22 @@ export interface Histogram {
 }
 
 export function scoreHistogram(args: HistogramArguments): Histogram {
-  const { high } = args;
   const kernels = freshKernels();
+  return histogramOf(kernels, args.high, (count) => {
+    forEachChunk(kernels, args, ({ scores, elements }) => count(scores, elements));
+  });
+}
+
+/** Counts the scores that `visit` goes through, by half of their bits. @param high as in `HistogramArguments` */
+export function histogramOf(
+  kernels: Kernels,
+  high: number | undefined,
+  visit: (count: (scores: number, elements: number) => void) => void,
+): Histogram {
   const histogram = kernels.arena.allocate(HISTOGRAM_BINS * 4);
   kernels.u32(histogram, HISTOGRAM_BINS).fill(0);
   let usesLowBits = false;
-  forEachChunk(kernels, args, ({ scores, elements }) => {
+  visit((scores, elements) => {
     if (high !== undefined) kernels.histogramLow(scores, elements, high, histogram);
     else if (kernels.histogramHigh(scores, elements, histogram)) usesLowBits = true;
   });

@@ -94,6 +94,7 @@ const cases: [name: string, options: Record<string, unknown>][] = [
   ['gradient', { taylor: 'second' }],
   ['sparsegpt', { mask_scope: 'row', block_size: 16 }],
   ['sparsegpt', { order: 'activation', block_size: 16 }],
+  ['thanos', { block_size: 16 }],
 ];
 
 describe.each<[string, Goal, number]>([
@@ -132,6 +133,7 @@ it('count: a solver may give zeros a value, and the number of zeros is the goal'
   const w = sparseWeights(0.3);
   for (const [method, options] of [
     ['sparsegpt', { block_size: 8 }],
+    ['thanos', { block_size: 8 }],
     ['alps', {}],
   ] as const) {
     const result = await pruned(configOf({ method, sparsity: 0.5, options }), w);
@@ -144,7 +146,7 @@ it.each(['count', 'keep'])(
   '%s: where nothing has to go, solvers leave all weights as they are',
   async (existing_zeros) => {
     const w = sparseWeights(0.5);
-    for (const method of ['sparsegpt', 'alps', 'admm']) {
+    for (const method of ['sparsegpt', 'thanos', 'alps', 'admm']) {
       expect(await pruned(configOf({ method, sparsity: 0.4, existing_zeros }), w)).toEqual(w);
     }
   },

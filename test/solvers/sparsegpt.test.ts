@@ -1,93 +1,20 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { type SparseGptOptions, sparseGpt } from '../../src/solvers/sparsegpt.js';
 import type { Pattern } from '../../src/sparsity/pattern.js';
-import {
-  describeSolver,
-  diagonalOf,
-  meanRidge,
-  type Problem,
-  problem,
-  type Solver,
-  solved,
-} from './conformance.js';
+import { describeSolver, diagonalOf, meanRidge, type Problem, problem, solved } from './conformance.js';
+import { sparseGptSolver } from './sparsegpt-solver.js';
 
 const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
 afterAll(() => Promise.all(pools.map((each) => each.close())));
 
-const options = { damping: 0.01, block_size: 128 };
-
-function solverWith(name: string, changes: Partial<SparseGptOptions>): Solver {
-  const all = { ...options, ...changes };
-  return {
-    name,
-    solve: (pool, gram, matrices, oneLinear) => sparseGpt(pool, 'test', gram, matrices, all, oneLinear),
-    ridge: (diagonal) => meanRidge(diagonal, all.damping),
-    inRows: all.mask_scope === 'row',
-  };
-}
-
-const solver = solverWith('SparseGPT', {});
-
-describeSolver(solver, pools);
-describeSolver(solverWith('SparseGPT, row by row', { mask_scope: 'row', block_size: 48 }), pools);
-describeSolver(solverWith('SparseGPT, large inputs first', { order: 'activation', block_size: 48 }), pools);
-describeSolver(solverWith('SparseGPT that keeps zeros', { keep_zeros: true, block_size: 48 }), pools);
-
-/** The columns of a matrix [rows, order.length] in another order. */
-function permuted(matrix: Float32Array, order: readonly number[]): Float32Array {
-  const columns = order.length;
-  return matrix.map((_, i) => matrix[i - (i % columns) + (order[i % columns] as number)] as number);
-}
-
-describe.each<Pattern>([
-  { kind: 'unstructured', sparsity: 0.5 },
-  { kind: 'n:m', keep: 2, of: 4 },
-])('%o with the order activation', (pattern) => {
-  it('is what the natural order makes of the columns in descending order of the Hessian', async () => {
-    const given = problem(24, 160, 11);
-    const diagonal = diagonalOf(given);
-    const of = pattern.kind === 'n:m' ? pattern.of : 1;
-    const sumOf = (group: number) =>
-      diagonal.subarray(group * of, (group + 1) * of).reduce((sum, value) => sum + value, 0);
-    const groups = Array.from({ length: 160 / of }, (_, group) => group).sort((a, b) => sumOf(b) - sumOf(a));
-    const order = groups.flatMap((group) => Array.from({ length: of }, (_, k) => group * of + k));
-    const inOrder = { ...given, x: permuted(given.x, order), w: permuted(given.w, order) };
-    const expected = await solved(solverWith('', { block_size: 48 }), inOrder, pattern, pools[0]);
-    const result = await solved(
-      solverWith('', { block_size: 48, order: 'activation' }),
-      given,
-      pattern,
-      pools[0],
-    );
-    expect(permuted(result.pruned, order)).toEqual(expected.pruned);
-  });
-});
-
-it('row by row is what SparseGPT makes of each row alone', async () => {
-  const given = problem(7, 120, 3);
-  const pattern: Pattern = { kind: 'unstructured', sparsity: 0.55 };
-  const { pruned } = await solved(
-    solverWith('', { mask_scope: 'row', block_size: 32 }),
-    given,
-    pattern,
-    pools[1],
-  );
-  for (let row = 0; row < given.rows; row++) {
-    const alone = { ...given, rows: 1, w: given.w.slice(row * 120, (row + 1) * 120) };
-    const expected = await solved(solverWith('', { block_size: 32 }), alone, pattern, pools[0]);
-    const difference = pruned
-      .subarray(row * 120, (row + 1) * 120)
-      .map((value, j) => value - (expected.pruned[j] as number));
-    expect(Math.max(...difference.map(Math.abs))).toBeLessThan(1e-4);
-  }
-});
+describeSolver(sparseGptSolver('SparseGPT'), pools);
+describeSolver(sparseGptSolver('SparseGPT that keeps zeros', { keep_zeros: true, block_size: 48 }), pools);
 
 it('keeps all weights where more zeros are kept than have to go', async () => {
   const given = problem(12, 96, 6);
   for (const [i] of given.w.entries()) if ((i * 7919) % 10 < 6) given.w[i] = 0;
   const { outcome, pruned } = await solved(
-    solverWith('', { keep_zeros: true }),
+    sparseGptSolver('', { keep_zeros: true }),
     given,
     { kind: 'unstructured', sparsity: 0.5 },
     pools[0],
@@ -106,8 +33,8 @@ describe('SparseGPT', () => {
           if ((i * 7919) % 10 < 4) given.w[i] = 0;
         });
       const pattern: Pattern = { kind: 'n:m', keep: 2, of: 4 };
-      const { pruned } = await solved(solverWith('', { keep_zeros }), given, pattern, pools[0]);
-      const expected = referenceNofM(given, options.damping, pattern, keep_zeros);
+      const { pruned } = await solved(sparseGptSolver('', { keep_zeros }), given, pattern, pools[0]);
+      const expected = referenceNofM(given, 0.01, pattern, keep_zeros);
       let different = 0;
       for (let i = 0; i < pruned.length; i++) {
         const [a, b] = [pruned[i] as number, expected[i] as number];
