@@ -32,19 +32,29 @@ export function reverseStrip({ gram, strip, address, diagonal, order }: ReverseA
   const { first, width } = strip;
   const target = float32View(address + BigInt(strip.offset * 4), strip.rows * width);
   // A view of each strip, since one of all may be larger than views can be.
-  const strips = gramStrips(n).map((from) => ({
-    ...from,
-    data: float32View(gram.address + BigInt(from.offset * 4), from.rows * from.width),
-  }));
-  const stripOf = strips.flatMap((from) => Array<(typeof strips)[number]>(from.width).fill(from));
+  const views = gramStrips(n).map((from) =>
+    float32View(gram.address + BigInt(from.offset * 4), from.rows * from.width),
+  );
+  const stripOf = new Uint32Array(n);
+  // In its strip's view, element i of column j lies at starts[j] + i · pitches[j].
+  const starts = new Int32Array(n);
+  const pitches = new Uint32Array(n);
+  for (const [index, from] of gramStrips(n).entries()) {
+    for (let j = from.first; j < from.first + from.width; j++) {
+      stripOf[j] = index;
+      starts[j] = j - from.first - from.first * from.width;
+      pitches[j] = from.width;
+    }
+  }
   for (let c = 0; c < width; c++) {
     const feature = order[first + c] as number;
     for (let row = first + c + 1; row < n; row++) {
       const other = order[row] as number;
-      const [i, j] = feature > other ? [feature, other] : [other, feature];
-      const from = stripOf[j] as (typeof strips)[number];
-      const index = (i - from.first) * from.width + j - from.first;
-      target[(row - first) * width + c] = (from.data[index] as number) * scale;
+      const i = Math.max(feature, other);
+      const j = Math.min(feature, other);
+      const data = views[stripOf[j] as number] as Float32Array;
+      const value = data[(starts[j] as number) + i * (pitches[j] as number)] as number;
+      target[(row - first) * width + c] = value * scale;
     }
     target[c * width + c] = diagonal[feature] as number;
   }

@@ -207,9 +207,11 @@ function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: Bloc
   const weights = float32View(args.weights, rows * columns);
   const gathered = kernels.f32(state.scores, elements);
   const places = order.subarray(block.first, block.first + width);
+  const start = firstOfRun(places);
   for (let row = 0, i = 0; row < rows; row++) {
-    const start = row * columns;
-    for (let c = 0; c < width; c++, i++) gathered[i] = weights[start + (places[c] as number)] as number;
+    const before = row * columns;
+    if (start >= 0) gathered.set(weights.subarray(before + start, before + start + width), row * width);
+    else for (let c = 0; c < width; c++, i++) gathered[i] = weights[before + (places[c] as number)] as number;
   }
   kernels.transpose(state.scores, state.slab, rows, width);
   const slab = kernels.f32(state.slab, elements);
@@ -276,9 +278,17 @@ function update(args: SolveRows, step: BlockStep, state: BlockState, choice: Mas
   const pruned = kernels.f32(scores, elements);
   const weights = float32View(args.weights, rows * columns);
   const places = args.order.subarray(block.first, block.first + width);
+  const start = firstOfRun(places);
   for (let row = 0, i = 0; row < rows; row++) {
-    const start = row * columns;
-    for (let c = 0; c < width; c++, i++) weights[start + (places[c] as number)] = pruned[i] as number;
+    const before = row * columns;
+    if (start >= 0) weights.set(pruned.subarray(row * width, (row + 1) * width), before + start);
+    else for (let c = 0; c < width; c++, i++) weights[before + (places[c] as number)] = pruned[i] as number;
   }
   return kernels.f64(losses, rows).reduce((sum, loss) => sum + loss, 0);
+}
+
+/** The first of columns that follow one another, which can be copied at once; −1 where they don't. */
+function firstOfRun(columns: Uint32Array): number {
+  const first = columns[0] as number;
+  return columns.every((column, index) => column === first + index) ? first : -1;
 }
