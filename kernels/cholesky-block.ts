@@ -1,7 +1,7 @@
 /** @module */
 
 /** `Σ a[k]·b[k]` over `n` f64. */
-function dotF64(a: usize, b: usize, n: usize): f64 {
+export function dotF64(a: usize, b: usize, n: usize): f64 {
   let s0 = f64x2.splat(0);
   let s1 = f64x2.splat(0);
   let s2 = f64x2.splat(0);

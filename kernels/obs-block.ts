@@ -92,7 +92,16 @@ function pruneColumn(w: usize, e: usize, mask: usize, uRow: usize, later: usize)
   pruneFour(w + 48, e + 48, i32x4.extend_high_i16x8_s(high), inverse, uRow, later);
 }
 
-/** Chooses a group's mask: the `prune` of `m` columns with the smallest `(w / U_jj)²`. `scores` is a tile to fill. */
+/** All ones in four lanes whose marks, at `mask`, aren't 0. */
+function marked(mask: usize): v128 {
+  const bytes = i16x8.extend_low_i8x16_u(v128.load32_zero(mask));
+  return i32x4.gt_s(i32x4.extend_low_i16x8_u(bytes), i32x4.splat(0));
+}
+
+/**
+ * Chooses a group's mask: what is marked in it, and the `prune` of `m` columns with the smallest `(w / U_jj)²`, marked ones
+ * first. `scores` is a tile to fill.
+ */
 function selectGroup(
   w: usize,
   u: usize,
@@ -106,7 +115,8 @@ function selectGroup(
     const inverse = f32x4.splat(<f32>1 / load<f32>(u + c * uPitch + (c << 2)));
     for (let at = c * COLUMN; at < (c + 1) * COLUMN; at += 16) {
       const scaled = f32x4.mul(v128.load(w + at), inverse);
-      v128.store(scores + at, f32x4.mul(scaled, scaled));
+      // All ones are −1 among the integers that are compared.
+      v128.store(scores + at, v128.or(f32x4.mul(scaled, scaled), marked(mask + (at >> 2))));
     }
   }
   for (let c: usize = 0; c < m; c++) {
@@ -120,7 +130,8 @@ function selectGroup(
         isAmongSmallest(scores + 48, COLUMN, m, c, prune),
       ),
     );
-    v128.store(mask + c * LANES, v128.and(bytes, i8x16.splat(1)));
+    const at = mask + c * LANES;
+    v128.store(at, v128.or(v128.load(at), v128.and(bytes, i8x16.splat(1))));
   }
 }
 
@@ -159,7 +170,8 @@ function copyRows(source: usize, from: usize, target: usize, to: usize, width: u
  * Prunes a block of `cols` columns of `lanes` rows in place.
  * @param weights f32 `[cols, lanes]`; on return +0.0 where pruned, else the moved weight
  * @param u f32 `[cols, cols]` row-major, the diagonal block of U with UᵀU = H⁻¹; its upper triangle is read
- * @param mask u8 `[cols, lanes]`, 1 = prune; read when `m` is 0, else written: `n` of every `m` columns kept
+ * @param mask u8 `[cols, lanes]`, 1 = prune; when `m` isn't 0, what is missing is added to it, so that at most `n` of
+ *   every `m` columns are kept
  * @param errors f32 `[cols, lanes]`, written: `w_j / U_jj` where pruned, else 0
  * @param loss f64 `[lanes]`, `½ Σ error²` is added
  * @param m 0, or a divisor of `cols`
@@ -209,7 +221,7 @@ export function obsBlock(
     const width = min<usize>(LANES, lanes - lane);
     if (width < LANES) memory.fill(tile, 0, cols * (2 * COLUMN + LANES) + 256);
     copyRows(weights + (lane << 2), lanes << 2, w, COLUMN, width << 2, cols);
-    if (!m) copyRows(mask + lane, lanes, k, LANES, width, cols);
+    copyRows(mask + lane, lanes, k, LANES, width, cols);
 
     let quads = packed;
     for (let p0: usize = 0; p0 < cols; p0 += panel) {

@@ -177,6 +177,13 @@ const ruleSchema = z
   .superRefine(exactlyOneOf(['keep', 'sparsity', 'pattern']), evenWhenWrong)
   .meta({ oneOf: [{ required: ['keep'] }, { required: ['sparsity'] }, { required: ['pattern'] }] });
 
+const existingZeros = z
+  .enum(['count', 'keep'])
+  .default('count')
+  .describe(
+    'Weights that are zero in the source. count: they count toward the goal and go by their score, and a method that makes up for removed weights may give them a value again; keep: they are part of every mask, so that none gets a value; where they are more than the goal, the result is that much sparser.',
+  );
+
 const evaluationSchema = z.strictObject({
   data: text.describe('Held-out text, .txt or .jsonl, for perplexity before and after.'),
   context: z.int().min(2).default(2048).describe('Tokens a window; the windows do not overlap.'),
@@ -235,6 +242,8 @@ export interface PruneConfig {
   refine: { name: string; [option: string]: unknown };
   /** What gives the survivors other weights, and its own options with their defaults; `none` for nothing. */
   update: { name: string; [option: string]: unknown };
+  /** What becomes of weights that are zero in the source. */
+  existing_zeros: z.output<typeof existingZeros>;
   /** The first that matches a name wins. */
   rules: PruneRule[];
 }
@@ -315,6 +324,7 @@ export function createRunSchema({
         options: options.strict().prefault({}).describe(`Options of ${name}.`),
         refine,
         update,
+        existing_zeros: existingZeros,
         rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
       })
       .superRefine(exactlyOneOf(['sparsity', 'pattern']), evenWhenWrong)

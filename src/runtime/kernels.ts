@@ -19,6 +19,7 @@ interface Exports {
   heapBase(): number;
   absScores(weights: number, out: number, n: number): void;
   absoluteSums(weights: number, rowSums: number, columnSums: number, rows: number, cols: number): void;
+  addMarks(mask: number, marks: number, n: number): void;
   addScaled(state: number, solved: number, scale: number, rows: number, cols: number): void;
   admmRight(
     state: number,
@@ -75,6 +76,8 @@ interface Exports {
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   isBf16(values: number, n: number): number;
+  markZeros(values: number, n: number, marks: number): void;
+  rankMarkedFirst(scores: number, marks: number, n: number): void;
   invertLower(l: number, out: number, n: number, scratch: number): number;
   obsBlock(
     weights: number,
@@ -103,9 +106,20 @@ interface Exports {
   selectNofM(scores: number, rows: number, cols: number, n: number, m: number, mask: number): void;
   selectSmallest(scores: number, n: number, k: number, mask: number): void;
   selectSmallestRows(scores: number, rows: number, cols: number, k: number, mask: number): void;
+  solveJointly(
+    weights: number,
+    mask: number,
+    gram: number,
+    multipliers: number,
+    losses: number,
+    rows: number,
+    cols: number,
+    scratch: number,
+  ): number;
   taylorScores(weights: number, mean: number, rms: number, out: number, n: number): void;
   thresholdMask(scores: number, n: number, threshold: number, ties: number, mask: number): number;
   transpose(source: number, target: number, rows: number, cols: number): void;
+  upperGram(u: number, out: number, n: number): void;
 }
 
 /** Hands out places one after the other until it is reset. */
@@ -314,6 +328,24 @@ export class Kernels {
     this.#exports.applyMask16(weights, mask, n);
   }
 
+  /** marks (bytes) = 1 where one of n f32 is ±0, 0 elsewhere. */
+  markZeros(values: number, n: number, marks: number): void {
+    this.#exports.markZeros(values, n, marks);
+  }
+
+  /**
+   * Makes n scores +0.0 where marked and at least the smallest number above it elsewhere, so that selections by the
+   * smallest scores take what is marked first. Scores must be ≥ 0.
+   */
+  rankMarkedFirst(scores: number, marks: number, n: number): void {
+    this.#exports.rankMarkedFirst(scores, marks, n);
+  }
+
+  /** mask = 1 where marked, on n bytes. */
+  addMarks(mask: number, marks: number, n: number): void {
+    this.#exports.addMarks(mask, marks, n);
+  }
+
   /** How many of n f32 are ±0. */
   countZeros32(values: number, n: number): number {
     return this.#exports.countZeros32(values, n);
@@ -421,7 +453,10 @@ export class Kernels {
     this.#obsBlock(slab, factor, mask, errors, losses, columns, lanes, 0, 0);
   }
 
-  /** Like `obsBlockMasked`, with the mask of every `of` columns chosen (and written) at the first of them by w²/U_jj². */
+  /**
+   * Like `obsBlockMasked`, with the mask of every `of` columns chosen at the first of them by w²/U_jj²: what is 1 in it
+   * stays so and counts, and what is missing is added.
+   */
   obsBlockNofM(
     slab: number,
     factor: number,
@@ -447,6 +482,36 @@ export class Kernels {
   /** Inverse of a lower triangular [n, n], computed in f64. Returns −1, or the first column whose diagonal isn't positive. */
   invertLower(lower: number, inverse: number, n: number): number {
     return this.arena.borrow(n * n * 8, (scratch) => this.#exports.invertLower(lower, inverse, n, scratch));
+  }
+
+  /** UᵀU of an upper triangular f32 [n, n], as a full f64 [n, n]. */
+  upperGram(upper: number, gram: number, n: number): void {
+    this.#exports.upperGram(upper, gram, n);
+  }
+
+  /**
+   * The multipliers with which the marked weights of a row are removed together (Ilin & Richtárik 2025, arXiv 2504.05346):
+   * with S the marked columns, G[S, S]·λ[S] = w[S], and λ is 0 elsewhere. Everything between is f64.
+   *
+   * @param weights f32 [rows, columns]
+   * @param mask bytes [rows, columns]
+   * @param gram G, f64 [columns, columns]
+   * @param multipliers λ, f32 [rows, columns], written
+   * @param losses f64 [rows], ½·λ·w is added
+   * @returns −1, or the first row at which G[S, S] isn't positive definite
+   */
+  solveJointly(
+    weights: number,
+    mask: number,
+    gram: number,
+    multipliers: number,
+    losses: number,
+    rows: number,
+    columns: number,
+  ): number {
+    return this.arena.borrow(columns * (columns + 4) * 8, (scratch) =>
+      this.#exports.solveJointly(weights, mask, gram, multipliers, losses, rows, columns, scratch),
+    );
   }
 
   #obsBlock(

@@ -15,11 +15,13 @@ import {
   type AdmmRows,
   admmStep,
   candidateScores,
+  countRemoved,
   finishState,
+  markZeros,
   type StateMask,
   startState,
   updateSupport,
-  zerosToSupport,
+  zeroMarked,
 } from './admm-task.js';
 import { FullHessian, fullHessianBytes } from './full-hessian.js';
 import { fitParts, fittedParts } from './least-squares.js';
@@ -27,9 +29,19 @@ import { type FittedRows, hessianProduct } from './least-squares-task.js';
 
 const TASKS = 'solvers/admm-task';
 
-/** f32 bytes of a linear's target and state, a byte a weight for its support, and the matrix of its inputs. */
+/** f32 bytes of a linear's target and state, a byte a weight for its support and its zeros, and the matrix of its inputs. */
 export function admmBytes(linear: { readonly out: number; readonly in: number }): number {
-  return linear.out * linear.in * 9 + fullHessianBytes(linear.in);
+  return linear.out * linear.in * 10 + fullHessianBytes(linear.in);
+}
+
+/** What the state is of. */
+export interface AdmmMatrix {
+  /** Of the linear, for messages. */
+  readonly name: string;
+  /** [out, in] f32 */
+  readonly weights: TensorRef;
+  /** Whether weights that are zero when the state starts are part of every mask. */
+  readonly keepZeros?: boolean | undefined;
 }
 
 /** How the state's mask is chosen: to a pattern, to a share of the zeros that it has, or as it was the last time. */
@@ -41,7 +53,7 @@ export type MaskChoice = Pattern | { readonly pattern: Pattern; readonly share: 
  */
 export class AdmmState {
   readonly #pool: WorkerPool;
-  readonly #matrix: { readonly name: string; readonly weights: TensorRef };
+  readonly #matrix: AdmmMatrix;
   readonly #diagonal: Float64Array;
   /** √H_jj */
   readonly #scales: Float32Array;
@@ -54,25 +66,20 @@ export class AdmmState {
   #previousRho = 0;
 
   /**
-   * @param matrix [out, in] f32
    * @param diagonal of the damped Hessian, [features], none of it 0
    */
-  constructor(
-    pool: WorkerPool,
-    gram: GramRef,
-    matrix: { readonly name: string; readonly weights: TensorRef },
-    diagonal: Float64Array,
-  ) {
+  constructor(pool: WorkerPool, gram: GramRef, matrix: AdmmMatrix, diagonal: Float64Array) {
     const [rows = 0, columns = 0] = matrix.weights.shape;
     const size = rows * columns;
     this.#pool = pool;
     this.#matrix = matrix;
     this.#diagonal = diagonal;
     this.#hessian = new FullHessian(pool, gram);
-    this.#region = allocateNative(size * 9);
+    this.#region = allocateNative(size * (matrix.keepZeros ? 10 : 9));
     const target = this.#region.address;
     const state = target + BigInt(size * 4);
     const support = state + BigInt(size * 4);
+    const zeros = support + BigInt(size);
     this.#scales = Float32Array.from(diagonal, Math.sqrt);
     const scales = this.#scales;
     this.#fitted = fittedParts(matrix.weights, target, this.#hessian.address);
@@ -87,6 +94,7 @@ export class AdmmState {
         target: part.target,
         state: state + BigInt(first * 4),
         support: support + BigInt(first),
+        zeros: matrix.keepZeros ? zeros + BigInt(first) : undefined,
         scales,
       };
     });
@@ -97,6 +105,7 @@ export class AdmmState {
     await this.#hessian.fill(this.#diagonal);
     const forms = await this.#pool.map('solvers/least-squares-task', hessianProduct, this.#fitted);
     this.#reference = forms.reduce((sum, form) => sum + form, 0);
+    await this.#pool.map(TASKS, markZeros, this.#marked());
     await this.restart();
   }
 
@@ -108,7 +117,8 @@ export class AdmmState {
 
   /** Makes the zeros among the matrix's weights the support. */
   async zerosToSupport(): Promise<void> {
-    await this.#pool.map(TASKS, zerosToSupport, this.#parts);
+    const tasks = this.#parts.map((part) => ({ ...part, marks: part.support }));
+    await this.#pool.map(TASKS, markZeros, tasks);
   }
 
   /** Lets the first step see what its mask takes from the weights as multipliers (Boža's order of updates). */
@@ -132,6 +142,13 @@ export class AdmmState {
     const tasks = this.#parts.map((part, index) => ({ ...part, mask: masks[index] as StateMask }));
     const changed = await this.#pool.map(TASKS, updateSupport, tasks);
     return changed.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Makes the mask of the pattern the support; returns whether all that it prunes is zero already. */
+  async isPruned(pattern: Pattern): Promise<boolean> {
+    await this.updateSupport(pattern);
+    const counts = await this.#pool.map(TASKS, countRemoved, this.#parts);
+    return counts.every((count) => count === 0);
   }
 
   /** @param keepWeights whether the matrix's weights become those of this step, which aren't pruned */
@@ -158,11 +175,11 @@ export class AdmmState {
 
   /** Prunes the matrix's weights as they are by |w_ij|·√H_jj. */
   async pruneWeights(pattern: Pattern): Promise<void> {
-    const { name, weights } = this.#matrix;
+    await this.#pool.map(TASKS, zeroMarked, this.#marked());
     await pruneByScore(
       this.#pool,
       wanda,
-      { name, weights, pattern, columnNorms: this.#scales },
+      { ...this.#matrix, pattern, columnNorms: this.#scales },
       { comparisonGroup: 'tensor' },
     );
   }
@@ -176,6 +193,11 @@ export class AdmmState {
   dispose(): void {
     this.#hessian.dispose();
     freeNative(this.#region);
+  }
+
+  /** The parts that have zeros to keep. */
+  #marked() {
+    return this.#parts.flatMap((part) => (part.zeros === undefined ? [] : [{ ...part, marks: part.zeros }]));
   }
 
   async #masks(choice: MaskChoice): Promise<StateMask[]> {
@@ -203,6 +225,7 @@ export class AdmmState {
       rows: part.rows,
       columns: part.columns,
       vectors: { columns: [], rows: [] },
+      goFirst: part.zeros,
     }));
     return await findCuts(this.#pool, scored, zeros);
   }

@@ -28,6 +28,8 @@ export interface AdmmRows {
   readonly state: bigint;
   /** The mask that was compared last, 1 where pruned, [rows, columns] bytes. */
   readonly support: bigint;
+  /** 1 where a weight is pruned whatever it becomes, [rows, columns] bytes; nothing is when left out. */
+  readonly zeros?: bigint | undefined;
   /** √H_jj, [columns] */
   readonly scales: Float32Array;
 }
@@ -54,11 +56,22 @@ export interface MaskArguments extends AdmmRows {
   readonly mask: StateMask;
 }
 
-/** Makes the zeros among the weights the support. */
-export function zerosToSupport({ rows, columns, weights, support }: AdmmRows): void {
-  bytesView(support, rows * columns).set(
+export interface ZeroArguments extends Pick<AdmmRows, 'rows' | 'columns' | 'weights'> {
+  /** [rows, columns] bytes */
+  readonly marks: bigint;
+}
+
+/** Marks the zeros among the weights. */
+export function markZeros({ rows, columns, weights, marks }: ZeroArguments): void {
+  bytesView(marks, rows * columns).set(
     Uint8Array.from(float32View(weights, rows * columns), (value) => (value === 0 ? 1 : 0)),
   );
+}
+
+/** Makes the marked weights 0. */
+export function zeroMarked({ rows, columns, weights, marks }: ZeroArguments): void {
+  const values = float32View(weights, rows * columns);
+  for (const [i, mark] of bytesView(marks, rows * columns).entries()) if (mark === 1) values[i] = 0;
 }
 
 /** Writes to the weights' place what the state's mask is chosen by, with what it keeps above all others. */
@@ -86,6 +99,15 @@ export function updateSupport(args: MaskArguments): number {
     }
   });
   return changed;
+}
+
+/** How many weights that aren't zero the support prunes. */
+export function countRemoved({ rows, columns, weights, support }: AdmmRows): number {
+  const values = float32View(weights, rows * columns);
+  return bytesView(support, rows * columns).reduce(
+    (count, pruned, i) => (pruned === 1 && values[i] !== 0 ? count + 1 : count),
+    0,
+  );
 }
 
 export interface StepArguments extends MaskArguments {
@@ -155,6 +177,7 @@ interface MaskRoom {
   readonly scores: number;
   readonly chosen: number;
   readonly below: number;
+  readonly marks: number;
 }
 
 function maskRoom({ arena }: Kernels, { rows, columns }: AdmmRows): MaskRoom {
@@ -166,6 +189,7 @@ function maskRoom({ arena }: Kernels, { rows, columns }: AdmmRows): MaskRoom {
     scores: arena.allocate(elements * 4),
     chosen: arena.allocate(elements),
     below: arena.allocate(elements),
+    marks: arena.allocate(elements),
   };
 }
 
@@ -181,7 +205,7 @@ function forEachMask(
     use(bytesView(args.support, rows * columns), 0);
     return;
   }
-  const { values, scores, chosen, below } = room;
+  const { values, scores, chosen, below, marks } = room;
   const state = float32View(args.state, rows * columns);
   let ties = mask.kind === 'threshold' ? mask.ties : 0;
   for (let row = 0; row < rows; row += room.rows) {
@@ -190,6 +214,10 @@ function forEachMask(
     const first = row * columns;
     kernels.f32(values, elements).set(state.subarray(first, first + elements));
     kernels.absScores(values, scores, elements);
+    if (args.zeros !== undefined) {
+      kernels.u8(marks, elements).set(bytesView(args.zeros + BigInt(first), elements));
+      kernels.rankMarkedFirst(scores, marks, elements);
+    }
     if (mask.kind === 'n:m') {
       kernels.selectNofM(scores, count, columns, mask.keep, mask.of, chosen);
       if (mask.below !== undefined) {
@@ -200,6 +228,7 @@ function forEachMask(
         });
       }
     } else ties -= kernels.thresholdMask(scores, elements, mask.threshold, ties, chosen);
+    if (args.zeros !== undefined) kernels.addMarks(chosen, marks, elements);
     use(kernels.u8(chosen, elements), first);
   }
 }

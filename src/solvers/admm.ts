@@ -42,6 +42,7 @@ export async function admm(
     const state = new AdmmState(pool, gram, matrix, diagonal);
     try {
       await state.start();
+      if (await state.isPruned(pattern)) return 0;
       await state.setPenalty(RHO / (1 + options.damping));
       state.takeMultipliers();
       for (let step = 0; step < options.iterations; step++) {

@@ -65,9 +65,9 @@ async function pruneMatrix(
   const state = new AdmmState(pool, gram, matrix, dampedDiagonal(gram, options.damping, 0).diagonal);
   try {
     await state.start();
+    if (await state.isPruned(pattern)) return 0;
     let { rho } = options;
     await state.setPenalty(rho);
-    await state.updateSupport(pattern);
     let moved = false;
     for (let step = 0; step < options.iterations; step++) {
       if (step > 0 && step % LOOK_EVERY === 0) {

@@ -1,5 +1,5 @@
 /**
- * The column blocks that SparseGPT works through, and where their factor lies.
+ * The column blocks that SparseGPT and Thanos work through, and where their factor lies.
  * @module
  */
 import { type Strip, stripsAt } from '../statistics/gram-layout.js';
@@ -23,4 +23,17 @@ export function columnBlocks(columns: number, size: number, group = 1): ColumnBl
 /** Strips over the features in reversed order whose borders are those of the blocks: block b is strip count−1−b. */
 export function reversedStrips(columns: number, blocks: readonly ColumnBlock[]): Strip[] {
   return stripsAt(columns, blocks.map(({ first, width }) => columns - first - width).reverse());
+}
+
+/** A block, and the strip of the reversed features that is its part of the factor. */
+export interface BlockStep {
+  readonly block: ColumnBlock;
+  readonly strip: Strip;
+}
+
+/** The blocks in their order, with strips over all columns. */
+export function blockSteps(columns: number, size: number, group: number): BlockStep[] {
+  const blocks = columnBlocks(columns, size, group);
+  const strips = reversedStrips(columns, blocks);
+  return blocks.map((block, index) => ({ block, strip: strips[blocks.length - 1 - index] as Strip }));
 }

@@ -21,6 +21,8 @@ export interface FactorOptions {
   readonly gram: GramRef;
   /** In the place of the Hessian's own, [features]. */
   readonly diagonal: Float64Array;
+  /** The features in the order that they are to have, [features]. */
+  readonly order: Uint32Array;
   /** Strips of the result, over features in reversed order (`reversedStrips`). */
   readonly strips: readonly Strip[];
   /** Receives M = L⁻¹ in these strips. */
@@ -28,8 +30,9 @@ export interface FactorOptions {
 }
 
 /**
- * With H = (2/tokens)·XᵀX, its diagonal replaced, and P the reversal of the features: P·H·P = L·Lᵀ and M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023
- * (arXiv 2301.00774) without ever forming H⁻¹.
+ * With H = (2/tokens)·XᵀX, its diagonal replaced and its features in the given order, and P their reversal: P·H·P = L·Lᵀ and
+ * M = L⁻¹, so that U = P·M·P is the upper factor UᵀU = H⁻¹ of Frantar & Alistarh 2023 (arXiv 2301.00774) without ever
+ * forming H⁻¹.
  *
  * A left-looking Cholesky, strip after strip: workers share the rows of a strip, each bringing its own up to date
  * with the strips before. Then L is inverted in place, workers taking a strip each.
@@ -39,12 +42,8 @@ export interface FactorOptions {
 export async function factorHessian(pool: WorkerPool, options: FactorOptions): Promise<number | undefined> {
   const { gram, diagonal, strips, address } = options;
   const n = gram.size;
-  const reversed = strips.map((strip) => ({
-    gram,
-    strip,
-    address,
-    diagonal: diagonal.slice(n - strip.first - strip.width, n - strip.first),
-  }));
+  const order = options.order.slice().reverse();
+  const reversed = strips.map((strip) => ({ gram, strip, address, diagonal, order }));
   await pool.map(TASKS, reverseStrip, reversed);
 
   const widest = Math.max(...strips.map(({ width }) => width));
@@ -58,7 +57,7 @@ export async function factorHessian(pool: WorkerPool, options: FactorOptions): P
         pool.run(TASKS, updateDiagonal, panel),
         ...(index === 0 ? [] : below.map((part) => pool.run(TASKS, updateBelow, part).then(() => -1))),
       ]);
-      if (failed >= 0) return n - 1 - (strip.first + failed);
+      if (failed >= 0) return order[strip.first + failed];
       await pool.map(TASKS, solveBelow, below);
     }
     await invertInPlace(pool, options, inverseOf);

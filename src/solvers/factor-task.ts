@@ -19,31 +19,44 @@ export interface ReverseArguments {
   readonly strip: Strip;
   /** Of the strips. */
   readonly address: bigint;
-  /** Of the damped Hessian, for the strip's features in their own order, [strip.width]. */
+  /** Of the damped Hessian, [features] */
   readonly diagonal: Float64Array;
+  /** The features in reversed order, [features] */
+  readonly order: Uint32Array;
 }
 
 /** Writes a strip of the lower half of P·H·P. */
-export function reverseStrip({ gram, strip, address, diagonal }: ReverseArguments): void {
+export function reverseStrip({ gram, strip, address, diagonal, order }: ReverseArguments): void {
   const n = gram.size;
   const scale = 2 / gram.tokens;
-  const target = float32View(address + BigInt(strip.offset * 4), strip.rows * strip.width);
-  const source = gramStrips(n).map((from) => ({
-    from,
-    data: float32View(gram.address + BigInt(from.offset * 4), from.rows * from.width),
-  }));
-  for (let c = 0; c < strip.width; c++) {
-    // Column first+c of the reversed matrix, downwards, is row i of the original, leftwards from its diagonal.
-    const i = n - 1 - (strip.first + c);
-    for (const { from, data } of source) {
-      if (from.first > i) break;
-      const row = (i - from.first) * from.width - from.first;
-      const last = Math.min(i, from.first + from.width - 1);
-      for (let j = from.first; j <= last; j++) {
-        target[(n - 1 - j - strip.first) * strip.width + c] = (data[row + j] as number) * scale;
-      }
+  const { first, width } = strip;
+  const target = float32View(address + BigInt(strip.offset * 4), strip.rows * width);
+  // A view of each strip, since one of all may be larger than views can be.
+  const views = gramStrips(n).map((from) =>
+    float32View(gram.address + BigInt(from.offset * 4), from.rows * from.width),
+  );
+  const stripOf = new Uint32Array(n);
+  // In its strip's view, element i of column j lies at starts[j] + i · pitches[j].
+  const starts = new Int32Array(n);
+  const pitches = new Uint32Array(n);
+  for (const [index, from] of gramStrips(n).entries()) {
+    for (let j = from.first; j < from.first + from.width; j++) {
+      stripOf[j] = index;
+      starts[j] = j - from.first - from.first * from.width;
+      pitches[j] = from.width;
     }
-    target[c * strip.width + c] = diagonal[strip.width - 1 - c] as number;
+  }
+  for (let c = 0; c < width; c++) {
+    const feature = order[first + c] as number;
+    for (let row = first + c + 1; row < n; row++) {
+      const other = order[row] as number;
+      const i = Math.max(feature, other);
+      const j = Math.min(feature, other);
+      const data = views[stripOf[j] as number] as Float32Array;
+      const value = data[(starts[j] as number) + i * (pitches[j] as number)] as number;
+      target[(row - first) * width + c] = value * scale;
+    }
+    target[c * width + c] = diagonal[feature] as number;
   }
 }
 

@@ -23,6 +23,8 @@ export interface SolvableMatrix {
   /** [out, in] f32, pruned in place. */
   readonly weights: TensorRef;
   readonly pattern: Pattern;
+  /** Whether weights that are zero from the start are part of every mask. Where they are more than the pattern removes, nothing else goes. */
+  readonly keepZeros?: boolean | undefined;
 }
 
 /** A linear whose zeros are its mask. */

@@ -11,33 +11,29 @@ import type { Kernels } from '../runtime/kernels.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
-import type { Strip } from '../statistics/gram-layout.js';
 import { bytesView, float32View } from '../system/native-memory.js';
-import type { ColumnBlock } from './column-blocks.js';
+import { blockQuotas } from './block-quotas.js';
+import type { BlockStep } from './column-blocks.js';
+import type { FactoredColumns } from './solve-in-blocks.js';
 
 /** Rows of one matrix, and the factor of its inputs. */
-export interface SolveRows {
+export interface SolveRows extends Omit<FactoredColumns, 'steps'> {
   /** Of the rows' first weight; [rows, columns] f32, pruned in place. */
   readonly weights: bigint;
   readonly rows: number;
   readonly columns: number;
   /** Errors so far, [columns, rows] f32 in reversed column order. */
   readonly errors: bigint;
-  /** M = L⁻¹ in reversed strips (`factorHessian`). */
-  readonly factor: bigint;
-  readonly dead: Uint8Array;
-}
-
-export interface BlockStep {
-  readonly block: ColumnBlock;
-  /** The block's strip of the factor. */
-  readonly strip: Strip;
+  /** Whether weights that are zero are part of every mask. */
+  readonly keepZeros: boolean;
 }
 
 /** How a block's mask is chosen. */
 export type MaskChoice =
   /** The `zeros` smallest of the block's scores. */
   | { readonly kind: 'smallest'; readonly zeros: number }
+  /** The `zeros` smallest of every row's scores. Where zeros are kept, the row's blocks share them by `blockQuotas`. */
+  | { readonly kind: 'rows'; readonly zeros: number }
   /** Per row, `keep` of every `of` columns, at the group's first column. */
   | { readonly kind: 'n:m'; readonly keep: number; readonly of: number };
 
@@ -47,18 +43,75 @@ export interface SolveArguments extends SolveRows {
 
 /** All blocks of rows whose masks depend on no other rows. Returns the predicted loss ½·tr(ΔHΔᵀ). */
 export function solveRows(args: SolveArguments): number {
+  const { steps } = args;
+  const quotas = steps.some(({ choice }) => choice.kind === 'rows') ? rowQuotas(args) : [];
   let loss = 0;
-  for (const step of args.steps) {
+  for (const [index, step] of steps.entries()) {
     const state = openBlock(args, step);
     bringUpToDate(args, step, state);
     const { choice } = step;
+    if (choice.kind !== 'n:m') score(args, state);
     if (choice.kind === 'smallest') {
-      score(state);
       state.kernels.selectSmallest(state.scores, state.elements, choice.zeros, state.mask);
+    } else if (choice.kind === 'rows') {
+      chooseInRows(
+        state,
+        quotas.map((row) => row[index] as number),
+      );
     }
     loss += update(args, step, state, choice);
   }
   return loss;
+}
+
+/** How many weights every row loses in each block, [rows][blocks]. */
+function rowQuotas(args: SolveArguments): number[][] {
+  const shares = args.steps.map(({ choice }) => (choice.kind === 'rows' ? choice.zeros : 0));
+  if (!args.keepZeros) return Array.from({ length: args.rows }, () => shares);
+  return countRowZeros(args, args.steps).map((existing) => blockQuotas(shares, existing));
+}
+
+/** Zeros of every row in each block, [rows][blocks]. */
+function countRowZeros(
+  { weights, rows, columns, order }: SolveRows,
+  steps: readonly BlockStep[],
+): number[][] {
+  const values = float32View(weights, rows * columns);
+  return Array.from({ length: rows }, (_, row) =>
+    steps.map(({ block }) => {
+      let zeros = 0;
+      for (let place = block.first; place < block.first + block.width; place++) {
+        if (values[row * columns + (order[place] as number)] === 0) zeros++;
+      }
+      return zeros;
+    }),
+  );
+}
+
+export interface CountArguments extends SolveRows {
+  readonly steps: readonly BlockStep[];
+}
+
+/** Zeros of the rows in each block, [blocks]. */
+export function countBlockZeros(args: CountArguments): number[] {
+  const rows = countRowZeros(args, args.steps);
+  return args.steps.map((_, index) => rows.reduce((sum, row) => sum + (row[index] as number), 0));
+}
+
+/** Marks the smallest scores of every row of a block, as many as each row's quota. */
+function chooseInRows(
+  { kernels, scores, mask, errors, width, rows, elements }: BlockState,
+  quotas: readonly number[],
+): void {
+  // Errors are written later.
+  kernels.transpose(scores, errors, width, rows);
+  const chosen = kernels.arena.allocate(width);
+  const own = kernels.u8(chosen, width);
+  const target = kernels.u8(mask, elements);
+  for (let row = 0; row < rows; row++) {
+    kernels.selectSmallest(errors + row * width * 4, width, quotas[row] as number, chosen);
+    for (let c = 0; c < width; c++) target[c * rows + row] = own[c] as number;
+  }
 }
 
 export interface StepArguments extends SolveRows {
@@ -75,7 +128,7 @@ export function scoreBlock(args: StepArguments): void {
   const { kernels, elements } = state;
   bringUpToDate(args, args.step, state);
   blockErrors(args, args.step).set(kernels.f32(state.slab, elements));
-  score(state);
+  score(args, state);
   float32View(args.scores, elements).set(kernels.f32(state.scores, elements));
 }
 
@@ -116,6 +169,7 @@ interface BlockState {
   /** The factor's diagonal block U, [width, width] row-major */
   readonly factor: number;
   readonly scores: number;
+  /** First what goes whatever its score, then the block's mask. */
   readonly mask: number;
   readonly errors: number;
 }
@@ -143,18 +197,26 @@ function openBlock(args: SolveRows, { block, strip }: BlockStep): BlockState {
   return state;
 }
 
-/** Loads the block's columns of the weights and subtracts what the errors of the columns before them owe. */
+/**
+ * Loads the block's columns of the weights, marks in the mask those of them that are zero and stay so, and subtracts what the
+ * errors of the columns before them owe.
+ */
 function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: BlockState): void {
-  const { columns, dead } = args;
+  const { columns, order, dead } = args;
   const { kernels, width, rows, elements } = state;
   const weights = float32View(args.weights, rows * columns);
   const gathered = kernels.f32(state.scores, elements);
-  for (let row = 0; row < rows; row++) {
-    const start = row * columns + block.first;
-    gathered.set(weights.subarray(start, start + width), row * width);
+  const places = order.subarray(block.first, block.first + width);
+  const start = firstOfRun(places);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const before = row * columns;
+    if (start >= 0) gathered.set(weights.subarray(before + start, before + start + width), row * width);
+    else for (let c = 0; c < width; c++, i++) gathered[i] = weights[before + (places[c] as number)] as number;
   }
   kernels.transpose(state.scores, state.slab, rows, width);
   const slab = kernels.f32(state.slab, elements);
+  if (args.keepZeros) kernels.markZeros(state.slab, elements, state.mask);
+  else kernels.u8(state.mask, elements).fill(0);
   for (let c = 0; c < width; c++) if (dead[block.first + c]) slab.fill(0, c * rows, (c + 1) * rows);
 
   const done = strip.rows - width;
@@ -181,7 +243,10 @@ function blockErrors(args: SolveRows, { block, strip }: BlockStep): Float32Array
   return float32View(args.errors + BigInt(strip.first * args.rows * 4), block.width * args.rows);
 }
 
-function score({ kernels, width, rows, slab, factor, scores }: BlockState): void {
+function score(
+  { keepZeros }: SolveRows,
+  { kernels, width, rows, elements, slab, factor, scores, mask }: BlockState,
+): void {
   // The allocation may detach earlier views.
   const inverse = kernels.arena.allocate(width * 4);
   const u = kernels.f32(factor, width * width);
@@ -189,6 +254,7 @@ function score({ kernels, width, rows, slab, factor, scores }: BlockState): void
     .f32(inverse, width)
     .set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));
   kernels.obsScores(slab, inverse, scores, width, rows);
+  if (keepZeros) kernels.rankMarkedFirst(scores, mask, elements);
 }
 
 function update(args: SolveRows, step: BlockStep, state: BlockState, choice: MaskChoice | undefined): number {
@@ -211,8 +277,18 @@ function update(args: SolveRows, step: BlockStep, state: BlockState, choice: Mas
   kernels.transpose(slab, scores, width, rows);
   const pruned = kernels.f32(scores, elements);
   const weights = float32View(args.weights, rows * columns);
-  for (let row = 0; row < rows; row++) {
-    weights.set(pruned.subarray(row * width, (row + 1) * width), row * columns + block.first);
+  const places = args.order.subarray(block.first, block.first + width);
+  const start = firstOfRun(places);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const before = row * columns;
+    if (start >= 0) weights.set(pruned.subarray(row * width, (row + 1) * width), before + start);
+    else for (let c = 0; c < width; c++, i++) weights[before + (places[c] as number)] = pruned[i] as number;
   }
   return kernels.f64(losses, rows).reduce((sum, loss) => sum + loss, 0);
+}
+
+/** The first of columns that follow one another, which can be copied at once; −1 where they don't. */
+function firstOfRun(columns: Uint32Array): number {
+  const first = columns[0] as number;
+  return columns.every((column, index) => column === first + index) ? first : -1;
 }

@@ -2,22 +2,20 @@
  * SparseGPT: one-shot pruning with the optimal update of the survivors (Frantar & Alistarh 2023, arXiv 2301.00774).
  * @module
  */
-import { RunError } from '../errors.js';
-import { forEach } from '../runtime/for-each.js';
 import { equalParts } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { type Pattern, zeroCount } from '../sparsity/pattern.js';
-import { gramStrips, stripElements } from '../statistics/gram-layout.js';
+import { zeroCount } from '../sparsity/pattern.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
-import { columnBlocks, reversedStrips } from './column-blocks.js';
-import { factorHessian } from './factor-hessian.js';
-import { dampedDiagonal } from './hessian-diagonal.js';
+import { blockQuotas } from './block-quotas.js';
+import type { BlockStep } from './column-blocks.js';
 import type { SolvableMatrix, SolveOutcome } from './solvable.js';
+import { type BlockOptions, type FactoredColumns, factorBytes, solveInBlocks } from './solve-in-blocks.js';
 import {
-  type BlockStep,
   chooseMask,
+  countBlockZeros,
   type MaskChoice,
+  type SolveRows,
   scoreBlock,
   solveRows,
   updateBlock,
@@ -25,8 +23,6 @@ import {
 
 /** Rows of one task. */
 const TASK_ROWS = 512;
-/** How often damping is raised tenfold when the Cholesky factorisation fails. */
-const DAMPING_RETRIES = 4;
 
 /** Scores and mask of a column block: f32 and one byte. */
 const SCORE_AND_MASK_BYTES = 5;
@@ -38,23 +34,24 @@ export function sparseGptBytes(
   linears: readonly { readonly out: number; readonly in: number }[],
 ): { readonly group: number; readonly linears: readonly number[] } {
   return {
-    group: stripElements(gramStrips(size)) * 4,
+    group: factorBytes(size),
     linears: linears.map((linear) => linear.out * (linear.in * 4 + USUAL_BLOCK * SCORE_AND_MASK_BYTES)),
   };
 }
 
-export interface SparseGptOptions {
-  /** λ as a fraction of the mean of the Hessian's diagonal. */
-  readonly damping: number;
-  /** Columns of a block. */
-  readonly block_size: number;
+export interface SparseGptOptions extends BlockOptions {
+  /** Among which weights of a block the lowest scores go, for a sparsity: all of them (`block`), or those of each row. */
+  readonly mask_scope?: 'block' | 'row';
+  /** Whether weights that are zero are part of every mask, also where the matrix doesn't say so. */
+  readonly keep_zeros?: boolean;
 }
 
 /**
  * Prunes the linears that read the activation whose Gram matrix is given.
  *
  * An unstructured mask is chosen per column block over all rows, on the already updated weights, by w²/U_jj²;
- * the counts of the blocks add up to exactly ⌊numel · sparsity⌋. N:M groups are chosen at their first column.
+ * the counts of the blocks add up to exactly ⌊numel · sparsity⌋. With the mask scope `row` that is done for every row, to
+ * ⌊columns · sparsity⌋. N:M groups are chosen at their first column, and stay together in any order.
  *
  * @param oneLinear whether matrices are pruned one after the other, with the errors of only one in memory
  * @throws RunError naming the group when the factorisation fails at every damping
@@ -67,122 +64,66 @@ export async function sparseGpt(
   options: SparseGptOptions,
   oneLinear = false,
 ): Promise<Map<string, SolveOutcome>> {
-  const outcomes = new Map<string, SolveOutcome>();
-  const groupSizes = new Set(matrices.map(groupSizeOf));
-  for (const groupSize of groupSizes) {
-    const sameBlocks = matrices.filter((matrix) => groupSizeOf(matrix) === groupSize);
-    const blocks = columnBlocks(gram.size, options.block_size, groupSize);
-    const strips = reversedStrips(gram.size, blocks);
-    const steps = blocks.map((block, index) => {
-      const strip = strips[blocks.length - 1 - index];
-      if (!strip) throw new Error('a column block has no strip');
-      return { block, strip };
-    });
-    const region = allocateNative(stripElements(strips) * 4);
-    try {
-      const { dead, damping, notes } = await factorWithRetries(
-        pool,
-        group,
-        gram,
-        strips,
-        region.address,
-        options.damping,
-      );
-      const solve = async (matrix: SolvableMatrix): Promise<void> => {
-        const started = performance.now();
-        const predictedLoss = await solveMatrix(pool, matrix, steps, region.address, dead);
-        outcomes.set(matrix.name, {
-          predictedLoss,
-          damping,
-          notes,
-          seconds: (performance.now() - started) / 1000,
-        });
-      };
-      await forEach(sameBlocks, oneLinear, solve);
-    } finally {
-      freeNative(region);
-    }
-  }
-  return outcomes;
-}
-
-/** Columns that a block border must not divide. */
-function groupSizeOf({ pattern }: SolvableMatrix): number {
-  return pattern.kind === 'n:m' ? pattern.of : 1;
-}
-
-async function factorWithRetries(
-  pool: WorkerPool,
-  group: string,
-  gram: GramRef,
-  strips: ReturnType<typeof reversedStrips>,
-  address: bigint,
-  first: number,
-): Promise<{ dead: Uint8Array; damping: number; notes: string[] }> {
-  let damping = first;
-  for (let attempt = 0; ; attempt++) {
-    const { dead, diagonal } = dampedDiagonal(gram, damping, 1);
-    const failedAt = await factorHessian(pool, { gram, diagonal, strips, address });
-    if (failedAt === undefined) {
-      const notes =
-        attempt > 0
-          ? [`damping raised from ${first} to ${damping}: the Hessian was not positive definite`]
-          : [];
-      return { dead, damping, notes };
-    }
-    if (attempt === DAMPING_RETRIES) {
-      throw new RunError(
-        `${group}: the Hessian is not positive definite at feature ${failedAt}, even with damping ${damping}; ` +
-          'more calibration tokens or prune.options.damping would help',
-      );
-    }
-    damping *= 10;
-  }
+  return await solveInBlocks(pool, group, gram, matrices, options, oneLinear, (matrix, columns) => {
+    const keepZeros = options.keep_zeros === true || matrix.keepZeros === true;
+    return solveMatrix(pool, matrix, { ...columns, keepZeros }, options.mask_scope);
+  });
 }
 
 async function solveMatrix(
   pool: WorkerPool,
   { weights, pattern }: SolvableMatrix,
-  steps: readonly BlockStep[],
-  factor: bigint,
-  dead: Uint8Array,
+  { steps, ...shared }: FactoredColumns & { readonly keepZeros: boolean },
+  maskScope: SparseGptOptions['mask_scope'],
 ): Promise<number> {
   const [rows = 0, columns = 0] = weights.shape;
   const errors = allocateNative(rows * columns * 4);
   try {
     const parts = equalParts(rows, TASK_ROWS).map(({ first, count }) => ({
+      ...shared,
       weights: weights.address + BigInt(first * columns * 4),
       rows: count,
       columns,
       errors: errors.address + BigInt(first * columns * 4),
-      factor,
-      dead,
     }));
-    const choices = blockChoices(pattern, rows, steps);
-    const [only] = parts;
-    if (pattern.kind === 'n:m' || (only && parts.length === 1)) {
-      const withChoices = steps.map((step, index) => ({ ...step, choice: choices[index] as MaskChoice }));
-      const losses = await pool.map(
-        'solvers/sparsegpt-task',
-        solveRows,
-        parts.map((part) => ({ ...part, steps: withChoices })),
+    if (pattern.kind === 'unstructured' && maskScope !== 'row') {
+      const zeros = await blockZeros(pool, parts, rows, pattern.sparsity, steps);
+      if (parts.length > 1) return await solveTogether(pool, parts, steps, zeros, rows);
+      return await solveApart(
+        pool,
+        parts,
+        steps,
+        zeros.map((count) => ({ kind: 'smallest', zeros: count })),
       );
-      return losses.reduce((sum, loss) => sum + loss, 0);
     }
-    return await solveTogether(pool, parts, steps, choices, rows);
+    const choices: MaskChoice[] =
+      pattern.kind === 'n:m'
+        ? steps.map(() => pattern)
+        : blockShares(1, pattern.sparsity, steps).map((zeros) => ({ kind: 'rows', zeros }));
+    return await solveApart(pool, parts, steps, choices);
   } finally {
     freeNative(errors);
   }
 }
 
-type RowsPart = Omit<Parameters<typeof scoreBlock>[0], 'step' | 'scores' | 'mask'>;
+/** Parts that each have masks of their own. */
+async function solveApart(
+  pool: WorkerPool,
+  parts: readonly SolveRows[],
+  steps: readonly BlockStep[],
+  choices: readonly MaskChoice[],
+): Promise<number> {
+  const withChoices = steps.map((step, index) => ({ ...step, choice: choices[index] as MaskChoice }));
+  const tasks = parts.map((part) => ({ ...part, steps: withChoices }));
+  return sum(await pool.map('solvers/sparsegpt-task', solveRows, tasks));
+}
 
 /** Blocks in step over all parts: scores, one choice over all of them, updates. */
 async function solveTogether(
   pool: WorkerPool,
-  parts: readonly RowsPart[],
+  parts: readonly SolveRows[],
   steps: readonly BlockStep[],
-  choices: readonly MaskChoice[],
+  zeros: readonly number[],
   rows: number,
 ): Promise<number> {
   const largest = Math.max(...steps.map(({ block }) => block.width)) * rows;
@@ -191,8 +132,6 @@ async function solveTogether(
   let loss = 0;
   try {
     for (const [index, step] of steps.entries()) {
-      const choice = choices[index];
-      if (choice?.kind !== 'smallest') throw new Error('rows are only kept in step for unstructured masks');
       let before = 0;
       const tasks = parts.map((part) => {
         const task = {
@@ -209,7 +148,7 @@ async function solveTogether(
         scores: memory.address,
         mask,
         elements: before,
-        zeros: choice.zeros,
+        zeros: zeros[index] as number,
       });
       for (const part of await pool.map('solvers/sparsegpt-task', updateBlock, tasks)) loss += part;
     }
@@ -219,13 +158,35 @@ async function solveTogether(
   return loss;
 }
 
-function blockChoices(pattern: Pattern, rows: number, steps: readonly BlockStep[]): MaskChoice[] {
-  if (pattern.kind === 'n:m') return steps.map(() => ({ kind: 'n:m', keep: pattern.keep, of: pattern.of }));
+/** Zeros of every block over all rows. */
+async function blockZeros(
+  pool: WorkerPool,
+  parts: readonly SolveRows[],
+  rows: number,
+  sparsity: number,
+  steps: readonly BlockStep[],
+): Promise<number[]> {
+  const shares = blockShares(rows, sparsity, steps);
+  if (!parts.some(({ keepZeros }) => keepZeros)) return shares;
+  const tasks = parts.map((part) => ({ ...part, steps }));
+  const counts = await pool.map('solvers/sparsegpt-task', countBlockZeros, tasks);
+  return blockQuotas(
+    shares,
+    steps.map((_, index) => sum(counts.map((part) => part[index] as number))),
+  );
+}
+
+/** Differences of ⌊columns so far · rows · sparsity⌋. */
+function blockShares(rows: number, sparsity: number, steps: readonly BlockStep[]): number[] {
   let before = 0;
   return steps.map(({ block }) => {
-    const zeros = zeroCount(rows * (block.first + block.width), pattern.sparsity);
-    const choice: MaskChoice = { kind: 'smallest', zeros: zeros - before };
+    const zeros = zeroCount(rows * (block.first + block.width), sparsity);
+    const share = zeros - before;
     before = zeros;
-    return choice;
+    return share;
   });
+}
+
+function sum(list: readonly number[]): number {
+  return list.reduce((total, each) => total + each, 0);
 }

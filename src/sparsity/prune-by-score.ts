@@ -52,6 +52,8 @@ export interface ScoredMatrix {
   /** The moments of gradients that the score asks for, in its order, each [out, in]. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
   readonly pattern: Pattern;
+  /** Whether weights that are zero are part of every mask, whatever their score. */
+  readonly keepZeros?: boolean | undefined;
 }
 
 export interface ScoreChoices {
@@ -63,7 +65,8 @@ export interface ScoreChoices {
 
 /**
  * Zeroes exactly ⌊count · sparsity⌋ weights of every comparison group of the score (the matrix, or each row),
- * or M − N of every M consecutive inputs. Ties go by index, lowest first.
+ * or M − N of every M consecutive inputs. Ties go by index, lowest first. With `keepZeros` the weights that are zero go
+ * first; where they are more, nothing else goes.
  *
  * @returns the weights that are zero then
  * @throws RequestError when M doesn't divide the input size
@@ -144,6 +147,7 @@ async function scoredRows(
     ...part,
     score: score.name,
     options,
+    goFirst: matrix.keepZeros ? ('zeros' as const) : undefined,
     gradients: gradients.map(({ path, offset }) => ({ path, offset: offset + first * columns * 4 })),
     vectors: {
       columns: vectors.columns,
@@ -183,16 +187,33 @@ export async function findCuts(
   zeros: number,
 ): Promise<Cut[]> {
   if (zeros === 0) return parts.map(() => ({ threshold: 0, ties: 0 }));
-  const histograms = (list: readonly (ScoredRows & { readonly high?: number })[]) =>
-    pool.map('sparsity/score-mask-task', scoreHistogram, list);
-  const highs = await histograms(parts);
+  return await cutsOf(
+    (high) =>
+      pool.map(
+        'sparsity/score-mask-task',
+        scoreHistogram,
+        parts.map((part) => ({ ...part, high })),
+      ),
+    zeros,
+  );
+}
+
+/**
+ * `findCuts` by what counts the scores of each part: by the high halves of their bits, or by the low halves of those with the
+ * given high half.
+ */
+export async function cutsOf(
+  histograms: (high?: number) => Promise<readonly Histogram[]>,
+  zeros: number,
+): Promise<Cut[]> {
+  const highs = await histograms();
   const high = findBin(highs, zeros);
   const lowsMatter = highs.some(({ usesLowBits }) => usesLowBits);
-  const lows = lowsMatter ? await histograms(parts.map((part) => ({ ...part, high: high.bin }))) : undefined;
+  const lows = lowsMatter ? await histograms(high.bin) : undefined;
   const low = lows ? findBin(lows, zeros - high.below) : { bin: 0, below: 0 };
   let ties = zeros - high.below - low.below;
-  return parts.map((_, index) => {
-    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(highs[index], high.bin);
+  return highs.map((counted, index) => {
+    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(counted, high.bin);
     const taken = Math.min(ties, onThreshold);
     ties -= taken;
     return { threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };

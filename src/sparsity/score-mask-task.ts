@@ -11,6 +11,7 @@ import { freshKernels } from '../runtime/worker-kernels.js';
 import type { ScoreVectors } from '../scores/score.js';
 import { scoreByName } from '../scores/score-registry.js';
 import type { FiledMatrix } from '../statistics/gradient-moments.js';
+import { bytesView } from '../system/native-memory.js';
 import { openRows, type RowsPlace, type WeightRows } from './weight-rows.js';
 
 /** Elements scored at a time, so few that they stay in a core's cache; whole rows, at least one. */
@@ -30,6 +31,11 @@ export interface ScoredRows {
   readonly gradients?: readonly FiledMatrix[];
   /** The score's. */
   readonly options?: unknown;
+  /**
+   * What goes first whatever its score. `zeros`: the weights that are ±0; an address: where its bytes [rows, columns]
+   * are 1. Nothing when left out.
+   */
+  readonly goFirst?: 'zeros' | bigint | undefined;
 }
 
 interface Chunk {
@@ -80,6 +86,11 @@ function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) 
     });
     const bad = kernels.firstNonFinite(scores, elements);
     if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
+    if (args.goFirst !== undefined) {
+      if (args.goFirst === 'zeros') kernels.markZeros(weights, elements, mask);
+      else kernels.u8(mask, elements).set(bytesView(args.goFirst + BigInt(first), elements));
+      kernels.rankMarkedFirst(scores, mask, elements);
+    }
     visit({ rows: count, first, elements, scores, mask, source });
   }
 }
@@ -129,7 +140,7 @@ export const HISTOGRAM_BINS = 65_536;
 
 export interface HistogramArguments extends ScoredRows {
   /** Left out: count by the high 16 bits. Given: by the low 16 bits of the scores with these high bits. */
-  readonly high?: number;
+  readonly high?: number | undefined;
 }
 
 /** How many scores have each value of half of their bits. Values outside of `counts` have none. */
@@ -142,12 +153,22 @@ export interface Histogram {
 }
 
 export function scoreHistogram(args: HistogramArguments): Histogram {
-  const { high } = args;
   const kernels = freshKernels();
+  return histogramOf(kernels, args.high, (count) => {
+    forEachChunk(kernels, args, ({ scores, elements }) => count(scores, elements));
+  });
+}
+
+/** Counts the scores that `visit` goes through, by half of their bits. @param high as in `HistogramArguments` */
+export function histogramOf(
+  kernels: Kernels,
+  high: number | undefined,
+  visit: (count: (scores: number, elements: number) => void) => void,
+): Histogram {
   const histogram = kernels.arena.allocate(HISTOGRAM_BINS * 4);
   kernels.u32(histogram, HISTOGRAM_BINS).fill(0);
   let usesLowBits = false;
-  forEachChunk(kernels, args, ({ scores, elements }) => {
+  visit((scores, elements) => {
     if (high !== undefined) kernels.histogramLow(scores, elements, high, histogram);
     else if (kernels.histogramHigh(scores, elements, histogram)) usesLowBits = true;
   });

@@ -5,7 +5,9 @@ import { bitsOf, Workspace } from './workspace.js';
 const workspace = new Workspace();
 const { kernels } = workspace;
 
-type Choice = { readonly mask: Uint8Array<ArrayBuffer> } | { readonly keep: number; readonly of: number };
+type Choice =
+  | { readonly mask: Uint8Array<ArrayBuffer> }
+  | { readonly keep: number; readonly of: number; readonly marks?: Uint8Array<ArrayBuffer> };
 
 interface Block {
   /** [columns, lanes] */
@@ -48,7 +50,9 @@ function run({ weights, factor, columns, lanes }: Block, choice: Choice): Result
   const u = workspace.put(factor);
   const errors = workspace.out(weights.byteLength);
   const losses = workspace.put(new Float64Array(lanes).fill(1));
-  const mask = 'mask' in choice ? workspace.put(choice.mask) : workspace.out(weights.length);
+  const mask = workspace.put(
+    'mask' in choice ? choice.mask : (choice.marks ?? new Uint8Array(weights.length)),
+  );
   if ('mask' in choice) kernels.obsBlockMasked(slab, u, mask, errors, losses, columns, lanes);
   else kernels.obsBlockNofM(slab, u, errors, losses, mask, columns, lanes, choice.keep, choice.of);
   const result = {
@@ -81,14 +85,15 @@ function reference({ weights, factor, columns, lanes }: Block, choice: Choice, l
   for (let j = 0; j < columns; j++) {
     if ('mask' in choice) mask[j] = choice.mask[j * lanes + lane] as number;
     else if (j % choice.of === 0) {
-      const score = (k: number) => ((w[k] as number) / u(k, k)) ** 2;
+      const marks = choice.marks;
+      const score = (k: number) => (marks?.[k * lanes + lane] ? -1 : ((w[k] as number) / u(k, k)) ** 2);
       const order = Array.from({ length: choice.of }, (_, k) => j + k).sort(
         (a, b) => score(a) - score(b) || a - b,
       );
       const pruned = choice.of - choice.keep;
-      for (const k of order.slice(0, pruned)) mask[k] = 1;
+      for (const [place, k] of order.entries()) mask[k] = place < pruned || score(k) < 0 ? 1 : 0;
       const [last, first] = [score(order[pruned - 1] as number), score(order[pruned] as number)];
-      margin = Math.min(margin, (first - last) / first);
+      if (first > 0) margin = Math.min(margin, (first - last) / first);
     }
     if (!mask[j]) continue;
     const error = (w[j] as number) / u(j, j);
@@ -197,6 +202,12 @@ describe('obsBlockNofM', () => {
       all += lanes;
     }
     expect(compared).toBeGreaterThan(0.9 * all);
+  });
+
+  it.each(patterns)('%i:%i counts what is marked, which goes in any case', (keep, of, columns) => {
+    const given = block(columns, 37);
+    const choice = { keep, of, marks: randomMask(given, 0.4) };
+    expect(compare(given, choice, run(given, choice))).toBeGreaterThan(25);
   });
 
   it('prunes the first of equal scores', () => {

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { columnBlocks, reversedStrips } from '../../src/solvers/column-blocks.js';
+import { activationOrder, naturalOrder } from '../../src/solvers/column-order.js';
 import { factorHessian } from '../../src/solvers/factor-hessian.js';
 import { dampedDiagonal } from '../../src/solvers/hessian-diagonal.js';
 import { stripElements } from '../../src/statistics/gram-layout.js';
@@ -52,12 +53,13 @@ async function factor(
   blockSize: number,
   group = 1,
   workers = pool,
+  order = naturalOrder(n),
 ) {
   const strips = reversedStrips(n, columnBlocks(n, blockSize, group));
   const { address } = allocateNative(stripElements(strips) * 4);
   const gram = nativeGram(x, tokens, n);
   const { dead, diagonal } = dampedDiagonal(gram, damping, 1);
-  const failedAt = await factorHessian(workers, { gram, diagonal, strips, address });
+  const failedAt = await factorHessian(workers, { gram, diagonal, order, strips, address });
   return { result: { dead, failedAt }, u: upperFactor(address, n, strips) };
 }
 
@@ -116,6 +118,25 @@ describe('the factor of the Hessian', () => {
     }
   });
 
+  it.each([1, 4])('in another order, in groups of %i, is that of the permuted activations', async (group) => {
+    const [n, tokens] = [140, 280];
+    const x = correlatedActivations(tokens, n, 8);
+    const energies = new Float64Array(n);
+    for (const [i, value] of x.entries()) energies[i % n] = (energies[i % n] as number) + value ** 2;
+    const order = activationOrder(energies, group);
+    const { u } = await factor(x, tokens, n, 0.01, 48, group, pool, order);
+    const permuted = x.map((_, i) => x[i - (i % n) + (order[i % n] as number)] as number);
+    expect(u).toEqual((await factor(permuted, tokens, n, 0.01, 48, group)).u);
+    const sums = Array.from({ length: n / group }, (_, k) =>
+      order
+        .subarray(k * group, (k + 1) * group)
+        .reduce((sum, column) => sum + (energies[column] as number), 0),
+    );
+    expect(sums).toEqual(sums.toSorted((a, b) => b - a));
+    for (const [place, column] of order.entries()) expect(column % group).toBe(place % group);
+    expect([...order].sort((a, b) => a - b)).toEqual([...naturalOrder(n)]);
+  });
+
   it('names dead inputs and still factors', async () => {
     const n = 30;
     const x = correlatedActivations(60, n, 4);
@@ -134,7 +155,8 @@ describe('the factor of the Hessian', () => {
     const gram = nativeGram(x, tokens, n);
     float32View(gram.address, n * n)[7 * n + 7] = -1;
     const { diagonal } = dampedDiagonal(gram, 1e-9, 1);
-    const failedAt = await factorHessian(pool, { gram, diagonal, strips, address });
+    const order = naturalOrder(n);
+    const failedAt = await factorHessian(pool, { gram, diagonal, order, strips, address });
     expect(failedAt).toBeGreaterThanOrEqual(7);
   });
 });

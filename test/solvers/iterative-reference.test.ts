@@ -1,10 +1,11 @@
-/** One real layer against plain PyTorch versions of the papers (scripts/golden/make-solver-golden.py). */
+/** One real layer against plain PyTorch versions of the papers (scripts/golden/make-solver-golden.py, make-thanos-golden.py). */
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { admm } from '../../src/solvers/admm.js';
 import { alps } from '../../src/solvers/alps.js';
 import { refitSurvivors } from '../../src/solvers/least-squares.js';
+import { thanos } from '../../src/solvers/thanos.js';
 import { type Pattern, parsePattern } from '../../src/sparsity/pattern.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { comparePruned } from '../support/compare-pruned.js';
@@ -14,6 +15,7 @@ import { readGolden } from '../support/safetensors.js';
 const folder = new URL('../golden/', import.meta.url);
 const layer = readGolden(fileURLToPath(new URL('smollm2-layer.safetensors', folder)));
 const solved = readGolden(fileURLToPath(new URL('smollm2-solvers.safetensors', folder)));
+const byThanos = readGolden(fileURLToPath(new URL('smollm2-thanos.safetensors', folder)));
 const dense = layer.get('weight')?.data as Float32Array;
 const [rows = 0, columns = 0] = layer.get('weight')?.shape ?? [];
 const gram = stripGram(layer.get('gram')?.data as Float32Array, columns, 16 * 512);
@@ -83,6 +85,22 @@ describe('on a real layer', () => {
     expect(masks).toBeGreaterThan(least);
     expect(outputError(pruned) / outputError(theirs)).toBeCloseTo(1, 2);
     expect(equalRows).toBeGreaterThan(0.6);
+    expect(weightError).toBeLessThan(1e-3);
+  });
+
+  it.each<[string, Pattern]>([
+    ['50', { kind: 'unstructured', sparsity: 0.5 }],
+    ['2of4', parsePattern('2:4')],
+  ])('Thanos at %s: masks and weights', async (name, pattern) => {
+    const weights = nativeTensor(dense, [rows, columns]);
+    await thanos(pool, 'golden', gram, [{ name: 'w', weights, pattern }], { damping: 0.01, block_size: 128 });
+    const pruned = float32View(weights.address, dense.length);
+    const mask = byThanos.get(`thanos.${name}.mask`)?.data as Uint8Array;
+    const same = pruned.reduce((count, value, i) => count + ((value === 0) === (mask[i] === 1) ? 1 : 0), 0);
+    expect(same / mask.length).toBeGreaterThan(0.999);
+    const theirs = byThanos.get(`thanos.${name}.rows`)?.data as Float32Array;
+    const { equalRows, weightError } = comparePruned(pruned.subarray(0, theirs.length), theirs, columns);
+    expect(equalRows).toBeGreaterThan(0.9);
     expect(weightError).toBeLessThan(1e-3);
   });
 

@@ -1,46 +1,58 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { sparseGpt } from '../../src/solvers/sparsegpt.js';
-import {
-  describeSolver,
-  diagonalOf,
-  meanRidge,
-  type Problem,
-  problem,
-  type Solver,
-  solved,
-} from './conformance.js';
+import type { Pattern } from '../../src/sparsity/pattern.js';
+import { describeSolver, diagonalOf, meanRidge, type Problem, problem, solved } from './conformance.js';
+import { sparseGptSolver } from './sparsegpt-solver.js';
 
 const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
 afterAll(() => Promise.all(pools.map((each) => each.close())));
 
-const options = { damping: 0.01, block_size: 128 };
+describeSolver(sparseGptSolver('SparseGPT'), pools);
+describeSolver(sparseGptSolver('SparseGPT that keeps zeros', { keep_zeros: true, block_size: 48 }), pools);
 
-const solver: Solver = {
-  name: 'SparseGPT',
-  solve: (pool, gram, matrices, oneLinear) => sparseGpt(pool, 'test', gram, matrices, options, oneLinear),
-  ridge: (diagonal) => meanRidge(diagonal, options.damping),
-};
-
-describeSolver(solver, pools);
+it('keeps all weights where more zeros are kept than have to go', async () => {
+  const given = problem(12, 96, 6);
+  for (const [i] of given.w.entries()) if ((i * 7919) % 10 < 6) given.w[i] = 0;
+  const { outcome, pruned } = await solved(
+    sparseGptSolver('', { keep_zeros: true }),
+    given,
+    { kind: 'unstructured', sparsity: 0.5 },
+    pools[0],
+  );
+  expect(pruned).toEqual(given.w);
+  expect(outcome.predictedLoss).toBe(0);
+});
 
 describe('SparseGPT', () => {
-  it('agrees with a plain right-looking implementation in f64', async () => {
-    const given = problem(24, 160, 11);
-    const { pruned } = await solved(solver, given, { kind: 'n:m', keep: 2, of: 4 }, pools[0]);
-    const expected = referenceNofM(given, options.damping, 2, 4);
-    let different = 0;
-    for (let i = 0; i < pruned.length; i++) {
-      const [a, b] = [pruned[i] as number, expected[i] as number];
-      if ((a === 0) !== (b === 0)) different++;
-      else expect(Math.abs(a - b)).toBeLessThan(1e-3 * Math.max(1, Math.abs(b)));
-    }
-    expect(different).toBeLessThanOrEqual(pruned.length * 0.001);
-  });
+  it.each([false, true])(
+    'agrees with a plain right-looking implementation in f64, zeros kept: %s',
+    async (keep_zeros) => {
+      const given = problem(24, 160, 11);
+      if (keep_zeros)
+        given.w.forEach((_, i) => {
+          if ((i * 7919) % 10 < 4) given.w[i] = 0;
+        });
+      const pattern: Pattern = { kind: 'n:m', keep: 2, of: 4 };
+      const { pruned } = await solved(sparseGptSolver('', { keep_zeros }), given, pattern, pools[0]);
+      const expected = referenceNofM(given, 0.01, pattern, keep_zeros);
+      let different = 0;
+      for (let i = 0; i < pruned.length; i++) {
+        const [a, b] = [pruned[i] as number, expected[i] as number];
+        if ((a === 0) !== (b === 0)) different++;
+        else expect(Math.abs(a - b)).toBeLessThan(1e-3 * Math.max(1, Math.abs(b)));
+      }
+      expect(different).toBeLessThanOrEqual(pruned.length * 0.001);
+    },
+  );
 });
 
 /** Algorithm 1 of Frantar & Alistarh 2023, column by column on a dense H⁻¹ that is eliminated as it goes. */
-function referenceNofM(given: Problem, damping: number, keep: number, of: number): Float64Array {
+function referenceNofM(
+  given: Problem,
+  damping: number,
+  { keep, of }: { readonly keep: number; readonly of: number },
+  keepZeros: boolean,
+): Float64Array {
   const { rows, columns: n, tokens, x, w } = given;
   const ridge = meanRidge(diagonalOf(given), damping);
   const h = new Float64Array(n * n);
@@ -72,11 +84,10 @@ function referenceNofM(given: Problem, damping: number, keep: number, of: number
     for (let j = 0; j < n; j++) {
       if (j % of === 0) {
         const order = Array.from({ length: of }, (_, k) => j + k);
-        order.sort(
-          (a, b) =>
-            (row[a] as number) ** 2 / (heads[a] as number) - (row[b] as number) ** 2 / (heads[b] as number),
-        );
-        pruned = order.slice(0, of - keep);
+        const goes = (k: number) => keepZeros && w[r * n + k] === 0;
+        const score = (k: number) => (goes(k) ? -1 : (row[k] as number) ** 2 / (heads[k] as number));
+        order.sort((a, b) => score(a) - score(b));
+        pruned = order.filter((k, place) => place < of - keep || goes(k));
       }
       if (!pruned.includes(j)) continue;
       const error = row[j] as number;

@@ -13,7 +13,7 @@ import {
 import { methodByName, refinementByName, updateByName } from './method-registry.js';
 
 /** One after the other: the method, the refinement of its mask, and the update of what they left. */
-export function bindMethod({ method, options, refine, update }: PruneConfig): BoundMethod {
+export function bindMethod({ method, options, refine, update, existing_zeros }: PruneConfig): BoundMethod {
   const steps = [
     { step: methodByName(method), options: options as unknown },
     ...(refine.name === 'none'
@@ -24,6 +24,7 @@ export function bindMethod({ method, options, refine, update }: PruneConfig): Bo
   const [first] = steps;
   if (!first) throw new Error('no method');
   const pruneStored = steps.length === 1 ? first.step.pruneStored : undefined;
+  const keepZeros = existing_zeros === 'keep';
   return {
     name: steps.map(({ step }) => step.name).join(' + '),
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
@@ -31,14 +32,16 @@ export function bindMethod({ method, options, refine, update }: PruneConfig): Bo
     gradients: first.step.gradients?.(first.options),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
+      const linears = group.linears.map((linear) => ({ ...linear, keepZeros }));
       for (const { step, options: given } of steps) {
-        for (const [name, outcome] of await step.prune(pool, group, given, oneLinear)) {
+        for (const [name, outcome] of await step.prune(pool, { ...group, linears }, given, oneLinear)) {
           outcomes.set(name, after(outcomes.get(name), outcome));
         }
       }
       return outcomes;
     },
-    pruneStored: pruneStored && ((pool, linear) => pruneStored(pool, linear, first.options)),
+    pruneStored:
+      pruneStored && ((pool, linear) => pruneStored(pool, { ...linear, keepZeros }, first.options)),
     work: (group) => steps.map(({ step, options: given }) => step.work(group, given)).reduce(together),
   };
 }

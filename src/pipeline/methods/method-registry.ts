@@ -18,6 +18,7 @@ import { leastSquaresMethod } from './least-squares-method.js';
 import type { Method } from './method.js';
 import { scoreMethod } from './score-method.js';
 import { sparseGptMethod } from './sparsegpt-method.js';
+import { thanosMethod } from './thanos-method.js';
 
 export const methods: readonly Method[] = [
   scoreMethod(magnitude, z.strictObject({}).describe('Magnitude: the smallest weights of the matrix go.')),
@@ -85,6 +86,7 @@ export const methods: readonly Method[] = [
       .describe('GBLM: in every row, the smallest |weight| · (input norm + alpha · gradient) go.'),
   ),
   sparseGptMethod,
+  thanosMethod,
   admmMethod,
   alpsMethod,
 ];

@@ -20,6 +20,8 @@ export interface MethodLinear {
   /** [out, in] f32 */
   readonly weights: TensorRef;
   readonly pattern: Pattern;
+  /** Whether weights that are zero in the source are part of every mask, so that none is ever given a value. */
+  readonly keepZeros?: boolean | undefined;
   /** The moments that the method asks for, in its order. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
   /** Writes the weights as they are in the source, [out, in] f32, to an address. */
@@ -48,6 +50,8 @@ export interface StoredLinear {
   readonly name: string;
   readonly matrix: StoredMatrix;
   readonly pattern: Pattern;
+  /** Whether weights that are zero in the source are part of every mask, so that none is ever given a value. */
+  readonly keepZeros?: boolean | undefined;
   /** The moments that the method asks for, in its order. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
 }

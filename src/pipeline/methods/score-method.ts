@@ -57,9 +57,9 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
   if (score.statistics !== 'none') return inMemory;
   return {
     ...inMemory,
-    async pruneStored(pool, { name, matrix, pattern, gradients }, given) {
+    async pruneStored(pool, { matrix, ...linear }, given) {
       const started = performance.now();
-      const problem = { name, weights: matrix, columnNorms: undefined, gradients, pattern };
+      const problem = { ...linear, weights: matrix, columnNorms: undefined };
       const zeros = await pruneByScore(pool, score, problem, choices(given));
       return { ...outcomeSince(started), zeros };
     },

@@ -20,6 +20,19 @@ const options = z
       .max(MAX_BLOCK_SIZE)
       .default(128)
       .describe('Columns whose mask is chosen together; for N:M rounded down to a multiple of M.'),
+    mask_scope: z
+      .enum(['block', 'row'])
+      .default('block')
+      .describe(
+        'Weights of a column block among which the lowest scores go, for a sparsity. block: those of all rows, as in the published code; row: those of each row. N:M has its groups.',
+      ),
+    order: z
+      .enum(['natural', 'activation'])
+      .default('natural')
+      .describe(
+        "natural: columns are pruned as they lie; activation: those with the largest elements of the Hessian's diagonal first, as GPTQ's act-order. For N:M groups stay together, the largest sums first.",
+      ),
+    keep_zeros: z.boolean().default(false).describe('For this method what existing_zeros: keep is for all.'),
   })
   .describe('SparseGPT: prunes column by column and lets the remaining weights make up for it.');
 
