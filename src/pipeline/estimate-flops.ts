@@ -13,6 +13,11 @@ import {
 } from '../graph/block-passes.js';
 import type { Graph } from '../graph/graph-builder.js';
 import { graphFlops, passFlops } from '../graph/graph-flops.js';
+import {
+  blockOutputGraph,
+  type RegionalLoss,
+  regionalGradientGraph,
+} from '../graph/regional-gradient-graph.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
@@ -21,6 +26,7 @@ import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
+import { maskedRounds, targetWindows } from './regional-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -28,6 +34,10 @@ export interface Flops {
   readonly gram: number;
   /** Forward and backward of the windows whose gradients a method asks for. */
   readonly gradients: number;
+  /** Each block's forward and backward for its own gradients, and its dense outputs. */
+  readonly regional: number;
+  /** Forward and backward of the steps of each block's optimisation. */
+  readonly steps: number;
   /** Factors of the inverse Hessians. */
   readonly factor: number;
   /** What the surviving weights make up for. */
@@ -63,7 +73,8 @@ export function estimateFlops(run: PreparedRun): Flops {
   );
   return {
     forward:
-      windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
+      (windows + roundWindows(run)) *
+        sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
     gram: sum((block) =>
       inputGroups(block).reduce(
@@ -72,6 +83,7 @@ export function estimateFlops(run: PreparedRun): Flops {
       ),
     ),
     gradients: gradientFlops(run),
+    ...regionalFlops(run),
     factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0),
     solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0),
     // Two quadratic forms.
@@ -97,19 +109,73 @@ function gradientFlops(run: PreparedRun): number {
   return windows * (forward + backward + 6 * elementCount(model.head.shape) * tokens);
 }
 
-/** The graphs of the backward of blocks, with how many blocks each is for. */
-export function gradientGraphs(run: PreparedRun): { readonly graph: Graph; readonly blocks: number }[] {
-  const { model, gradients } = run;
+/** A graph, with how many blocks it is for. */
+export interface CountedGraph {
+  readonly graph: Graph;
+  readonly blocks: number;
+}
+
+/** The graphs of the backward of blocks. */
+export function gradientGraphs(run: PreparedRun): CountedGraph[] {
+  const { gradients } = run;
   if (!gradients) return [];
-  const known = new Map<string, { readonly graph: Graph; blocks: number }>();
-  for (const [index, block] of model.blocks.entries()) {
+  return blockGraphs(run, (block, names) => blockGradientGraph(block, gradients.tokens, names));
+}
+
+/** The same of each block's own loss. */
+export function regionalGraphs(run: PreparedRun, loss: RegionalLoss): CountedGraph[] {
+  const { regional } = run;
+  const wanted = loss === 'output norm' ? regional?.gradients : regional?.optimisation;
+  if (!regional || !wanted) return [];
+  return blockGraphs(run, (block, names) =>
+    names.length === 0 ? undefined : regionalGradientGraph(block, regional.tokens, names, loss),
+  );
+}
+
+/** The graphs of the dense outputs that blocks are optimised for. */
+export function targetGraphs(run: PreparedRun): CountedGraph[] {
+  const { regional } = run;
+  if (!regional?.optimisation) return [];
+  return blockGraphs(run, (block, names) =>
+    names.length === 0 ? undefined : blockOutputGraph(block, regional.tokens),
+  );
+}
+
+function regionalFlops(run: PreparedRun): { readonly regional: number; readonly steps: number } {
+  const { regional, windows } = run;
+  const sum = (graphs: readonly CountedGraph[]) =>
+    graphs.reduce((total, { graph, blocks }) => total + blocks * graphFlops(graph), 0);
+  const { gradients, optimisation } = regional ?? {};
+  const targets = optimisation ? targetWindows(optimisation, windows) : 0;
+  return {
+    regional:
+      (gradients?.windows ?? 0) * sum(regionalGraphs(run, 'output norm')) + targets * sum(targetGraphs(run)),
+    steps: optimisation
+      ? optimisation.rounds * optimisation.windows * sum(regionalGraphs(run, 'output error'))
+      : 0,
+  };
+}
+
+/** Windows that each block is pruned on before it is pruned for good. */
+function roundWindows({ regional }: PreparedRun): number {
+  const { optimisation } = regional ?? {};
+  return optimisation ? maskedRounds(optimisation) * optimisation.windows : 0;
+}
+
+/** @param build from the names of the linears that are pruned; undefined where there is nothing to do */
+function blockGraphs(
+  run: PreparedRun,
+  build: (block: BlockDescription, pruned: readonly string[]) => Graph | undefined,
+): CountedGraph[] {
+  const known = new Map<string, { readonly graph: Graph | undefined; blocks: number }>();
+  for (const [index, block] of run.model.blocks.entries()) {
     const names = prunedLinears(run, index).map(({ name }) => name);
     const key = [block.graphKey, ...names].join(' ');
     const same = known.get(key);
     if (same) same.blocks++;
-    else known.set(key, { graph: blockGradientGraph(block, gradients.tokens, names), blocks: 1 });
+    else known.set(key, { graph: build(block, names), blocks: 1 });
   }
-  return [...known.values()];
+  return [...known.values()].flatMap(({ graph, blocks }) => (graph ? [{ graph, blocks }] : []));
 }
 
 /** What the method does to each group of linears that are pruned. */

@@ -22,11 +22,12 @@ import {
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
+import { regionalBytes } from '../solvers/regional-optimiser.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../sparsity/prune-by-score.js';
-import { gradientBytes } from '../statistics/collect-gradients.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
-import { gradientGraphs } from './estimate-flops.js';
+import { gradientBytes } from '../statistics/sum-gradients.js';
+import { gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { MemorySettings } from './memory-settings.js';
@@ -79,14 +80,24 @@ export function memoryEstimator(
     ),
   );
   const measuring = windowNeeds(measuringPlans(run), run);
-  const { gradients } = run;
-  const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
+  const { gradients, regional } = run;
+  const peaks = (graphs: ReturnType<typeof gradientGraphs>) =>
+    graphs.map(({ graph }) => peakIntermediateBytes(graph));
+  const inBlocks = {
+    gradients: peaks(regionalGraphs(run, 'output norm')),
+    steps: peaks([...regionalGraphs(run, 'output error'), ...targetGraphs(run)]),
+  };
+  const prunedOfBlocks = run.model.blocks.map((_, index) => prunedLinears(run, index));
+  const backward = peaks(gradientGraphs(run));
   // The input of a block, the gradient behind it, and the one before it.
   const backwardBuffers = gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0;
+  // The input of a block, and its dense output.
+  const regionalBuffers = regional ? 2 * regional.tokens * run.model.hiddenSize * 4 : 0;
   // A worker's buffers stay until it ends, whichever stage they were made for.
   const buffers = Math.max(
     0,
     backwardBuffers,
+    regionalBuffers,
     ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
   );
 
@@ -121,6 +132,14 @@ export function memoryEstimator(
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
       moments.push({ moment: 'sharing the sparsity', parts });
     }
+    const heldGradients = (windows: number) => ({
+      name: 'gradients of one block',
+      bytes: Math.max(
+        ...prunedOfBlocks.map((linears) =>
+          gradientBytes(linears, workers, Math.min(settings.activations, windows)),
+        ),
+      ),
+    });
     const collecting = gradients
       ? {
           process: processPart(SESSIONS_BYTES.pruning),
@@ -130,10 +149,7 @@ export function memoryEstimator(
         }
       : undefined;
     if (gradients && collecting) {
-      const sums = run.model.blocks.map((_, index) =>
-        gradientBytes(prunedLinears(run, index), workers, Math.min(settings.activations, gradients.windows)),
-      );
-      const held = { name: 'gradients of one block', bytes: Math.max(...sums) };
+      const held = heldGradients(gradients.windows);
       const parts = [collecting.process, weights, collecting.activations, held];
       moments.push({ moment: 'collecting gradients', parts });
     }
@@ -146,9 +162,40 @@ export function memoryEstimator(
       const { process, activations } = collecting ?? { process: processPart(0), activations: inWorkers(0) };
       moments.push({ moment: 'pruning linears', parts: [process, activations, histograms] });
     }
+    const { optimisation } = regional ?? {};
+    const optimiser = {
+      name: 'gradients and mean squares of one block',
+      bytes: optimisation
+        ? Math.max(...prunedOfBlocks.map((linears) => regionalBytes(linears, optimisation.batch)))
+        : 0,
+    };
+    if (regional) {
+      const process = processPart(SESSIONS_BYTES.pruning);
+      // What was measured last stays until the next pass.
+      const bytes =
+        run.gramWindows > 0 ? Math.max(0, ...pruned.map(({ pass }) => gramBytes(pass.groups))) : 0;
+      const grams = { name: 'Gram matrices', bytes };
+      if (regional.gradients) {
+        const activations = inWorkers(keptBytes(inBlocks.gradients));
+        const parts = [process, weights, activations, grams, heldGradients(regional.gradients.windows)];
+        moments.push({ moment: 'collecting gradients', parts });
+      }
+      if (optimisation) {
+        const activations = inWorkers(keptBytes([...inBlocks.gradients, ...inBlocks.steps]));
+        moments.push({
+          moment: 'optimising blocks',
+          parts: [process, weights, activations, grams, optimiser],
+        });
+      }
+    }
+    // Held from round to round.
+    const inRounds = optimisation?.regrow ? [optimiser] : [];
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
-      const activations = inWorkers(keptBytes(pruning.sessions));
+      // Sessions of what a worker did before are kept while they are small.
+      const activations = inWorkers(
+        keptBytes([...pruning.sessions, ...inBlocks.gradients, ...inBlocks.steps]),
+      );
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
@@ -163,6 +210,7 @@ export function memoryEstimator(
           { name: 'Gram matrices', bytes: grams },
           { name: 'activations for the Gram matrices', bytes: slots },
           { name: 'buffers for output errors', bytes: errors },
+          ...inRounds,
         ],
       });
       moments.push({
@@ -174,6 +222,7 @@ export function memoryEstimator(
           { name: 'Gram matrices', bytes: grams },
           { name: 'factors, errors and masks', bytes: solver },
           { name: 'buffers for output errors', bytes: errors },
+          ...inRounds,
         ],
       });
     }

@@ -23,6 +23,7 @@ import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { BoundMethod, MethodOutcome } from './methods/method.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
+import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
 import { type BlockStore, copyOutsideBlocks, copyUnpruned, storeTensor, writtenBy } from './store-block.js';
 
@@ -58,6 +59,8 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
     recordBytes(run),
   );
   const reports: LayerReport[] = [];
+  const { folder, pool } = options;
+  const regional = run.regional && new RegionalBlocks({ run, pool, stream, folder, clock }, run.regional);
   try {
     await clock.time('write', () => copyOutsideBlocks(options));
     if (finished.length < blocks.length) {
@@ -79,7 +82,8 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
         passes = plans[index] as BlockPasses;
-        const layers = await pruneBlock(options, index, block, weights, states, passes, collector);
+        const tools = { ...options, collector, regional };
+        const layers = await pruneBlock(tools, index, block, weights, states, passes);
         reports.push(...layers);
         clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
       }
@@ -91,6 +95,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
     }
   } finally {
     states.dispose();
+    regional?.dispose();
     collector.dispose();
   }
   return reports;
@@ -112,20 +117,59 @@ export async function recordBlock(
   journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
 }
 
+/** What every block is pruned with. */
+interface BlockTools extends CalibratedLoopOptions {
+  readonly collector: StatisticsCollector;
+  readonly regional: RegionalBlocks | undefined;
+}
+
 async function pruneBlock(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   index: number,
   block: BlockDescription,
   weights: Record<string, TensorRef>,
   states: HiddenStates,
   passes: BlockPasses,
-  collector: StatisticsCollector,
 ): Promise<LayerReport[]> {
-  const { run, clock } = options;
+  const { run, clock, regional } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
+  const measured = { index, block, layers, weights, passes };
+  const notes = await regional?.prepare({ ...measured, states }, (own) =>
+    measurePasses(options, { ...measured, states: own }, async (inPass, statistics) => {
+      await clock.time('solve', () => solveLayers(options, block, inPass, weights, statistics, () => {}));
+    }),
+  );
+  await measurePasses(options, { ...measured, states }, async (inPass, statistics) => {
+    const before = reports.size;
+    const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
+    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned)) {
+      reports.set(report.name, { ...report, notes: [...(notes ?? []), ...report.notes] });
+    }
+  });
+  const inOrder = layers.map((layer) => reports.get(layer.name) ?? layerReport(options.method, layer));
+  await clock.time('write', () => recordBlock(options, index, inOrder));
+  return inOrder;
+}
+
+/** A block, and the states of the windows that it is pruned on. */
+interface MeasuredBlock {
+  readonly index: number;
+  readonly block: BlockDescription;
+  readonly layers: readonly LayerPlan[];
+  readonly weights: Record<string, TensorRef>;
+  readonly states: HiddenStates;
+  readonly passes: BlockPasses;
+}
+
+/** Takes the windows through the passes, and has those linears pruned whose inputs are measured. */
+async function measurePasses(
+  { run, clock, collector, method }: BlockTools,
+  { index, block, layers, weights, states, passes }: MeasuredBlock,
+  prune: (layers: readonly LayerPlan[], statistics: ReadonlyMap<string, GroupStatistics>) => Promise<void>,
+): Promise<void> {
   const inTurn = pruningPasses(passes);
   for (const pass of inTurn) {
     const { groups } = pass;
@@ -135,8 +179,8 @@ async function pruneBlock(
       pass,
       weights,
       states,
-      gramWindows: run.gramWindows,
-      moments: options.method.moments,
+      gramWindows: Math.min(run.gramWindows, states.windows),
+      moments: method.moments,
       onWindow: (done) =>
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),
@@ -144,20 +188,13 @@ async function pruneBlock(
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
-    const before = reports.size;
-    const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
-    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned)) {
-      reports.set(report.name, report);
-    }
+    await prune(inPass, statistics);
   }
-  const inOrder = layers.map((layer) => reports.get(layer.name) ?? layerReport(options.method, layer));
-  await clock.time('write', () => recordBlock(options, index, inOrder));
-  return inOrder;
 }
 
 /** Prunes linears whose inputs are measured, and writes them. */
 async function pruneLayers(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
@@ -191,14 +228,15 @@ async function pruneLayers(
 }
 
 async function solveLayers(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   statistics: ReadonlyMap<string, GroupStatistics>,
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
-  const { run, pool, method } = options;
+  const { run, pool, method, regional } = options;
+  const gradients = regional ?? options.gradients;
   const outcomes = new Map<string, MethodOutcome>();
   const dense = ({ linear }: LayerPlan) => floatTensor(run.checkpoint.tensors, weightName(block, linear));
   const groups = inputGroups(block)
@@ -214,7 +252,8 @@ async function solveLayers(
                   name: layer.name,
                   weights: weightOf(weights, layer),
                   pattern: layer.pattern,
-                  gradients: options.gradients?.matrices(layer),
+                  gradients: gradients?.matrices(layer),
+                  gradientTokens: regional?.tokens,
                   loadDense: (address: bigint) => loadTensor(pool, dense(layer), address),
                 },
               ],

@@ -18,6 +18,7 @@ import { leastSquaresMethod } from './least-squares-method.js';
 import type { Method } from './method.js';
 import { scoreMethod } from './score-method.js';
 import { sparseGptMethod } from './sparsegpt-method.js';
+import { wandaPlusPlusMethod } from './wanda-plus-plus-method.js';
 
 export const methods: readonly Method[] = [
   scoreMethod(magnitude, z.strictObject({}).describe('Magnitude: the smallest weights of the matrix go.')),
@@ -84,6 +85,7 @@ export const methods: readonly Method[] = [
       })
       .describe('GBLM: in every row, the smallest |weight| · (input norm + alpha · gradient) go.'),
   ),
+  wandaPlusPlusMethod,
   sparseGptMethod,
   admmMethod,
   alpsMethod,
