@@ -26,7 +26,7 @@ import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
-import { maskedRounds, targetWindows } from './regional-blocks.js';
+import { rehearsals, targetWindows } from './regional-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -73,7 +73,7 @@ export function estimateFlops(run: PreparedRun): Flops {
   );
   return {
     forward:
-      (windows + roundWindows(run)) *
+      (windows + rehearsals(run).reduce((total, each) => total + each, 0)) *
         sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
     gram: sum((block) =>
@@ -125,8 +125,8 @@ export function gradientGraphs(run: PreparedRun): CountedGraph[] {
 /** The same of each block's own loss. */
 export function regionalGraphs(run: PreparedRun, loss: RegionalLoss): CountedGraph[] {
   const { regional } = run;
-  const wanted = loss === 'output norm' ? regional?.gradients : regional?.optimisation;
-  if (!regional || !wanted) return [];
+  if (!regional || (loss === 'output norm' ? !regional.gradients : regional.optimisations.length === 0))
+    return [];
   return blockGraphs(run, (block, names) =>
     names.length === 0 ? undefined : regionalGradientGraph(block, regional.tokens, names, loss),
   );
@@ -135,31 +135,24 @@ export function regionalGraphs(run: PreparedRun, loss: RegionalLoss): CountedGra
 /** The graphs of the dense outputs that blocks are optimised for. */
 export function targetGraphs(run: PreparedRun): CountedGraph[] {
   const { regional } = run;
-  if (!regional?.optimisation) return [];
+  if (!regional || regional.optimisations.length === 0) return [];
   return blockGraphs(run, (block, names) =>
     names.length === 0 ? undefined : blockOutputGraph(block, regional.tokens),
   );
 }
 
 function regionalFlops(run: PreparedRun): { readonly regional: number; readonly steps: number } {
-  const { regional, windows } = run;
+  const { regional } = run;
   const sum = (graphs: readonly CountedGraph[]) =>
     graphs.reduce((total, { graph, blocks }) => total + blocks * graphFlops(graph), 0);
-  const { gradients, optimisation } = regional ?? {};
-  const targets = optimisation ? targetWindows(optimisation, windows) : 0;
+  const { gradients, optimisations = [] } = regional ?? {};
+  const visits = optimisations.reduce((total, each) => total + each.rounds * each.windows, 0);
   return {
     regional:
-      (gradients?.windows ?? 0) * sum(regionalGraphs(run, 'output norm')) + targets * sum(targetGraphs(run)),
-    steps: optimisation
-      ? optimisation.rounds * optimisation.windows * sum(regionalGraphs(run, 'output error'))
-      : 0,
+      (gradients?.windows ?? 0) * sum(regionalGraphs(run, 'output norm')) +
+      targetWindows(run) * sum(targetGraphs(run)),
+    steps: visits * sum(regionalGraphs(run, 'output error')),
   };
-}
-
-/** Windows that each block is pruned on before it is pruned for good. */
-function roundWindows({ regional }: PreparedRun): number {
-  const { optimisation } = regional ?? {};
-  return optimisation ? maskedRounds(optimisation) * optimisation.windows : 0;
 }
 
 /** @param build from the names of the linears that are pruned; undefined where there is nothing to do */

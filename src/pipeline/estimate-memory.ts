@@ -162,12 +162,11 @@ export function memoryEstimator(
       const { process, activations } = collecting ?? { process: processPart(0), activations: inWorkers(0) };
       moments.push({ moment: 'pruning linears', parts: [process, activations, histograms] });
     }
-    const { optimisation } = regional ?? {};
+    const { optimisations = [] } = regional ?? {};
+    const batch = Math.max(0, ...optimisations.map((each) => each.batch));
     const optimiser = {
       name: 'gradients and mean squares of one block',
-      bytes: optimisation
-        ? Math.max(...prunedOfBlocks.map((linears) => regionalBytes(linears, optimisation.batch)))
-        : 0,
+      bytes: batch > 0 ? Math.max(...prunedOfBlocks.map((linears) => regionalBytes(linears, batch))) : 0,
     };
     if (regional) {
       const process = processPart(SESSIONS_BYTES.pruning);
@@ -180,7 +179,7 @@ export function memoryEstimator(
         const parts = [process, weights, activations, grams, heldGradients(regional.gradients.windows)];
         moments.push({ moment: 'collecting gradients', parts });
       }
-      if (optimisation) {
+      if (batch > 0) {
         const activations = inWorkers(keptBytes([...inBlocks.gradients, ...inBlocks.steps]));
         moments.push({
           moment: 'optimising blocks',
@@ -189,7 +188,7 @@ export function memoryEstimator(
       }
     }
     // Held from round to round.
-    const inRounds = optimisation?.regrow ? [optimiser] : [];
+    const inRounds = optimisations.some(({ regrow }) => regrow) ? [optimiser] : [];
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
       // Sessions of what a worker did before are kept while they are small.

@@ -8,7 +8,7 @@ import { type Flops, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
-import { maskedRounds } from './regional-blocks.js';
+import { rehearsals } from './regional-blocks.js';
 
 /** What was measured shortly before. */
 export interface MachineSpeed {
@@ -128,21 +128,23 @@ function imbalance(windows: number, threads: number): number {
 /** What is done to each block before it is pruned, but for the windows that it is pruned on then. */
 function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: number, one: number): number {
   if (!regional) return 0;
-  const { gradients, optimisation } = regional;
+  const { gradients, optimisations } = regional;
   const threads = all / one;
   const speed = all * EFFICIENCY.gradients;
   const measuring = (flops.regional / speed) * imbalance(gradients?.windows ?? 0, threads);
-  if (!optimisation) return measuring;
-  const { rounds, windows, batch } = optimisation;
   const weights = layers
     .filter(({ pattern }) => pattern !== 'dense')
     .reduce((sum, { linear }) => sum + linear.out * linear.in, 0);
-  const moved = weights * rounds * (windows + Math.ceil(windows / batch));
-  return (
-    measuring +
-    (flops.steps / speed) * imbalance(Math.min(batch, windows), threads) +
-    moved / (RATES.step * threads)
-  );
+  const visits = optimisations.reduce((sum, each) => sum + each.rounds * each.windows, 0);
+  return optimisations.reduce((sum, { rounds, windows, batch }) => {
+    const share = (rounds * windows) / visits;
+    const moved = weights * rounds * (windows + Math.ceil(windows / batch));
+    return (
+      sum +
+      share * (flops.steps / speed) * imbalance(Math.min(batch, windows), threads) +
+      moved / (RATES.step * threads)
+    );
+  }, measuring);
 }
 
 function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: number, one: number): number {
@@ -158,8 +160,7 @@ function solveSeconds(run: PreparedRun, all: number, one: number): number {
   const size = ({ linear }: LayerPlan) => linear.out * linear.in;
   const weights = pruned.reduce((total, layer) => total + size(layer), 0);
   const once = pruned.reduce((total, layer) => total + size(layer) / maskRate(run, layer), 0) / threads;
-  const { optimisation } = run.regional ?? {};
-  const times = 1 + (optimisation ? maskedRounds(optimisation) : 0);
+  const times = 1 + rehearsals(run).length;
   const work = methodWork(run);
   const sum = (weigh: (work: ReturnType<typeof methodWork>[number]) => number) =>
     work.reduce((total, group) => total + weigh(group), 0);

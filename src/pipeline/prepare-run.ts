@@ -51,7 +51,8 @@ export interface RegionalWindows {
   readonly tokens: number;
   /** Of the block's own output. */
   readonly gradients: GradientNeeds | undefined;
-  readonly optimisation: RegionalOptimisation | undefined;
+  /** One after the other. */
+  readonly optimisations: readonly RegionalOptimisation[];
 }
 
 export interface PreparedRun {
@@ -175,15 +176,15 @@ function gradientWindows(
 }
 
 function regionalWindows(
-  { gradients, optimisation }: BoundMethod,
+  { gradients, optimisations }: BoundMethod,
   calibration: CalibrationSet | undefined,
 ): RegionalWindows | undefined {
   const regional = gradients?.of === 'output norm' ? gradients : undefined;
-  if (!calibration || !(regional || optimisation)) return undefined;
+  if (!calibration || !(regional || optimisations.length > 0)) return undefined;
   return {
     tokens: gradientTokens(calibration),
     gradients: regional && within(regional, calibration),
-    optimisation: optimisation && within(optimisation, calibration),
+    optimisations: optimisations.map((each) => within(each, calibration)),
   };
 }
 

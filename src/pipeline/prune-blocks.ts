@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { loadTensor } from '../forward/f32-tensors.js';
-import { HiddenStates } from '../forward/hidden-states.js';
+import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
@@ -137,15 +137,26 @@ async function pruneBlock(
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
   const measured = { index, block, layers, weights, passes };
+  const rehearsed = new Map<string, MethodOutcome>();
+  const needsGram = options.method.statistics === 'gram';
   const notes = await regional?.prepare({ ...measured, states }, (own) =>
-    measurePasses(options, { ...measured, states: own }, async (inPass, statistics) => {
-      await clock.time('solve', () => solveLayers(options, block, inPass, weights, statistics, () => {}));
-    }),
+    measurePasses(
+      options,
+      { ...measured, states: own, gramWindows: needsGram ? own.windows : 0 },
+      async (inPass, statistics) => {
+        const outcomes = await clock.time('solve', () =>
+          solveLayers(options, block, inPass, weights, statistics, () => {}),
+        );
+        for (const [name, outcome] of outcomes) rehearsed.set(name, outcome);
+      },
+    ),
   );
-  await measurePasses(options, { ...measured, states }, async (inPass, statistics) => {
+  const known = regional?.isFinal ? rehearsed : undefined;
+  const { gramWindows } = run;
+  await measurePasses(options, { ...measured, states, gramWindows }, async (inPass, statistics) => {
     const before = reports.size;
     const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
-    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned)) {
+    for (const report of await pruneLayers(options, block, inPass, weights, statistics, onPruned, known)) {
       reports.set(report.name, { ...report, notes: [...(notes ?? []), ...report.notes] });
     }
   });
@@ -160,14 +171,16 @@ interface MeasuredBlock {
   readonly block: BlockDescription;
   readonly layers: readonly LayerPlan[];
   readonly weights: Record<string, TensorRef>;
-  readonly states: HiddenStates;
+  readonly states: StateRecords;
   readonly passes: BlockPasses;
+  /** Of the windows, how many go into Gram matrices. */
+  readonly gramWindows: number;
 }
 
 /** Takes the windows through the passes, and has those linears pruned whose inputs are measured. */
 async function measurePasses(
-  { run, clock, collector, method }: BlockTools,
-  { index, block, layers, weights, states, passes }: MeasuredBlock,
+  { clock, collector, method }: BlockTools,
+  { index, block, layers, weights, states, passes, gramWindows }: MeasuredBlock,
   prune: (layers: readonly LayerPlan[], statistics: ReadonlyMap<string, GroupStatistics>) => Promise<void>,
 ): Promise<void> {
   const inTurn = pruningPasses(passes);
@@ -179,7 +192,7 @@ async function measurePasses(
       pass,
       weights,
       states,
-      gramWindows: Math.min(run.gramWindows, states.windows),
+      gramWindows,
       moments: method.moments,
       onWindow: (done) =>
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
@@ -192,7 +205,7 @@ async function measurePasses(
   }
 }
 
-/** Prunes linears whose inputs are measured, and writes them. */
+/** Prunes linears whose inputs are measured, unless it is `known` what came of them, and writes them. */
 async function pruneLayers(
   options: BlockTools,
   block: BlockDescription,
@@ -200,11 +213,12 @@ async function pruneLayers(
   weights: Record<string, TensorRef>,
   statistics: ReadonlyMap<string, GroupStatistics>,
   onPruned: (count: number) => void,
+  known: ReadonlyMap<string, MethodOutcome> | undefined,
 ): Promise<LayerReport[]> {
   const { run, pool, writer, clock } = options;
-  const outcomes = await clock.time('solve', () =>
-    solveLayers(options, block, layers, weights, statistics, onPruned),
-  );
+  const outcomes =
+    known ??
+    (await clock.time('solve', () => solveLayers(options, block, layers, weights, statistics, onPruned)));
   const zeros = await clock.time('write', () =>
     settle(
       layers.map((layer) =>

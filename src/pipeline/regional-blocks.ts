@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from 'node:path';
-import { HiddenStates } from '../forward/hidden-states.js';
+import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { copyBytes } from '../forward/store-task.js';
 import { runWindow } from '../forward/window-task.js';
@@ -27,6 +27,10 @@ import type { RegionalOptimisation } from './methods/method.js';
 import type { PreparedRun, RegionalWindows } from './prepare-run.js';
 import { recordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
+
+/** Windows whose loss is compared before and after, and from which growth on the report says so. */
+const CHECKED_WINDOWS = 4;
+const NOTED_GROWTH = 1.05;
 
 export interface RegionalBlocksOptions {
   readonly run: PreparedRun;
@@ -56,21 +60,36 @@ export function regionalFileBytes(run: PreparedRun): number {
 }
 
 /** Windows whose dense outputs are kept: all those that some round takes. */
-export function targetWindows({ rounds, windows }: RegionalOptimisation, samples: number): number {
-  return Math.min(samples, rounds * windows);
+export function targetWindows({ regional, windows }: PreparedRun): number {
+  const taken = (regional?.optimisations ?? []).map((each) => each.rounds * each.windows);
+  return Math.min(windows, Math.max(0, ...taken));
 }
 
-/** Bytes of the windows that rounds prune with, and of the dense outputs. */
+/** Windows that a block is pruned on at a time before its last passes, at most. */
+function rehearsedWindows({ regional, windows }: PreparedRun): number {
+  const taken = (regional?.optimisations ?? []).map((each) =>
+    each.pruned === 'once before' ? windows : each.windows,
+  );
+  return Math.max(0, ...taken);
+}
+
+/** Bytes of the windows that blocks are pruned on before their last passes, and of the dense outputs. */
 export function regionalRecordBytes(run: PreparedRun): number {
-  const { regional, model, windows } = run;
-  const { optimisation, tokens } = regional ?? {};
-  if (!optimisation || !tokens) return 0;
-  const targets = targetWindows(optimisation, windows) * tokens * model.hiddenSize * 4;
-  return optimisation.windows * recordBytes(run) + targets;
+  const { regional, model } = run;
+  if (!regional || regional.optimisations.length === 0) return 0;
+  const targets = targetWindows(run) * regional.tokens * model.hiddenSize * 4;
+  return rehearsedWindows(run) * recordBytes(run) + targets;
+}
+
+/** The windows that each block is pruned on before its last passes, in lots. */
+export function rehearsals({ regional, windows }: PreparedRun): number[] {
+  return (regional?.optimisations ?? []).flatMap((each) =>
+    each.pruned === 'once before' ? [windows] : Array<number>(pruningRounds(each)).fill(each.windows),
+  );
 }
 
 /** Rounds that choose masks: where pruned weights stay zero, so does the mask of the first. */
-export function maskedRounds({ rounds, regrow }: RegionalOptimisation): number {
+function pruningRounds({ rounds, regrow }: RegionalOptimisation): number {
   return regrow ? rounds : Math.min(1, rounds);
 }
 
@@ -86,18 +105,18 @@ export class RegionalBlocks {
     this.#options = options;
     this.#regional = regional;
     const { run, folder } = options;
-    const { optimisation, tokens } = regional;
+    const { optimisations, tokens } = regional;
     const { hiddenSize } = run.model;
     this.#moments = join(folder, 'regional.f32');
     if (regional.gradients) makeSizedFile(this.#moments, regionalFileBytes(run));
-    if (!optimisation) return;
+    if (optimisations.length === 0) return;
     const length = run.calibration?.sequenceLength ?? 0;
     const newStates = (name: string, ...sizes: [windows: number, tokens: number, record: number]) => {
       const [windows, perWindow, record] = sizes;
       return new HiddenStates(join(folder, `${name}.hidden`), windows, perWindow, hiddenSize, record);
     };
-    this.#rehearsal = newStates('regional', optimisation.windows, length, recordBytes(run));
-    this.#targets = newStates('regional-targets', targetWindows(optimisation, run.windows), tokens, 0);
+    this.#rehearsal = newStates('regional', rehearsedWindows(run), length, recordBytes(run));
+    this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);
   }
 
   /** The moments of a linear of the block that was last prepared. */
@@ -117,6 +136,11 @@ export class RegionalBlocks {
     return this.#regional.tokens;
   }
 
+  /** Whether what a block has come to when it is prepared is what it is to become. */
+  get isFinal(): boolean {
+    return this.#regional.optimisations.at(-1)?.pruned === 'once before';
+  }
+
   /**
    * Measures the dense block's gradients, and takes its weights through the rounds.
    *
@@ -124,14 +148,25 @@ export class RegionalBlocks {
    * @returns what didn't go as one would assume
    * @throws RunError naming the block or the weight where something isn't finite
    */
-  async prepare(dense: DenseBlock, prune: (states: HiddenStates) => Promise<void>): Promise<string[]> {
+  async prepare(dense: DenseBlock, prune: (states: StateRecords) => Promise<void>): Promise<string[]> {
     const linears = prunedLinears(this.#options.run, dense.index);
     if (linears.length === 0) return [];
     const { clock } = this.#options;
     if (this.#regional.gradients) {
       await clock.time('backward', () => this.#measureGradients(dense, linears));
     }
-    return await this.#optimise(dense, linears, prune);
+    const [rehearsal, targets] = [this.#rehearsal, this.#targets];
+    if (!rehearsal || !targets) return [];
+    await clock.time('forward', () => this.#keepOutputs(dense, targets));
+    const notes: string[] = [];
+    for (const optimisation of this.#regional.optimisations) {
+      const times = await this.#optimise(dense, linears, optimisation, { rehearsal, targets, prune });
+      if (times <= NOTED_GROWTH) continue;
+      notes.push(
+        `the steps made the block's squared output error ${times.toPrecision(3)} times as large; a smaller learning_rate may help`,
+      );
+    }
+    return notes;
   }
 
   dispose(): void {
@@ -178,41 +213,40 @@ export class RegionalBlocks {
     });
   }
 
+  /** Returns how many times as large as before the steps the loss is after them, on some of the windows. */
   async #optimise(
-    dense: DenseBlock,
+    { index, block, weights, states }: DenseBlock,
     linears: readonly LinearDescription[],
-    prune: (states: HiddenStates) => Promise<void>,
-  ): Promise<string[]> {
+    optimisation: RegionalOptimisation,
+    { rehearsal, targets, prune }: Rehearsal,
+  ): Promise<number> {
     const { pool, stream, clock } = this.#options;
-    const { optimisation } = this.#regional;
-    const [rehearsal, targets] = [this.#rehearsal, this.#targets];
-    if (!optimisation || !rehearsal || !targets) return [];
-    const { index, block, weights, states } = dense;
     const { rounds, windows } = optimisation;
-    await clock.time('forward', () => this.#keepOutputs(dense, targets));
+    const pruneOn = async (taken: readonly number[]) => {
+      await clock.time('read', () => copyInputs(pool, states, taken, rehearsal));
+      const { path, tokens } = rehearsal;
+      await prune({ path, tokens, windows: taken.length, offset: (window) => rehearsal.offset(window) });
+    };
+    if (optimisation.pruned === 'once before') await pruneOn([...Array(states.windows).keys()]);
     const problem = { block, weights, linears, inputs: states, targets };
     const optimiser = new RegionalOptimiser(pool, stream.graphs, problem, optimisation);
-    const losses: number[] = [];
+    const checked = Array.from({ length: Math.min(windows, CHECKED_WINDOWS) }, (_, window) => window);
+    let before = 0;
     try {
       for (let round = 0; round < rounds; round++) {
-        const taken = Array.from({ length: windows }, (_, i) => (round * windows + i) % targets.windows);
-        if (round < maskedRounds(optimisation)) {
-          await clock.time('read', () => copyInputs(pool, states, taken, rehearsal));
-          await prune(rehearsal);
-        }
+        const taken = Array.from({ length: windows }, (_, i) => (round * windows + i) % states.windows);
+        if (optimisation.pruned === 'in rounds' && round < pruningRounds(optimisation)) await pruneOn(taken);
         const onWindow = (done: number) =>
           clock.step('backward', index, round * windows + done, rounds * windows);
-        losses.push(await clock.time('backward', () => optimiser.visit(taken, onWindow)));
+        await clock.time('backward', async () => {
+          if (round === 0) before = await optimiser.loss(checked);
+          await optimiser.visit(taken, onWindow);
+        });
       }
+      return (await clock.time('backward', () => optimiser.loss(checked))) / before;
     } finally {
       optimiser.dispose();
     }
-    const [first = 0, last = 0] = [losses[0], losses.at(-1)];
-    if (last <= first) return [];
-    const times = (last / first).toPrecision(3);
-    return [
-      `the block's squared output error was ${times} times as large in the last round as in the first; a smaller learning_rate may help`,
-    ];
   }
 
   async #keepOutputs(
@@ -246,6 +280,14 @@ export class RegionalBlocks {
       });
     });
   }
+}
+
+/** What a block is pruned on before its last passes, and compared with. */
+interface Rehearsal {
+  readonly rehearsal: HiddenStates;
+  readonly targets: HiddenStates;
+  /** Prunes the block on the windows of other states, whose records begin with the block's input. */
+  prune(states: StateRecords): Promise<void>;
 }
 
 /** The block's inputs of some windows, in their order. */

@@ -81,27 +81,34 @@ export class RegionalOptimiser {
    * Takes a step for every `batch` of the windows, in their order.
    *
    * @param onWindow told after every window
-   * @returns the mean over the windows of ‖f(x) − target‖₂², each before the step that it was part of
    * @throws RunError naming the weight that isn't finite after a step
    */
-  async visit(windows: readonly number[], onWindow: (done: number) => void = () => {}): Promise<number> {
-    let loss = 0;
+  async visit(windows: readonly number[], onWindow: (done: number) => void = () => {}): Promise<void> {
     let done = 0;
     for (const { first, count } of partsOf(windows.length, this.#steps.batch)) {
-      const losses = await this.#pool.map(
-        'forward/window-task',
-        runWindow,
-        windows.slice(first, first + count).map((window, slot) => this.#windowArguments(window, slot)),
-        () => onWindow(++done),
-      );
-      for (const { returned } of losses) loss += returned[LOSS_OUTPUT]?.[0] ?? 0;
+      await this.#differentiate(windows.slice(first, first + count), () => onWindow(++done));
       await this.#step(count);
+    }
+  }
+
+  /** The mean over the windows of ‖f(x) − target‖₂², with the weights as they are. */
+  async loss(windows: readonly number[]): Promise<number> {
+    let loss = 0;
+    for (const { first, count } of partsOf(windows.length, this.#steps.batch)) {
+      loss += await this.#differentiate(windows.slice(first, first + count));
     }
     return loss / windows.length;
   }
 
   dispose(): void {
     freeNative(this.#region);
+  }
+
+  /** Leaves the gradients of at most `batch` windows in their places, and returns the sum of their losses. */
+  async #differentiate(windows: readonly number[], onDone?: () => void): Promise<number> {
+    const tasks = windows.map((window, slot) => this.#windowArguments(window, slot));
+    const results = await this.#pool.map('forward/window-task', runWindow, tasks, onDone);
+    return results.reduce((sum, { returned }) => sum + (returned[LOSS_OUTPUT]?.[0] ?? 0), 0);
   }
 
   #windowArguments(window: number, slot: number) {

@@ -59,7 +59,11 @@ describe('the variants of a comparison', () => {
     [['wanda++dsnot'], ['2:4'], /an empty name is no refinement or update/],
     [['wandaa'], ['2:4'], /wandaa is no method; known are magnitude, wanda/],
     [[''], ['2:4'], /an empty name is no method/],
-    [['wanda+alps'], ['2:4'], /alps is no refinement or update; known are dsnot, least_squares, admm/],
+    [
+      ['wanda+alps'],
+      ['2:4'],
+      /alps is no refinement or update; known are dsnot, least_squares, admm, regional/,
+    ],
     [['wanda+admm+least_squares'], ['2:4'], /admm and least_squares are both an update/],
     [['wanda@fair'], ['2:4'], /fair is no allocation; known are uniform, owl/],
     [['wanda'], ['4:2'], /wanda at 4:2: prune.pattern/],

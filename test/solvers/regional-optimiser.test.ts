@@ -69,12 +69,14 @@ function blockWeights(pruned: boolean): Record<string, TensorRef> {
 const viewOf = ({ address, shape: [rows = 0, columns = 0] }: TensorRef) =>
   float32View(address, rows * columns).slice();
 
-/** The weights of the linears, and the losses of two epochs. */
+/** The weights of the linears after two epochs, and the loss of the first window, and of both before and after. */
 async function optimised(steps: RegionalSteps, pool = pools[1]) {
   const weights = blockWeights(true);
   const problem = { block, weights, linears: block.linears, inputs, targets };
   const optimiser = new RegionalOptimiser(pool, graphs, problem, steps);
-  const losses = [await optimiser.visit([0, 1]), await optimiser.visit([0, 1])];
+  const losses = [await optimiser.loss([0]), await optimiser.loss([0, 1])];
+  for (let epoch = 0; epoch < 2; epoch++) await optimiser.visit([0, 1]);
+  losses.push(await optimiser.loss([0, 1]));
   optimiser.dispose();
   const matrices = new Map(
     block.linears.map(({ name }) => [name, viewOf(weights[`${name}.weight`] as TensorRef)]),
@@ -117,10 +119,9 @@ describe('regional optimisation', () => {
     ['free', { learningRate: 1e-3, batch: 2, regrow: true }],
   ])('%s: takes the steps of PyTorch, and the loss goes down', async (kind, steps) => {
     const { losses, matrices } = await optimised(steps);
-    const each = valuesOf(`${kind}.losses`);
-    const means = [0, 2].map((i) => ((each[i] as number) + (each[i + 1] as number)) / 2);
-    for (const [i, loss] of losses.entries()) expect(loss / (means[i] as number)).toBeCloseTo(1, 4);
-    expect(losses[1]).toBeLessThan(losses[0] as number);
+    const [ofFirst = 0, before = 0, after = 0] = losses;
+    expect(ofFirst / (valuesOf(`${kind}.losses`)[0] as number)).toBeCloseTo(1, 4);
+    expect(after).toBeLessThan(0.8 * before);
     const start = blockWeights(true);
     for (const [name, weights] of matrices) {
       const before = viewOf(start[`${name}.weight`] as TensorRef);

@@ -29,7 +29,7 @@ export function bindMethod({ method, options, refine, update }: PruneConfig): Bo
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
     moments: steps.some(({ step }) => step.moments),
     gradients: first.step.gradients?.(first.options),
-    optimisation: first.step.optimisation?.(first.options),
+    optimisations: steps.flatMap(({ step, options: given }) => step.optimisation?.(given) ?? []),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
       for (const { step, options: given } of steps) {

@@ -68,8 +68,13 @@ export interface GradientNeeds {
   readonly moments: readonly GradientMoment[];
 }
 
-/** Rounds of pruning a block and moving its weights towards the dense block's output, before it is pruned for good. */
+/** Rounds of steps that move a block's weights towards the dense block's output. */
 export interface RegionalOptimisation extends RegionalSteps {
+  /**
+   * `in rounds`: with the windows of each round, before its steps, and after the last one for good.
+   * `once before`: with all windows; what the rounds then make of the survivors stays.
+   */
+  readonly pruned: 'in rounds' | 'once before';
   readonly rounds: number;
   /** Calibration windows of a round, at most; the rounds take all windows in turn. */
   readonly windows: number;
@@ -153,7 +158,8 @@ export interface BoundMethod {
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
   readonly gradients: GradientNeeds | undefined;
-  readonly optimisation: RegionalOptimisation | undefined;
+  /** One after the other. */
+  readonly optimisations: readonly RegionalOptimisation[];
   prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
   readonly pruneStored:
     | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)

@@ -5,12 +5,10 @@
 import { z } from 'zod';
 import { wandaPlusPlus } from '../../scores/wanda-plus-plus.js';
 import type { Method } from './method.js';
+import { optimisationOf, regionalOptions } from './regional-method.js';
 import { scoreMethod } from './score-method.js';
 
-/**
- * Names and defaults are the paper's: alpha 100, gradients over all of its 128 samples, 5 rounds over 32 samples each, and
- * RMSprop at 3e-7 with a step for every sample.
- */
+/** The paper's: alpha 100, and gradients over all of its 128 samples. */
 const options = z
   .strictObject({
     alpha: z
@@ -24,29 +22,9 @@ const options = z
       .min(1)
       .default(128)
       .describe('Calibration windows, from the first, whose gradients count.'),
-    rounds: z
-      .int()
-      .min(0)
-      .max(1000)
-      .default(5)
-      .describe('Rounds of pruning the block and moving its weights towards its dense output; 0 for none.'),
-    round_windows: z
-      .int()
-      .min(1)
-      .default(32)
-      .describe('Calibration windows of a round, at most; the rounds take all windows in turn.'),
-    learning_rate: z
-      .number()
-      .positive()
-      .max(1)
-      .default(3e-7)
-      .describe("RMSprop's; a step is up to ten times as large. Small models profit from more."),
-    batch: z
-      .int()
-      .min(1)
-      .max(64)
-      .default(1)
-      .describe('Windows of a step. Their gradients are all in memory, and computed by as many workers.'),
+    ...regionalOptions(
+      'Rounds of pruning the block and moving its weights towards its dense output; 0 for none.',
+    ),
     regrow: z
       .boolean()
       .default(false)
@@ -63,8 +41,7 @@ const score = scoreMethod(wandaPlusPlus, options);
 export const wandaPlusPlusMethod: Method = {
   ...score,
   optimisation(given) {
-    const { rounds, round_windows, learning_rate, batch, regrow } = options.loose().parse(given);
-    if (rounds === 0) return undefined;
-    return { rounds, windows: round_windows, learningRate: learning_rate, batch, regrow };
+    const { regrow, ...rounds } = options.loose().parse(given);
+    return optimisationOf(rounds, { pruned: 'in rounds', regrow });
   },
 };
