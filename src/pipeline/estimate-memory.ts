@@ -50,9 +50,12 @@ export interface MemoryEstimate {
 
 /** A worker thread: its stack, heap, code and kernels. */
 const WORKER_BYTES = 13e6;
-/** onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them. */
+/**
+ * onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them, and
+ * most where blocks are differentiated, whose graphs have hundreds of nodes.
+ */
 const RUNTIME_BYTES = 35e6;
-const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6 };
+const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 52e6 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
@@ -101,6 +104,8 @@ export function memoryEstimator(
     ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
   );
 
+  const sessionsBytes = gradients || regional ? SESSIONS_BYTES.differentiating : SESSIONS_BYTES.pruning;
+
   return (settings) => {
     const { workers } = settings;
     const processPart = (sessions: number) => ({
@@ -142,7 +147,7 @@ export function memoryEstimator(
     });
     const collecting = gradients
       ? {
-          process: processPart(SESSIONS_BYTES.pruning),
+          process: processPart(sessionsBytes),
           activations: inWorkers(
             keptBytes([...backward, ...headGradientSessions(run, gradients.tokens, settings.logitTokens)]),
           ),
@@ -169,7 +174,7 @@ export function memoryEstimator(
       bytes: batch > 0 ? Math.max(...prunedOfBlocks.map((linears) => regionalBytes(linears, batch))) : 0,
     };
     if (regional) {
-      const process = processPart(SESSIONS_BYTES.pruning);
+      const process = processPart(sessionsBytes);
       // What was measured last stays until the next pass.
       const bytes =
         run.gramWindows > 0 ? Math.max(0, ...pruned.map(({ pass }) => gramBytes(pass.groups))) : 0;
@@ -190,7 +195,7 @@ export function memoryEstimator(
     // Held from round to round.
     const inRounds = optimisations.some(({ regrow }) => regrow) ? [optimiser] : [];
     for (const { pass, passes, linears } of pruned) {
-      const process = processPart(SESSIONS_BYTES.pruning);
+      const process = processPart(sessionsBytes);
       // Sessions of what a worker did before are kept while they are small.
       const activations = inWorkers(
         keptBytes([...pruning.sessions, ...inBlocks.gradients, ...inBlocks.steps]),
