@@ -2,8 +2,8 @@
  * |w_ij|·(α·G_ij + ‖X_j‖₂), compared within each output row; G is the root mean square over windows of the gradient of
  * ‖f(x)‖₂, f(x) being what the weight's own block makes of a window (Yang et al. 2025, Wanda++, arXiv 2503.04992, the
  * regional gradient score). As in the reproduction that the paper points to, the norm of the inputs is over all tokens of 128
- * windows, and G that of one of them. Both grow with the root of a window's tokens, so that α means the same with any
- * windows once the norms are taken to 128 windows as long as those of the gradients.
+ * windows, and G that of one of them. Both grow about with the root of a window's tokens, so that α means about the same
+ * with any windows once the norms are taken to 128 windows as long as those of the gradients.
  * @module
  */
 import type { Score } from './score.js';
