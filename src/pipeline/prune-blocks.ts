@@ -250,7 +250,7 @@ async function solveLayers(
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
   const { run, pool, method, regional } = options;
-  const gradients = regional ?? options.gradients;
+  const gradients = options.gradients ?? regional;
   const outcomes = new Map<string, MethodOutcome>();
   const dense = ({ linear }: LayerPlan) => floatTensor(run.checkpoint.tensors, weightName(block, linear));
   const groups = inputGroups(block)

@@ -8,7 +8,6 @@ import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { copyBytes } from '../forward/store-task.js';
 import { runWindow } from '../forward/window-task.js';
-import type { BlockPasses } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { HIDDEN_OUTPUT } from '../graph/logits-graph.js';
 import { blockOutputGraph, LOSS_OUTPUT, regionalGradientGraph } from '../graph/regional-gradient-graph.js';
@@ -48,7 +47,6 @@ export interface DenseBlock {
   readonly weights: Readonly<Record<string, TensorRef>>;
   /** Whose records begin with the block's input. */
   readonly states: HiddenStates;
-  readonly passes: BlockPasses;
 }
 
 /** Bytes of the moments of the block that has the most of them. */
@@ -160,10 +158,15 @@ export class RegionalBlocks {
     await clock.time('forward', () => this.#keepOutputs(dense, targets));
     const notes: string[] = [];
     for (const optimisation of this.#regional.optimisations) {
-      const times = await this.#optimise(dense, linears, optimisation, { rehearsal, targets, prune });
-      if (times <= NOTED_GROWTH) continue;
+      const { before, after } = await this.#optimise(dense, linears, optimisation, {
+        rehearsal,
+        targets,
+        prune,
+      });
+      if (!(after > NOTED_GROWTH * before)) continue;
+      const times = (after / before).toPrecision(3);
       notes.push(
-        `the steps made the block's squared output error ${times.toPrecision(3)} times as large; a smaller learning_rate may help`,
+        `the steps made the block's squared output error ${times} times as large; a smaller learning_rate may help`,
       );
     }
     return notes;
@@ -213,13 +216,13 @@ export class RegionalBlocks {
     });
   }
 
-  /** Returns how many times as large as before the steps the loss is after them, on some of the windows. */
+  /** Returns the loss before the steps and after them, on some of the windows. */
   async #optimise(
     { index, block, weights, states }: DenseBlock,
     linears: readonly LinearDescription[],
     optimisation: RegionalOptimisation,
     { rehearsal, targets, prune }: Rehearsal,
-  ): Promise<number> {
+  ): Promise<{ before: number; after: number }> {
     const { pool, stream, clock } = this.#options;
     const { rounds, windows } = optimisation;
     const pruneOn = async (taken: readonly number[]) => {
@@ -243,16 +246,13 @@ export class RegionalBlocks {
           await optimiser.visit(taken, onWindow);
         });
       }
-      return (await clock.time('backward', () => optimiser.loss(checked))) / before;
+      return { before, after: await clock.time('backward', () => optimiser.loss(checked)) };
     } finally {
       optimiser.dispose();
     }
   }
 
-  async #keepOutputs(
-    { block, weights, states }: Omit<DenseBlock, 'passes'>,
-    targets: HiddenStates,
-  ): Promise<void> {
+  async #keepOutputs({ block, weights, states }: DenseBlock, targets: HiddenStates): Promise<void> {
     const { pool, stream } = this.#options;
     const { tokens, hiddenSize } = targets;
     const shape = [tokens, hiddenSize];

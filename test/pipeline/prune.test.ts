@@ -219,7 +219,10 @@ describe('a run', () => {
     ['gradient, options: {taylor: second, windows: 4}', false],
     ['obd, options: {hessian: fisher}', false],
     ['wanda++, options: {rounds: 0}', true],
-    ['ria, update: {name: regional, rounds: 2, round_windows: 4, batch: 3, learning_rate: 0.001}', true],
+    [
+      'gblm, options: {windows: 4}, update: {name: regional, rounds: 2, round_windows: 4, batch: 3, learning_rate: 0.001}',
+      true,
+    ],
     ['wanda++, options: {rounds: 2, round_windows: 2, learning_rate: 0.001}', true],
     ['wanda++, options: {rounds: 2, round_windows: 2, batch: 2, learning_rate: 0.001, regrow: true}', true],
   ])('%s: exact zeros, the same bytes with any number of workers', async (method, perRow) => {
