@@ -32,7 +32,10 @@ export function variantsOf(
 ): Variant[] {
   const variants = goals.flatMap((goal) =>
     methodTexts.map((method) => {
-      const folder = `${method}-${goal}`.replaceAll(':', 'of').replace(/[^\w.]+/g, '-');
+      const folder = `${method}-${goal}`
+        .replaceAll(':', 'of')
+        .replaceAll('++', '-plus-plus')
+        .replace(/[^\w.]+/g, '-');
       const { evaluation: _, ...rest } = base;
       const config = {
         ...rest,
@@ -49,7 +52,9 @@ export function variantsOf(
 }
 
 function pruneOf(base: PruneConfig, text: string, goal: string): Record<string, unknown> {
-  const [, name = '', steps = '', allocation] = /^([^+@]*)((?:\+[^+@]*)*)(?:@(.*))?$/.exec(text) ?? [];
+  // A name may end in plus signs itself.
+  const [, name = '', steps = '', allocation] =
+    /^([^+@]*(?:\+\+)?)((?:\+[^+@]*)*)(?:@(.*))?$/.exec(text) ?? [];
   requireKnown('method', name, methods);
   const own: Record<string, unknown> = { refine: 'none', update: 'none' };
   for (const step of steps.split('+').slice(1)) {

@@ -7,6 +7,9 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { RunError } from '../errors.js';
 import { releaseFile } from '../system/release-file.js';
 
+/** Where the states of windows lie, at the start of their records. */
+export type StateRecords = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'offset'>;
+
 export class HiddenStates {
   readonly path: string;
   readonly windows: number;

@@ -27,7 +27,7 @@ import type { WorkerPool } from '../runtime/worker-pool.js';
 import { embedWindow } from './embed-task.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
-import type { HiddenStates } from './hidden-states.js';
+import type { HiddenStates, StateRecords } from './hidden-states.js';
 import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
@@ -42,9 +42,6 @@ const HEAD_SLICE_ELEMENTS = 4_194_304;
 const LOGIT_TOKENS = 256;
 
 const LOGIT_GRAPHS = { values: logitsGraph, gradient: logitsGradientGraph } as const;
-
-/** Where the states of windows lie, at the start of their records. */
-type Records = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'offset'>;
 
 /** Rows of the head in one slice. */
 export function headSliceRows(model: ModelDescription): number {
@@ -193,7 +190,7 @@ export class ModelStream {
   ): Promise<void> {
     const { path, windows, tokens: length } = states;
     const after = gradients.tokens * gradients.hiddenSize * 4;
-    const normalised: Records = {
+    const normalised: StateRecords = {
       path: gradients.path,
       windows,
       tokens: length,
@@ -247,7 +244,7 @@ export class ModelStream {
     this.graphs.dispose();
   }
 
-  async #finalNorm(from: Records, to: Records, locate: Locate): Promise<void> {
+  async #finalNorm(from: StateRecords, to: StateRecords, locate: Locate): Promise<void> {
     const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
     const graph = this.graphs.get(`final norm ${from.tokens}`, () => finalNormGraph(this.model, from.tokens));
     const shape = [from.tokens, this.model.hiddenSize];
@@ -269,7 +266,7 @@ export class ModelStream {
 
   /** Of every token, from the states that the head reads: log Σ exp(logit), and the logit of what it predicts. */
   async #tokenLogits(
-    states: Records,
+    states: StateRecords,
     tokens: Int32Array,
     locate: Locate,
     { onWindow }: StreamOptions,
@@ -338,7 +335,7 @@ export class ModelStream {
   }
 
   async #forEachWindow(
-    states: Records,
+    states: StateRecords,
     { onWindow }: StreamOptions,
     run: (path: string, record: number, window: number) => Promise<void>,
   ): Promise<void> {

@@ -1,9 +1,9 @@
 /**
- * What the linears of a block lack beside the dense model: two forwards of the block side by side, one from the
- * activations of the pruned model and one from those of the dense model.
+ * What the residual stream lacks beside the dense model where a linear writes into it: two forwards of the block side by
+ * side, one from the activations of the pruned model and one from those of the dense model.
  * @module
  */
-import type { BlockDescription } from '../model/description.js';
+import type { BlockDescription, LinearDescription } from '../model/description.js';
 import {
   activationOutputName,
   type BlockPass,
@@ -11,7 +11,6 @@ import {
   type CarriedValue,
   cutWindow,
   followsCheaply,
-  type MeasuredGroup,
   planKey,
   producersIn,
 } from './block-passes.js';
@@ -36,26 +35,34 @@ export function lackOutputName(linear: string): string {
   return `lack: ${linear}`;
 }
 
-/** The linears that are pruned after a pass. */
-export function prunedAfter({ block, pruned }: BlockPasses, { groups }: BlockPass) {
+/**
+ * Those of the linears that are pruned after a pass of which nothing becomes but a sum with something that is known by
+ * then, as with what writes into the residual stream.
+ */
+export function targetedAfter(planned: BlockPasses, pass: BlockPass): LinearDescription[] {
+  const { block, tokens, pruned } = planned;
+  const built = buildBlock(block, tokens);
+  const known = knownIn(built, passAfter(planned, pass).reads);
+  const writers = built.linears.filter((call) => summandBeside(built, call, new Set(known)));
   return block.linears.filter(
-    ({ name, inputGroup }) => pruned.has(name) && groups.some((group) => group.name === inputGroup),
+    ({ name, inputGroup }) =>
+      pruned.has(name) &&
+      pass.groups.some((group) => group.name === inputGroup) &&
+      writers.some((call) => call.name === name),
   );
 }
 
 /**
- * The ranges of a window after a pass that measures, with both records as the pass has left them. Their graphs give X
- * [tokens, in] of every measured group in the model that is being pruned, and of every linear that is pruned next
- * (X′ − X)·Wᵀ, X′ being its input in the dense model. Where nothing but a sum reads what the linear gives, and the other
- * summand r is known by then, r′ − r is added: the linear is to make up for what the residual stream has lost before it.
+ * The ranges of a window after a pass that measures, with both records as the pass has left them. Their graphs give, for
+ * every linear of `targetedAfter`, its input X [tokens, in] in the model that is being pruned, and what the sum lacks that
+ * it writes into: (X′ − X)·Wᵀ + r′ − r, with X′ and r′ the input and the other summand in the dense model.
  */
 export function targetRanges(planned: BlockPasses, pass: BlockPass): TargetRange[] {
-  const next = planned.passes[pass.index + 1];
-  if (!next) throw new Error(`${planned.block.prefix} has no pass after ${pass.index}`);
+  const next = passAfter(planned, pass);
   const tokenwise = next.reads.every(({ shape }) => shape.length === 2 && shape[0] === planned.tokens);
   return cutWindow(planned, next.index, tokenwise).map(({ tokens, same, own, within }) => {
-    const linears = prunedAfter(planned, pass).map(({ name }) => name);
-    const build = () => buildTargets(planned.block, tokens, own.reads, pass.groups, linears);
+    const linears = targetedAfter(planned, pass).map(({ name }) => name);
+    const build = () => buildTargets(planned.block, tokens, own.reads, linears);
     const { pruned, dense } = build().reads;
     return {
       tokens,
@@ -69,42 +76,39 @@ export function targetRanges(planned: BlockPasses, pass: BlockPass): TargetRange
   });
 }
 
+function passAfter(planned: BlockPasses, { index }: BlockPass): BlockPass {
+  const next = planned.passes[index + 1];
+  if (!next) throw new Error(`${planned.block.prefix} has no pass after ${index}`);
+  return next;
+}
+
 function buildTargets(
   block: BlockDescription,
   tokens: number,
   reads: readonly CarriedValue[],
-  groups: readonly MeasuredGroup[],
   linears: readonly string[],
 ) {
   const pruned = buildBlock(block, tokens);
-  const nodes = [...pruned.graph.nodes];
-  const dense = buildBlock(block, tokens, pruned);
   const { graph } = pruned;
-  const values = [pruned.hidden, ...nodes.flatMap(({ outputs }) => outputs)];
-  const others = [dense.hidden, ...graph.nodes.slice(nodes.length).flatMap(({ outputs }) => outputs)];
+  const values = valuesOf(pruned);
+  const known = knownIn(pruned, reads);
+  const targeted = pruned.linears.flatMap((call) => {
+    const beside = linears.includes(call.name) && summandBeside(pruned, call, new Set(known));
+    return beside ? [{ ...call, beside }] : [];
+  });
+  const dense = buildBlock(block, tokens, pruned);
+  const others = [dense.hidden, ...valuesOf(pruned).slice(values.length)];
   const twins = new Map(values.map((value, index) => [value, others[index] as Value]));
   const twin = (value: Value) => twins.get(value) ?? value;
-  const byName = new Map(values.map((value) => [value.name, value]));
-  const known = reads.map(({ name }) => {
-    const value = byName.get(name);
-    if (!value) throw new Error(`block ${block.prefix} computes no value ${name}`);
-    return value;
-  });
   const difference = (value: Value) => subtract(graph, twin(value), value);
 
-  for (const { name } of groups) {
-    const calls = pruned.linears.filter(
-      ({ inputGroup, name: own }) => inputGroup === name && linears.includes(own),
-    );
-    const [first] = calls;
-    if (!first) continue;
-    graph.output(activationOutputName(name), first.input);
-    const inputs = difference(first.input);
-    for (const call of calls) {
-      const lack = linear(graph, inputs, pruned.weight(`${call.name}.weight`));
-      const beside = summandBeside(pruned, nodes, call, new Set(known));
-      const total = beside ? add(graph, lack, difference(beside)) : lack;
-      graph.output(lackOutputName(call.name), transpose(graph, total, [1, 0]));
+  for (const [group, input] of new Map(targeted.map((call) => [call.inputGroup, call.input]))) {
+    graph.output(activationOutputName(group), input);
+    const inputs = difference(input);
+    for (const { name, inputGroup, beside } of targeted) {
+      if (inputGroup !== group) continue;
+      const lack = add(graph, linear(graph, inputs, pruned.weight(`${name}.weight`)), difference(beside));
+      graph.output(lackOutputName(name), transpose(graph, lack, [1, 0]));
     }
   }
   return {
@@ -113,16 +117,29 @@ function buildTargets(
   };
 }
 
+/** The block's input, and what is computed of it. */
+function valuesOf({ graph, hidden }: BlockGraph): Value[] {
+  return [hidden, ...graph.nodes.flatMap(({ outputs }) => outputs)];
+}
+
+function knownIn(built: BlockGraph, reads: readonly CarriedValue[]): Value[] {
+  const byName = new Map(valuesOf(built).map((value) => [value.name, value]));
+  return reads.map(({ name }) => {
+    const value = byName.get(name);
+    if (!value) throw new Error(`a block computes no value ${name}`);
+    return value;
+  });
+}
+
 /** What a linear's output is added to, if that is all that becomes of it and the other summand is known. */
 function summandBeside(
-  { hidden }: BlockGraph,
-  nodes: BlockGraph['graph']['nodes'],
+  { graph, hidden }: BlockGraph,
   { output }: LinearCall,
   known: ReadonlySet<Value>,
 ): Value | undefined {
-  const [reader, another] = nodes.filter(({ inputs }) => inputs.includes(output));
+  const [reader, another] = graph.nodes.filter(({ inputs }) => inputs.includes(output));
   if (reader?.operator !== 'Add' || another) return undefined;
   const beside = reader.inputs.find((value) => value !== output);
-  const isKnown = beside && followsCheaply(beside, producersIn({ nodes }), known, hidden);
+  const isKnown = beside && followsCheaply(beside, producersIn(graph), known, hidden);
   return isKnown ? beside : undefined;
 }

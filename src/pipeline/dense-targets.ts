@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
-import { HiddenStates } from '../forward/hidden-states.js';
+import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { type BlockPass, type BlockPasses, outputPasses, pruningPasses } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
@@ -69,12 +69,9 @@ export class DenseTargets {
     passes: BlockPasses,
     pass: BlockPass,
     weights: Weights,
-    pruned: HiddenStates,
+    pruned: StateRecords,
   ): Promise<ReadonlyMap<string, TensorRef>> {
-    const sums =
-      pass.groups.length === 0
-        ? new Map<string, TensorRef>()
-        : await this.#collector.collect({ passes, pass, weights, pruned, dense: this.#states });
+    const sums = await this.#collector.collect({ passes, pass, weights, pruned, dense: this.#states });
     await this.#run(passes, pass.index + 1, weights);
     return sums;
   }

@@ -15,6 +15,7 @@ import { gradientFileBytes } from './gradient-file.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringRecordBytes, recordBytes } from './prune-plans.js';
+import { regionalFileBytes, regionalRecordBytes } from './regional-blocks.js';
 
 /** The report, the journal and the index. */
 const RUN_FILES_BYTES = 2_000_000;
@@ -38,7 +39,8 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
-  const pruned = run.windows > 0 ? (run.targeted ? 2 : 1) * run.windows * recordBytes(run) : 0;
+  const records = run.windows > 0 ? (run.targeted ? 2 : 1) * run.windows * recordBytes(run) : 0;
+  const pruned = records > 0 ? records + regionalRecordBytes(run) + regionalFileBytes(run) : 0;
   const moments = gradientFileBytes(run);
   const calibration =
     finished < model.blocks.length
@@ -130,7 +132,7 @@ function bytesOfOurs(output: string): number {
       .filter((entry) => OUR_WEIGHTS.test(entry.name))
       .map(({ name }) => join(output, name)),
     ...entries(join(output, RUN_FOLDER))
-      .filter(({ name }) => name.endsWith('.hidden') || name.startsWith('gradients.f32'))
+      .filter(({ name }) => /\.hidden$|\.f32(\.tmp)?$/.test(name))
       .map(({ name }) => join(output, RUN_FOLDER, name)),
   ];
   return ours.reduce((sum, path) => sum + statSync(path).blocks * STAT_BLOCK_BYTES, 0);

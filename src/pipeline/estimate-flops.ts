@@ -13,7 +13,12 @@ import {
 } from '../graph/block-passes.js';
 import type { Graph } from '../graph/graph-builder.js';
 import { graphFlops, passFlops } from '../graph/graph-flops.js';
-import { prunedAfter, targetRanges } from '../graph/target-ranges.js';
+import {
+  blockOutputGraph,
+  type RegionalLoss,
+  regionalGradientGraph,
+} from '../graph/regional-gradient-graph.js';
+import { targetedAfter, targetRanges } from '../graph/target-ranges.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
@@ -22,6 +27,7 @@ import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
+import { rehearsals, targetWindows } from './regional-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -31,6 +37,10 @@ export interface Flops {
   readonly targets: number;
   /** Forward and backward of the windows whose gradients a method asks for. */
   readonly gradients: number;
+  /** Each block's forward and backward for its own gradients, and its dense outputs. */
+  readonly regional: number;
+  /** Forward and backward of the steps of each block's optimisation. */
+  readonly steps: number;
   /** Factors of the inverse Hessians. */
   readonly factor: number;
   /** What the surviving weights make up for. */
@@ -47,7 +57,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = prunePlans(run);
   const work = methodWork(run);
-  const fits = fitFlops(run);
+  const fits = fitFlops(run, plans);
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
   const evaluationFlops = evaluated.reduce(
@@ -67,7 +77,8 @@ export function estimateFlops(run: PreparedRun): Flops {
   );
   return {
     forward:
-      windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
+      (windows + rehearsals(run).reduce((total, each) => total + each, 0)) *
+        sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
     gram: sum((block) =>
       inputGroups(block).reduce(
@@ -77,6 +88,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     ),
     targets: run.targeted ? windows * sumPlans(plans, targetFlops) : 0,
     gradients: gradientFlops(run),
+    ...regionalFlops(run),
     factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0) + fits.factor,
     solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0) + fits.solve,
     // Two quadratic forms.
@@ -90,22 +102,32 @@ export function estimateFlops(run: PreparedRun): Flops {
 function targetFlops(planned: BlockPasses): number {
   return pruningPasses(planned).reduce(
     (total, pass) => {
-      if (pass.groups.length === 0) return total;
+      const linears = targetedAfter(planned, pass);
+      if (linears.length === 0) return total;
       const graphs = targetRanges(planned, pass).reduce((sum, range) => sum + graphFlops(range.graph()), 0);
-      const weights = prunedAfter(planned, pass).reduce((sum, linear) => sum + linear.out * linear.in, 0);
+      const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
       return total + graphs + 2 * weights * planned.tokens;
     },
     passFlops(planned, planned.passes),
   );
 }
 
-/** An inverse (4/3·n³) for every group, and its product with what each linear lacks. */
-function fitFlops(run: PreparedRun): { readonly factor: number; readonly solve: number } {
+/** An inverse (4/3·n³) for every group that writes into the residual stream, and its product with what each linear lacks. */
+function fitFlops(run: PreparedRun, plans: readonly BlockPasses[]) {
   if (!run.targeted) return { factor: 0, solve: 0 };
-  const linears = run.layers.filter(({ pattern }) => pattern !== 'dense').map(({ linear }) => linear);
+  const targeted = (planned: BlockPasses) =>
+    pruningPasses(planned).map((pass) => targetedAfter(planned, pass));
   return {
-    factor: methodWork(run).reduce((sum, { size }) => sum + (4 / 3) * size ** 3, 0),
-    solve: linears.reduce((sum, linear) => sum + 2 * linear.out * linear.in ** 2, 0),
+    factor: sumPlans(plans, (planned) =>
+      targeted(planned)
+        .flatMap((linears) => [...new Map(linears.map((linear) => [linear.inputGroup, linear.in])).values()])
+        .reduce((sum, size) => sum + (4 / 3) * size ** 3, 0),
+    ),
+    solve: sumPlans(plans, (planned) =>
+      targeted(planned)
+        .flat()
+        .reduce((sum, linear) => sum + 2 * linear.out * linear.in ** 2, 0),
+    ),
   };
 }
 
@@ -125,19 +147,66 @@ function gradientFlops(run: PreparedRun): number {
   return windows * (forward + backward + 6 * elementCount(model.head.shape) * tokens);
 }
 
-/** The graphs of the backward of blocks, with how many blocks each is for. */
-export function gradientGraphs(run: PreparedRun): { readonly graph: Graph; readonly blocks: number }[] {
-  const { model, gradients } = run;
+/** A graph, with how many blocks it is for. */
+export interface CountedGraph {
+  readonly graph: Graph;
+  readonly blocks: number;
+}
+
+/** The graphs of the backward of blocks. */
+export function gradientGraphs(run: PreparedRun): CountedGraph[] {
+  const { gradients } = run;
   if (!gradients) return [];
-  const known = new Map<string, { readonly graph: Graph; blocks: number }>();
-  for (const [index, block] of model.blocks.entries()) {
+  return blockGraphs(run, (block, names) => blockGradientGraph(block, gradients.tokens, names));
+}
+
+/** The same of each block's own loss. */
+export function regionalGraphs(run: PreparedRun, loss: RegionalLoss): CountedGraph[] {
+  const { regional } = run;
+  if (!regional || (loss === 'output norm' ? !regional.gradients : regional.optimisations.length === 0))
+    return [];
+  return blockGraphs(run, (block, names) =>
+    names.length === 0 ? undefined : regionalGradientGraph(block, regional.tokens, names, loss),
+  );
+}
+
+/** The graphs of the dense outputs that blocks are optimised for. */
+export function targetGraphs(run: PreparedRun): CountedGraph[] {
+  const { regional } = run;
+  if (!regional || regional.optimisations.length === 0) return [];
+  return blockGraphs(run, (block, names) =>
+    names.length === 0 ? undefined : blockOutputGraph(block, regional.tokens),
+  );
+}
+
+function regionalFlops(run: PreparedRun): { readonly regional: number; readonly steps: number } {
+  const { regional } = run;
+  const sum = (graphs: readonly CountedGraph[]) =>
+    graphs.reduce((total, { graph, blocks }) => total + blocks * graphFlops(graph), 0);
+  const { gradients, optimisations = [] } = regional ?? {};
+  const visits = optimisations.reduce((total, each) => total + each.rounds * each.windows, 0);
+  return {
+    regional:
+      (gradients?.windows ?? 0) * sum(regionalGraphs(run, 'output norm')) +
+      targetWindows(run) * sum(targetGraphs(run)),
+    steps: visits * sum(regionalGraphs(run, 'output error')),
+  };
+}
+
+/** @param build from the names of the linears that are pruned; undefined where there is nothing to do */
+function blockGraphs(
+  run: PreparedRun,
+  build: (block: BlockDescription, pruned: readonly string[]) => Graph | undefined,
+): CountedGraph[] {
+  const known = new Map<string, { readonly graph: Graph | undefined; blocks: number }>();
+  for (const [index, block] of run.model.blocks.entries()) {
     const names = prunedLinears(run, index).map(({ name }) => name);
     const key = [block.graphKey, ...names].join(' ');
     const same = known.get(key);
     if (same) same.blocks++;
-    else known.set(key, { graph: blockGradientGraph(block, gradients.tokens, names), blocks: 1 });
+    else known.set(key, { graph: build(block, names), blocks: 1 });
   }
-  return [...known.values()];
+  return [...known.values()].flatMap(({ graph, blocks }) => (graph ? [{ graph, blocks }] : []));
 }
 
 /** What the method does to each group of linears that are pruned. */

@@ -20,17 +20,18 @@ import {
   logitsGradientGraph,
   logitsGraph,
 } from '../graph/logits-graph.js';
-import { targetRanges } from '../graph/target-ranges.js';
+import { targetedAfter, targetRanges } from '../graph/target-ranges.js';
 import { elementCount } from '../graph/value.js';
 import { type LinearDescription, weightName } from '../model/description.js';
 import { keptBytes } from '../runtime/kept-sessions.js';
 import { fitTargetBytes } from '../solvers/fit-targets.js';
+import { regionalBytes } from '../solvers/regional-optimiser.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../sparsity/prune-by-score.js';
-import { gradientBytes } from '../statistics/collect-gradients.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../statistics/collect-targets.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
-import { gradientGraphs } from './estimate-flops.js';
+import { gradientBytes } from '../statistics/sum-gradients.js';
+import { gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { MemorySettings } from './memory-settings.js';
@@ -53,9 +54,12 @@ export interface MemoryEstimate {
 
 /** A worker thread: its stack, heap, code and kernels. */
 const WORKER_BYTES = 13e6;
-/** onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them. */
+/**
+ * onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them, and
+ * most where blocks are differentiated, whose graphs have hundreds of nodes.
+ */
 const RUNTIME_BYTES = 35e6;
-const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6 };
+const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 52e6 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
@@ -83,16 +87,28 @@ export function memoryEstimator(
     ),
   );
   const measuring = windowNeeds(measuringPlans(run), run);
-  const { gradients } = run;
-  const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
+  const { gradients, regional } = run;
+  const peaks = (graphs: ReturnType<typeof gradientGraphs>) =>
+    graphs.map(({ graph }) => peakIntermediateBytes(graph));
+  const inBlocks = {
+    gradients: peaks(regionalGraphs(run, 'output norm')),
+    steps: peaks([...regionalGraphs(run, 'output error'), ...targetGraphs(run)]),
+  };
+  const prunedOfBlocks = run.model.blocks.map((_, index) => prunedLinears(run, index));
+  const backward = peaks(gradientGraphs(run));
   // The input of a block, the gradient behind it, and the one before it.
   const backwardBuffers = gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0;
+  // The input of a block, and its dense output.
+  const regionalBuffers = regional ? 2 * regional.tokens * run.model.hiddenSize * 4 : 0;
   // A worker's buffers stay until it ends, whichever stage they were made for.
   const buffers = Math.max(
     0,
     backwardBuffers,
+    regionalBuffers,
     ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
   );
+
+  const sessionsBytes = gradients || regional ? SESSIONS_BYTES.differentiating : SESSIONS_BYTES.pruning;
 
   return (settings) => {
     const { workers } = settings;
@@ -125,19 +141,24 @@ export function memoryEstimator(
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
       moments.push({ moment: 'sharing the sparsity', parts });
     }
+    const heldGradients = (windows: number) => ({
+      name: 'gradients of one block',
+      bytes: Math.max(
+        ...prunedOfBlocks.map((linears) =>
+          gradientBytes(linears, workers, Math.min(settings.activations, windows)),
+        ),
+      ),
+    });
     const collecting = gradients
       ? {
-          process: processPart(SESSIONS_BYTES.pruning),
+          process: processPart(sessionsBytes),
           activations: inWorkers(
             keptBytes([...backward, ...headGradientSessions(run, gradients.tokens, settings.logitTokens)]),
           ),
         }
       : undefined;
     if (gradients && collecting) {
-      const sums = run.model.blocks.map((_, index) =>
-        gradientBytes(prunedLinears(run, index), workers, Math.min(settings.activations, gradients.windows)),
-      );
-      const held = { name: 'gradients of one block', bytes: Math.max(...sums) };
+      const held = heldGradients(gradients.windows);
       const parts = [collecting.process, weights, collecting.activations, held];
       moments.push({ moment: 'collecting gradients', parts });
     }
@@ -150,9 +171,39 @@ export function memoryEstimator(
       const { process, activations } = collecting ?? { process: processPart(0), activations: inWorkers(0) };
       moments.push({ moment: 'pruning linears', parts: [process, activations, histograms] });
     }
+    const { optimisations = [] } = regional ?? {};
+    const batch = Math.max(0, ...optimisations.map((each) => each.batch));
+    const optimiser = {
+      name: 'gradients and mean squares of one block',
+      bytes: batch > 0 ? Math.max(...prunedOfBlocks.map((linears) => regionalBytes(linears, batch))) : 0,
+    };
+    if (regional) {
+      const process = processPart(sessionsBytes);
+      // What was measured last stays until the next pass.
+      const bytes =
+        run.gramWindows > 0 ? Math.max(0, ...pruned.map(({ pass }) => gramBytes(pass.groups))) : 0;
+      const grams = { name: 'Gram matrices', bytes };
+      if (regional.gradients) {
+        const activations = inWorkers(keptBytes(inBlocks.gradients));
+        const parts = [process, weights, activations, grams, heldGradients(regional.gradients.windows)];
+        moments.push({ moment: 'collecting gradients', parts });
+      }
+      if (batch > 0) {
+        const activations = inWorkers(keptBytes([...inBlocks.gradients, ...inBlocks.steps]));
+        moments.push({
+          moment: 'optimising blocks',
+          parts: [process, weights, activations, grams, optimiser],
+        });
+      }
+    }
+    // Held from round to round.
+    const inRounds = optimisations.some(({ regrow }) => regrow) ? [optimiser] : [];
     for (const { pass, passes, linears } of pruned) {
-      const process = processPart(SESSIONS_BYTES.pruning);
-      const activations = inWorkers(keptBytes(pruning.sessions));
+      const process = processPart(sessionsBytes);
+      // Sessions of what a worker did before are kept while they are small.
+      const activations = inWorkers(
+        keptBytes([...pruning.sessions, ...inBlocks.gradients, ...inBlocks.steps]),
+      );
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
@@ -169,6 +220,7 @@ export function memoryEstimator(
           { name: 'Gram matrices', bytes: grams },
           { name: 'activations for the Gram matrices', bytes: slots },
           { name: 'buffers for output errors', bytes: errors },
+          ...inRounds,
         ],
       });
       if (lacks > 0) {
@@ -198,6 +250,7 @@ export function memoryEstimator(
           { name: 'target weights', bytes: lacks },
           { name: 'factors, errors and masks', bytes: solver },
           { name: 'buffers for output errors', bytes: errors },
+          ...inRounds,
         ],
       });
     }
@@ -239,7 +292,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
         grow(reads, range.reads);
         grow(writes, range.writes);
       }
-      if (!run.targeted || pass.groups.length === 0) continue;
+      if (!run.targeted || targetedAfter(passes, pass).length === 0) continue;
       for (const range of targetRanges(passes, pass)) {
         if (!sessions.has(range.graphKey)) {
           sessions.set(range.graphKey, peakIntermediateBytes(range.graph()));

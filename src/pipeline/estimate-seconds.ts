@@ -8,6 +8,7 @@ import { type Flops, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
+import { rehearsals } from './regional-blocks.js';
 
 /** What was measured shortly before. */
 export interface MachineSpeed {
@@ -44,6 +45,8 @@ const RATES = {
   groupMask: 350e6,
   rowMask: 130e6,
   refine: 10e6,
+  /** Moved by a step, for each gradient that it adds up, and as many once more. */
+  step: 300e6,
   /** From file to file, reading and writing included. */
   storedGroupMask: 280e6,
   storedTensorMask: 200e6,
@@ -85,6 +88,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
   const backward = gradients
     ? (flops.gradients / (all * EFFICIENCY.gradients)) * imbalance(gradients.windows, threads) + 2 * load
     : 0;
+  const regional = regionalSeconds(run, flops, all, one);
   const gram = flops.gram / (all * EFFICIENCY.gram);
   // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
   const stored = run.method.pruneStored !== undefined;
@@ -100,7 +104,15 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     (run.windows > 0 || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
     FINISH_SECONDS;
   const work =
-    check + (stored ? 0 : load) + forward + backward + gram + solveSeconds(run, all, one) + write + verify;
+    check +
+    (stored ? 0 : load) +
+    forward +
+    backward +
+    regional +
+    gram +
+    solveSeconds(run, all, one) +
+    write +
+    verify;
   const prune = fixed + work + errorSeconds(run, flops, all, one);
   const evaluated = Object.values(evaluationSets(run)).reduce((sum, set) => sum + (set?.windows ?? 0), 0);
   const evaluation = inEvaluation
@@ -112,6 +124,28 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
 /** A window is one worker's work: three of them take two workers as long as four. */
 function imbalance(windows: number, threads: number): number {
   return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
+}
+
+/** What is done to each block before it is pruned, but for the windows that it is pruned on then. */
+function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: number, one: number): number {
+  if (!regional) return 0;
+  const { gradients, optimisations } = regional;
+  const threads = all / one;
+  const speed = all * EFFICIENCY.gradients;
+  const measuring = (flops.regional / speed) * imbalance(gradients?.windows ?? 0, threads);
+  const weights = layers
+    .filter(({ pattern }) => pattern !== 'dense')
+    .reduce((sum, { linear }) => sum + linear.out * linear.in, 0);
+  const visits = optimisations.reduce((sum, each) => sum + each.rounds * each.windows, 0);
+  return optimisations.reduce((sum, { rounds, windows, batch }) => {
+    const share = (rounds * windows) / visits;
+    const moved = weights * rounds * (windows + Math.ceil(windows / batch));
+    return (
+      sum +
+      share * (flops.steps / speed) * imbalance(Math.min(batch, windows), threads) +
+      moved / (RATES.step * threads)
+    );
+  }, measuring);
 }
 
 function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: number, one: number): number {
@@ -127,12 +161,13 @@ function solveSeconds(run: PreparedRun, all: number, one: number): number {
   const size = ({ linear }: LayerPlan) => linear.out * linear.in;
   const weights = pruned.reduce((total, layer) => total + size(layer), 0);
   const once = pruned.reduce((total, layer) => total + size(layer) / maskRate(run, layer), 0) / threads;
+  const times = 1 + rehearsals(run).length;
   const work = methodWork(run);
   const sum = (weigh: (work: ReturnType<typeof methodWork>[number]) => number) =>
     work.reduce((total, group) => total + weigh(group), 0);
   const slowed = (n: number) => (n + FACTOR_HALF_SPEED) / n;
   return (
-    (weights === 0 ? 0 : (once * sum(({ scored }) => scored)) / weights) +
+    (weights === 0 ? 0 : (once * times * sum(({ scored }) => scored)) / weights) +
     sum(({ refined }) => refined) / (RATES.refine * threads) +
     sum(({ size: n, factorFlops }) => (factorFlops * slowed(n)) / one) +
     sum(({ size: n, solveFlops }) => (solveFlops * slowed(n)) / all) +

@@ -2,14 +2,14 @@
  * Where the moments of the dense model's gradients lie while a run prunes by them.
  * @module
  */
-import { closeSync, existsSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { publishFile, syncFile } from '../checkpoint/atomic-file.js';
-import { fileError } from '../checkpoint/file-error.js';
 import type { FiledMatrix, GradientMoment } from '../statistics/gradient-moments.js';
 import { releaseFile } from '../system/release-file.js';
 import { fingerprint } from './fingerprint.js';
 import type { LayerPlan } from './layer-plan.js';
+import { makeSizedFile } from './make-sized-file.js';
 import type { PreparedRun } from './prepare-run.js';
 
 /** Bytes of the moments of all linears that are pruned. */
@@ -58,17 +58,7 @@ export class GradientFile {
 
   /** @throws RequestError or RunError naming the file when it can't be made */
   create(): void {
-    const path = `${this.#path}.tmp`;
-    try {
-      const descriptor = openSync(path, 'w');
-      try {
-        ftruncateSync(descriptor, this.#bytes);
-      } finally {
-        closeSync(descriptor);
-      }
-    } catch (error) {
-      throw fileError(error, 'write', path);
-    }
+    makeSizedFile(`${this.#path}.tmp`, this.#bytes);
   }
 
   /** Puts what was written on the disk, and gives the file its name. */

@@ -6,16 +6,12 @@ import type { CalibrationSet } from '../calibration/load-calibration.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import type { LinearDescription } from '../model/description.js';
-import { partsOf } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { collectGradients } from '../statistics/collect-gradients.js';
-import { writeMoments } from '../statistics/gradient-moments-task.js';
+import { fileMoments } from './file-moments.js';
 import type { GradientFile } from './gradient-file.js';
 import type { GradientWindows, PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
-
-/** Elements whose moments one task writes. */
-const TASK_ELEMENTS = 1_048_576;
 
 export interface MeasureGradientsOptions {
   readonly run: PreparedRun;
@@ -59,23 +55,10 @@ export async function measureGradients(options: MeasureGradientsOptions): Promis
       const index = blocks.indexOf(block);
       const seconds = lap('backward');
       await clock.time('write', () =>
-        pool.forEach([...sums], async ([name, { sum, sumOfSquares, windows }]) => {
+        pool.forEach([...sums], async ([name, each]) => {
           const layer = run.layers.find((each) => each.block === index && each.linear.name === name);
           if (!layer) throw new Error(`${block.prefix}${name} has no plan`);
-          const places = file.unfinished(layer);
-          const tasks = partsOf(layer.linear.out * layer.linear.in, TASK_ELEMENTS).map(
-            ({ first, count }) => ({
-              sum: sum.address + BigInt(first * 4),
-              sumOfSquares: sumOfSquares.address + BigInt(first * 4),
-              elements: count,
-              windows,
-              moments: file.moments.map((moment, at) => {
-                const { path = '', offset = 0 } = places[at] ?? {};
-                return { moment, path, offset: offset + first * 4 };
-              }),
-            }),
-          );
-          await pool.map('statistics/gradient-moments-task', writeMoments, tasks);
+          await fileMoments(pool, each, file.moments, file.unfinished(layer));
         }),
       );
       started = performance.now();

@@ -27,7 +27,7 @@ import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprin
 import { type LayerPlan, planLayers } from './layer-plan.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
-import type { BoundMethod, GradientNeeds } from './methods/method.js';
+import type { BoundMethod, GradientNeeds, RegionalOptimisation } from './methods/method.js';
 import { PhaseTimer } from './phase-timer.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
@@ -39,10 +39,20 @@ const OUTPUT_ERROR_TOKENS = 2048;
  */
 const GRADIENT_TOKENS = 512;
 
-/** The windows that gradients are collected over. */
+/** The windows that the dense model's gradients are collected over. */
 export interface GradientWindows extends GradientNeeds {
   /** Of each window, from its first. */
   readonly tokens: number;
+}
+
+/** What each block is measured on, and optimised on, just before it is pruned. */
+export interface RegionalWindows {
+  /** Of each window, from its first. */
+  readonly tokens: number;
+  /** Of the block's own output. */
+  readonly gradients: GradientNeeds | undefined;
+  /** One after the other. */
+  readonly optimisations: readonly RegionalOptimisation[];
 }
 
 export interface PreparedRun {
@@ -60,8 +70,10 @@ export interface PreparedRun {
   readonly gramWindows: number;
   /** Whether linears are fitted to what they give in the dense model. */
   readonly targeted: boolean;
-  /** Where the method asks for gradients. */
+  /** Where the method asks for the dense model's gradients. */
   readonly gradients: GradientWindows | undefined;
+  /** Where it asks for those of each block, or for its optimisation. */
+  readonly regional: RegionalWindows | undefined;
   readonly evaluation: EvaluationText | undefined;
   /** How much of it is in memory at a time. */
   readonly memory: MemorySettings;
@@ -92,6 +104,11 @@ export async function prepareRun(
       `calibration.targets dense: ${method.name} gives no weight another value; add prune.update: least_squares, or take another method`,
     );
   }
+  if (targeted && method.optimisations.some(({ pruned }) => pruned === 'in rounds')) {
+    throw new RequestError(
+      `calibration.targets dense: ${method.name} prunes in rounds, on a few windows each; set its rounds to 0`,
+    );
+  }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
 
@@ -103,6 +120,7 @@ export async function prepareRun(
   const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
 
   const gradients = gradientWindows(method, calibration);
+  const regional = regionalWindows(method, calibration);
 
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
@@ -115,6 +133,12 @@ export async function prepareRun(
     notes.push(
       `gradients are taken over the first ${gradients.tokens} of ${calibration.sequenceLength} tokens of ` +
         `${gradients.windows} calibration windows`,
+    );
+  }
+  if (regional && calibration && regional.tokens < calibration.sequenceLength) {
+    notes.push(
+      `blocks are differentiated over the first ${regional.tokens} of ${calibration.sequenceLength} tokens of ` +
+        'calibration windows',
     );
   }
   return {
@@ -130,6 +154,7 @@ export async function prepareRun(
     gramWindows,
     targeted,
     gradients,
+    regional,
     evaluation,
     memory: roomySettings(
       config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
@@ -161,12 +186,33 @@ function gradientWindows(
   { gradients }: BoundMethod,
   calibration: CalibrationSet | undefined,
 ): GradientWindows | undefined {
-  if (!gradients || !calibration) return undefined;
+  if (!calibration || gradients?.of !== 'cross-entropy') return undefined;
+  return { ...within(gradients, calibration), tokens: gradientTokens(calibration) };
+}
+
+function regionalWindows(
+  { gradients, optimisations }: BoundMethod,
+  calibration: CalibrationSet | undefined,
+): RegionalWindows | undefined {
+  const regional = gradients?.of === 'output norm' ? gradients : undefined;
+  if (!calibration || !(regional || optimisations.length > 0)) return undefined;
   return {
-    ...gradients,
-    windows: Math.min(gradients.windows, calibration.samples),
-    tokens: Math.min(GRADIENT_TOKENS, calibration.sequenceLength),
+    tokens: gradientTokens(calibration),
+    gradients: regional && within(regional, calibration),
+    optimisations: optimisations.map((each) => within(each, calibration)),
   };
+}
+
+function gradientTokens({ sequenceLength }: CalibrationSet): number {
+  return Math.min(GRADIENT_TOKENS, sequenceLength);
+}
+
+/** The same for as many windows as there are. */
+function within<Needs extends { readonly windows: number }>(
+  needs: Needs,
+  { samples }: CalibrationSet,
+): Needs {
+  return { ...needs, windows: Math.min(needs.windows, samples) };
 }
 
 /** A method that only looks at weights runs no windows, and its output errors aren't measured. */

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { loadTensor } from '../forward/f32-tensors.js';
-import { HiddenStates } from '../forward/hidden-states.js';
+import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { Locate, ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
@@ -26,6 +26,7 @@ import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { BoundMethod, MethodOutcome } from './methods/method.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
+import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
 import { type BlockStore, copyOutsideBlocks, copyUnpruned, storeTensor, writtenBy } from './store-block.js';
 
@@ -62,6 +63,8 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
   );
   const targets = run.targeted ? new DenseTargets(options) : undefined;
   const reports: LayerReport[] = [];
+  const { folder, pool } = options;
+  const regional = run.regional && new RegionalBlocks({ run, pool, stream, folder, clock }, run.regional);
   try {
     await clock.time('write', () => copyOutsideBlocks(options));
     if (finished.length < blocks.length) {
@@ -90,8 +93,8 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
         passes = plans[index] as BlockPasses;
-        const measuring = { states, passes, collector, targets };
-        const layers = await pruneBlock(options, index, block, weights, measuring);
+        const tools = { ...options, collector, regional, denseTargets: targets };
+        const layers = await pruneBlock(tools, index, block, weights, states, passes);
         reports.push(...layers);
         clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
       }
@@ -103,6 +106,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
     }
   } finally {
     states.dispose();
+    regional?.dispose();
     collector.dispose();
     targets?.dispose();
   }
@@ -125,13 +129,6 @@ export async function recordBlock(
   journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
 }
 
-interface Measuring {
-  readonly states: HiddenStates;
-  readonly passes: BlockPasses;
-  readonly collector: StatisticsCollector;
-  readonly targets: DenseTargets | undefined;
-}
-
 /** What was measured for the linears that are pruned next. */
 interface Measured {
   /** By input group. */
@@ -140,18 +137,79 @@ interface Measured {
   readonly targets: ReadonlyMap<string, TensorRef> | undefined;
 }
 
+/** What every block is pruned with. */
+interface BlockTools extends CalibratedLoopOptions {
+  readonly collector: StatisticsCollector;
+  readonly regional: RegionalBlocks | undefined;
+  readonly denseTargets: DenseTargets | undefined;
+}
+
 async function pruneBlock(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   index: number,
   block: BlockDescription,
   weights: Record<string, TensorRef>,
-  { states, passes, collector, targets: denseTargets }: Measuring,
+  states: HiddenStates,
+  passes: BlockPasses,
 ): Promise<LayerReport[]> {
-  const { run, clock } = options;
+  const { run, clock, regional } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
   await clock.time('write', () => copyUnpruned(options, block, layers));
   const reports = new Map<string, LayerReport>();
   const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
+  const measured = { index, block, layers, weights, passes };
+  const rehearsed = new Map<string, MethodOutcome>();
+  const needsGram = options.method.statistics === 'gram';
+  const notes = await regional?.prepare({ ...measured, states }, (own) =>
+    measurePasses(
+      options,
+      { ...measured, states: own, gramWindows: needsGram ? own.windows : 0 },
+      async (inPass, found) => {
+        const outcomes = await clock.time('solve', () =>
+          solveLayers(options, block, inPass, weights, found, () => {}),
+        );
+        for (const [name, outcome] of outcomes) rehearsed.set(name, outcome);
+      },
+    ),
+  );
+  const known = regional?.isFinal ? rehearsed : undefined;
+  const { gramWindows } = run;
+  // What isn't pruned once more needs no targets.
+  const denseTargets = known ? undefined : options.denseTargets;
+  await measurePasses(
+    { ...options, denseTargets },
+    { ...measured, states, gramWindows },
+    async (inPass, found) => {
+      const before = reports.size;
+      const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
+      for (const report of await pruneLayers(options, block, inPass, weights, found, onPruned, known)) {
+        reports.set(report.name, { ...report, notes: [...(notes ?? []), ...report.notes] });
+      }
+    },
+  );
+  const inOrder = layers.map((layer) => reports.get(layer.name) ?? layerReport(options.method, layer));
+  await clock.time('write', () => recordBlock(options, index, inOrder));
+  return inOrder;
+}
+
+/** A block, and the states of the windows that it is pruned on. */
+interface MeasuredBlock {
+  readonly index: number;
+  readonly block: BlockDescription;
+  readonly layers: readonly LayerPlan[];
+  readonly weights: Record<string, TensorRef>;
+  readonly states: StateRecords;
+  readonly passes: BlockPasses;
+  /** Of the windows, how many go into Gram matrices. */
+  readonly gramWindows: number;
+}
+
+/** Takes the windows through the passes, and has those linears pruned whose inputs are measured. */
+async function measurePasses(
+  { clock, collector, method, denseTargets }: BlockTools,
+  { index, block, layers, weights, states, passes, gramWindows }: MeasuredBlock,
+  prune: (layers: readonly LayerPlan[], measured: Measured) => Promise<void>,
+): Promise<void> {
   const inTurn = pruningPasses(passes);
   await clock.time('forward', async () => denseTargets?.enter(passes, weights));
   for (const pass of inTurn) {
@@ -162,8 +220,8 @@ async function pruneBlock(
       pass,
       weights,
       states,
-      gramWindows: run.gramWindows,
-      moments: options.method.moments,
+      gramWindows,
+      moments: method.moments,
       onWindow: (done) =>
         clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
       onSeconds: (phase, seconds) => clock.add(phase, seconds),
@@ -174,31 +232,24 @@ async function pruneBlock(
     const inPass = layers.filter(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
-    const before = reports.size;
-    const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
-    const measured = { statistics, targets };
-    for (const report of await pruneLayers(options, block, inPass, weights, measured, onPruned)) {
-      reports.set(report.name, report);
-    }
+    await prune(inPass, { statistics, targets });
   }
-  const inOrder = layers.map((layer) => reports.get(layer.name) ?? layerReport(options.method, layer));
-  await clock.time('write', () => recordBlock(options, index, inOrder));
-  return inOrder;
 }
 
-/** Prunes linears whose inputs are measured, and writes them. */
+/** Prunes linears whose inputs are measured, unless it is `known` what came of them, and writes them. */
 async function pruneLayers(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   measured: Measured,
   onPruned: (count: number) => void,
+  known: ReadonlyMap<string, MethodOutcome> | undefined,
 ): Promise<LayerReport[]> {
   const { run, pool, writer, clock } = options;
-  const outcomes = await clock.time('solve', () =>
-    solveLayers(options, block, layers, weights, measured, onPruned),
-  );
+  const outcomes =
+    known ??
+    (await clock.time('solve', () => solveLayers(options, block, layers, weights, measured, onPruned)));
   const zeros = await clock.time('write', () =>
     settle(
       layers.map((layer) =>
@@ -224,14 +275,15 @@ async function pruneLayers(
 }
 
 async function solveLayers(
-  options: CalibratedLoopOptions,
+  options: BlockTools,
   block: BlockDescription,
   layers: readonly LayerPlan[],
   weights: Record<string, TensorRef>,
   { statistics, targets }: Measured,
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
-  const { run, pool, method } = options;
+  const { run, pool, method, regional } = options;
+  const gradients = options.gradients ?? regional;
   const outcomes = new Map<string, MethodOutcome>();
   const loadDense = async ({ linear }: LayerPlan, address: bigint) => {
     const target = targets?.get(linear.name);
@@ -251,7 +303,8 @@ async function solveLayers(
                   name: layer.name,
                   weights: weightOf(weights, layer),
                   pattern: layer.pattern,
-                  gradients: options.gradients?.matrices(layer),
+                  gradients: gradients?.matrices(layer),
+                  gradientTokens: regional?.tokens,
                   target: targets?.get(layer.linear.name),
                   loadDense: (address: bigint) => loadDense(layer, address),
                 },

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Kernels } from '../runtime/kernels.js';
-import type { GradientMoment } from '../statistics/gradient-moments.js';
+import type { GradientLoss, GradientMoment } from '../statistics/gradient-moments.js';
 
 /** Places in the kernels' memory. */
 export interface ScoreArguments {
@@ -30,6 +30,8 @@ export interface ScoreInputs {
   readonly columnNorms: Float32Array;
   /** Tokens that the norms are over. */
   readonly tokens: number;
+  /** Tokens of each window that gradients were taken over. */
+  readonly gradientTokens: number;
   /** Σ|w| of every row and of every column; zeros unless the score asks for absolute sums. */
   readonly rowSums: Float64Array;
   readonly columnSums: Float64Array;
@@ -45,8 +47,10 @@ export interface Score {
   readonly name: string;
   /** What it needs from calibration. */
   readonly statistics: 'none' | 'column norms';
-  /** What it needs of the gradients of the dense model's cross-entropy; nothing when left out. */
+  /** What it needs of gradients; nothing when left out. */
   gradients?(options: unknown): readonly GradientMoment[];
+  /** What they are the gradients of; `cross-entropy` when left out. */
+  readonly gradientsOf?: GradientLoss;
   /** Whether it needs Σ|w| of rows and columns, for which every weight is read once more. */
   readonly absoluteSums: boolean;
   /** Weights among which the smallest scores go, when the pattern is unstructured. */

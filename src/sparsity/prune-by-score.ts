@@ -49,6 +49,8 @@ export interface ScoredMatrix {
   readonly columnNorms: Float32Array | undefined;
   /** Tokens that the norms are over; 1 when left out. */
   readonly tokens?: number | undefined;
+  /** Tokens of each window that gradients were taken over; 1 when left out. */
+  readonly gradientTokens?: number | undefined;
   /** The moments of gradients that the score asks for, in its order, each [out, in]. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
   readonly pattern: Pattern;
@@ -125,7 +127,7 @@ async function scoredRows(
   matrix: ScoredMatrix,
   options: unknown,
 ): Promise<ScoredRows[]> {
-  const { name, columnNorms = new Float32Array(), tokens = 1, gradients = [] } = matrix;
+  const { name, columnNorms = new Float32Array(), tokens = 1, gradientTokens = 1, gradients = [] } = matrix;
   const [rows, columns] = shapeOf(matrix);
   const step = rowsWithin(TASK_ELEMENTS, columns);
   const parts = partsOf(rows, step).map(({ first, count }) => ({
@@ -142,7 +144,7 @@ async function scoredRows(
     rowSums.set(part.rows, parts[index]?.first);
     for (let j = 0; j < columns; j++) columnSums[j] = (columnSums[j] as number) + (part.columns[j] as number);
   }
-  const vectors = score.vectors({ columnNorms, tokens, rowSums, columnSums }, options);
+  const vectors = score.vectors({ columnNorms, tokens, gradientTokens, rowSums, columnSums }, options);
   return parts.map(({ first, ...part }) => ({
     ...part,
     score: score.name,

@@ -7,35 +7,16 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HiddenStates } from '../forward/hidden-states.js';
 import { type Locate, lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
-import { runWindow } from '../forward/window-task.js';
 import {
   blockGradientGraph,
   HIDDEN_GRADIENT_OUTPUT,
   OUTPUT_GRADIENT_INPUT,
-  weightGradientName,
 } from '../graph/block-gradient-graph.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import { sumGradientsGraph } from '../graph/sum-gradients-graph.js';
-import { type BlockDescription, type LinearDescription, weightName } from '../model/description.js';
-import { partsOf } from '../runtime/parts.js';
+import type { BlockDescription } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { allocateNative, freeNative } from '../system/native-memory.js';
-import { addGradients, type GradientsToAdd } from './gradient-task.js';
-import { inBatches } from './in-batches.js';
-
-/** Elements that all windows of a batch are added for at a time: they stay in the processor's cache. */
-const PART_ELEMENTS = 65_536;
-
-/** Over the windows, of a linear's weight [out, in], f32. */
-export interface GradientSums {
-  /** Σ g, g being the gradient of a window's mean cross-entropy. */
-  readonly sum: TensorRef;
-  /** Σ g² */
-  readonly sumOfSquares: TensorRef;
-  /** Windows that were added up. */
-  readonly windows: number;
-}
+import { type GradientSums, sumGradients } from './sum-gradients.js';
 
 export interface CollectGradientsOptions {
   readonly stream: ModelStream;
@@ -115,92 +96,29 @@ async function blockGradients(
   const graph = stream.graphs.get(`gradient ${block.graphKey} ${tokens} ${names.join(' ')}`, () =>
     blockGradientGraph(block, tokens, names),
   );
-  const most = Math.max(1, Math.min(options.mostWindows ?? Number.POSITIVE_INFINITY, windows));
-  const inFlight = Math.min(2 * pool.size, most);
-  const setBytes = gradientSetBytes(linears);
-  const region = allocateNative(gradientBytes(linears, pool.size, most));
-  const [sum = [], squares = [], ...slots] = Array.from({ length: 2 + inFlight }, (_, set) =>
-    weightRefs(linears, region.address + BigInt(set * setBytes)),
-  );
   const shape = [tokens, hiddenSize];
-  let done = 0;
-  try {
-    await inBatches({
-      windows,
-      batch: Math.max(1, Math.floor(inFlight / 2)),
-      slots,
-      signal: pool.signal,
-      compute: async (window, slot) => {
-        const from = { path: states.path, record: states.offset(window) };
-        await pool.run('forward/window-task', runWindow, {
-          graph,
-          weights,
-          path: gradients.path,
-          record: gradients.offset(window),
-          reads: [
-            { name: HIDDEN_INPUT, shape, offset: 0, from },
-            { name: OUTPUT_GRADIENT_INPUT, shape, offset: 0 },
-          ],
-          writes: [{ name: HIDDEN_GRADIENT_OUTPUT, shape, offset: 0 }],
-          captures: Object.fromEntries(
-            linears.map(({ name }, index) => [weightGradientName(name), slot[index] as TensorRef]),
-          ),
-          returns: {},
-          where: `the gradient of ${block.prefix.replace(/\.$/, '')}`,
-        });
-        options.onWindow?.('backward', block, ++done);
-      },
-      lanes: linears.length,
-      add: async (lane, _first, filled) => {
-        const addressOf = (refs: readonly TensorRef[]) => refs[lane]?.address ?? 0n;
-        const linear = linears[lane] as LinearDescription;
-        const added: GradientsToAdd = {
-          name: weightName(block, linear),
-          sum: addressOf(sum),
-          sumOfSquares: addressOf(squares),
-          gradients: filled.map(addressOf),
-          parts: partsOf(elementsOf(linear), PART_ELEMENTS).map((part) => ({
-            ...part,
-            graph: stream.graphs.get(`sum of gradients ${part.count}`, () => sumGradientsGraph(part.count)),
-          })),
-        };
-        await pool.run('statistics/gradient-task', addGradients, added);
-      },
-    });
-    const sums = new Map<string, GradientSums>();
-    for (const [index, { name }] of linears.entries()) {
-      const [g, g2] = [sum, squares].map((refs) => refs[index]) as [TensorRef, TensorRef];
-      sums.set(name, { sum: g, sumOfSquares: g2, windows });
-    }
-    if (sums.size > 0) await options.onBlock(block, sums);
-  } finally {
-    freeNative(region);
-  }
-}
-
-/** Bytes of the sums of a block, and of the gradients of the windows that wait in memory. */
-export function gradientBytes(
-  linears: readonly LinearDescription[],
-  workers: number,
-  mostWindows: number,
-): number {
-  return gradientSetBytes(linears) * (2 + Math.max(1, Math.min(2 * workers, mostWindows)));
-}
-
-function gradientSetBytes(linears: readonly LinearDescription[]): number {
-  return linears.reduce((sum, linear) => sum + elementsOf(linear) * 4, 0);
-}
-
-function elementsOf(linear: LinearDescription): number {
-  return linear.out * linear.in;
-}
-
-/** Places of weights that lie one after the other. */
-function weightRefs(linears: readonly LinearDescription[], address: bigint): TensorRef[] {
-  let next = address;
-  return linears.map((linear) => {
-    const ref = { address: next, shape: [linear.out, linear.in] };
-    next += BigInt(elementsOf(linear) * 4);
-    return ref;
+  await sumGradients({
+    pool,
+    graphs: stream.graphs,
+    block,
+    linears,
+    windows,
+    mostWindows: options.mostWindows,
+    task: (window) => ({
+      graph,
+      weights,
+      path: gradients.path,
+      record: gradients.offset(window),
+      reads: [
+        { name: HIDDEN_INPUT, shape, offset: 0, from: { path: states.path, record: states.offset(window) } },
+        { name: OUTPUT_GRADIENT_INPUT, shape, offset: 0 },
+      ],
+      writes: [{ name: HIDDEN_GRADIENT_OUTPUT, shape, offset: 0 }],
+      returns: {},
+    }),
+    onWindow: (done) => options.onWindow?.('backward', block, done),
+    onSums: async (sums) => {
+      if (sums.size > 0) await options.onBlock(block, sums);
+    },
   });
 }

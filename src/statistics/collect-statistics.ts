@@ -3,7 +3,7 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import type { HiddenStates } from '../forward/hidden-states.js';
+import type { StateRecords } from '../forward/hidden-states.js';
 import { runWindow, type WindowResult } from '../forward/window-task.js';
 import {
   activationOutputName,
@@ -33,7 +33,7 @@ export interface CollectOptions {
   readonly passes: BlockPasses;
   readonly pass: BlockPass;
   readonly weights: Readonly<Record<string, TensorRef>>;
-  readonly states: HiddenStates;
+  readonly states: StateRecords;
   /** Of the windows, how many go into the Gram matrices, from the first; 0 for none. */
   readonly gramWindows: number;
   /** Whether Σx is measured beside Σx². */

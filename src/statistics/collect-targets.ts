@@ -1,11 +1,12 @@
 /**
- * Measures what linears of a block lack beside the dense model, for the inputs that they have by then.
+ * Measures what the residual stream lacks beside the dense model, where linears of a block write into it.
  * @module
  */
-import type { HiddenStates } from '../forward/hidden-states.js';
+import type { StateRecords } from '../forward/hidden-states.js';
 import { type ReadTensor, runWindow } from '../forward/window-task.js';
 import { activationOutputName, type BlockPass, type BlockPasses } from '../graph/block-passes.js';
-import { lackOutputName, prunedAfter, type TargetRange, targetRanges } from '../graph/target-ranges.js';
+import { lackOutputName, type TargetRange, targetedAfter, targetRanges } from '../graph/target-ranges.js';
+import type { LinearDescription } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import { equalParts } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -25,14 +26,18 @@ export interface TargetOptions {
   /** Those of the linears that are pruned after the pass as they are in the source. */
   readonly weights: Readonly<Record<string, TensorRef>>;
   /** The windows in the model that is being pruned, as the pass has left them. */
-  readonly pruned: HiddenStates;
+  readonly pruned: StateRecords;
   /** The same in the dense model. */
-  readonly dense: HiddenStates;
+  readonly dense: StateRecords;
 }
 
 /** f32 bytes of the sums of a pass. */
 export function targetBytes(passes: BlockPasses, pass: BlockPass): number {
-  return prunedAfter(passes, pass).reduce((sum, linear) => sum + linear.out * linear.in * 4, 0);
+  return sumBytes(targetedAfter(passes, pass));
+}
+
+function sumBytes(linears: readonly LinearDescription[]): number {
+  return linears.reduce((sum, linear) => sum + linear.out * linear.in * 4, 0);
 }
 
 /** f32 bytes of what waits to be added. @param most ranges that may be in memory */
@@ -46,7 +51,10 @@ export function waitingBytes(
   const ranges = targetRanges(passes, pass);
   const tokens = Math.max(...ranges.map((range) => range.tokens));
   const { inFlight } = rangesInMemory(tokens, workers, most);
-  const features = graphOutputs(passes, pass).reduce((sum, output) => sum + output.features, 0);
+  const features = graphOutputs(targetedAfter(passes, pass)).reduce(
+    (sum, output) => sum + output.features,
+    0,
+  );
   return Math.min(inFlight, windows * ranges.length) * features * tokens * 4;
 }
 
@@ -69,16 +77,17 @@ export class TargetCollector {
   }
 
   /**
-   * Of every linear that is pruned after the pass, by its name within the block, Σ over tokens of lack·xᵀ [out, in], with
-   * the lack as in `targetRanges`. The result stays valid until the next call.
+   * Of every linear of `targetedAfter`, by its name within the block, Σ over tokens of lack·xᵀ [out, in], with the lack as
+   * in `targetRanges`. The result stays valid until the next call.
    */
   async collect({ passes, pass, weights, pruned, dense }: TargetOptions): Promise<Map<string, TensorRef>> {
-    const linears = prunedAfter(passes, pass);
-    const outputs = graphOutputs(passes, pass);
+    const linears = targetedAfter(passes, pass);
+    if (linears.length === 0) return new Map();
+    const outputs = graphOutputs(linears);
     const ranges = targetRanges(passes, pass);
     const longest = Math.max(...ranges.map(({ tokens }) => tokens));
     const { inFlight, batch } = rangesInMemory(longest, this.#pool.size, this.#mostRanges);
-    const sums = this.#sumsOf(passes, pass);
+    const sums = this.#sumsOf(linears);
     const parts = Array.from({ length: pruned.windows }, (_, window) =>
       ranges.map((range) => ({ window, range })),
     ).flat();
@@ -132,10 +141,9 @@ export class TargetCollector {
     this.#waiting.dispose();
   }
 
-  #sumsOf(passes: BlockPasses, pass: BlockPass): Map<string, TensorRef> {
-    const linears = prunedAfter(passes, pass);
+  #sumsOf(linears: readonly LinearDescription[]): Map<string, TensorRef> {
     const places = placesFrom(
-      this.#sums.takeCleared(targetBytes(passes, pass)),
+      this.#sums.takeCleared(sumBytes(linears)),
       linears.map((linear) => [linear.name, linear.out * linear.in]),
     );
     return new Map(
@@ -161,14 +169,15 @@ interface GraphOutput {
   readonly transposed: boolean;
 }
 
-function graphOutputs(passes: BlockPasses, pass: BlockPass): GraphOutput[] {
+function graphOutputs(linears: readonly LinearDescription[]): GraphOutput[] {
+  const groups = new Map(linears.map((linear) => [linear.inputGroup, linear.in]));
   return [
-    ...pass.groups.map(({ name, size }) => ({
-      name: activationOutputName(name),
+    ...[...groups].map(([group, size]) => ({
+      name: activationOutputName(group),
       features: size,
       transposed: false,
     })),
-    ...prunedAfter(passes, pass).map(({ name, out }) => ({
+    ...linears.map(({ name, out }) => ({
       name: lackOutputName(name),
       features: out,
       transposed: true,

@@ -45,6 +45,8 @@ export const samplePlan: Plan = {
     gram: 1e9,
     targets: 0,
     gradients: 0,
+    regional: 0,
+    steps: 0,
     factor: 0,
     solve: 0,
     outputErrors: 0,

@@ -43,10 +43,27 @@ describe('the variants of a comparison', () => {
     expect(third?.pattern).toBeUndefined();
   });
 
+  it('may have plus signs in the name of the method', () => {
+    const variants = variantsOf(base, ['wanda', 'wanda++', 'wanda+++least_squares@owl'], ['0.6']);
+    expect(variants.map(({ folder }) => folder)).toEqual([
+      'wanda-0.6',
+      'wanda-plus-plus-0.6',
+      'wanda-plus-plus-least_squares-owl-0.6',
+    ]);
+    const [, second, third] = variants.map(({ config }) => config.prune);
+    expect(second).toMatchObject({ method: 'wanda++', update: { name: 'none' } });
+    expect(third).toMatchObject({ method: 'wanda++', update: { name: 'least_squares' } });
+  });
+
   it.each([
+    [['wanda++dsnot'], ['2:4'], /an empty name is no refinement or update/],
     [['wandaa'], ['2:4'], /wandaa is no method; known are magnitude, wanda/],
     [[''], ['2:4'], /an empty name is no method/],
-    [['wanda+alps'], ['2:4'], /alps is no refinement or update; known are dsnot, least_squares, admm/],
+    [
+      ['wanda+alps'],
+      ['2:4'],
+      /alps is no refinement or update; known are dsnot, least_squares, admm, regional/,
+    ],
     [['wanda+admm+least_squares'], ['2:4'], /admm and least_squares are both an update/],
     [['wanda@fair'], ['2:4'], /fair is no allocation; known are uniform, owl/],
     [['wanda'], ['4:2'], /wanda at 4:2: prune.pattern/],

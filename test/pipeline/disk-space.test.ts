@@ -81,6 +81,20 @@ describe('a disk that is too small', () => {
     expect(diskNeed(await prepared(output, 8, '', method), 6).calibration).toBe(0);
   });
 
+  it('counts what blocks are optimised with: moments of one block, windows of a round, and dense outputs', async () => {
+    const output = join(folder, 'new');
+    const need = async (method: string) => diskNeed(await prepared(output, 8, '', method)).calibration;
+    const wanda = await need('wanda');
+    const block = 2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192;
+    const score = await need('wanda++, options: {rounds: 0}');
+    expect(score - wanda).toBe(block * 4);
+    const rounds = await need('wanda++, options: {rounds: 3, round_windows: 2}');
+    expect(rounds - score).toBe((2 / 8) * wanda + 3 * 2 * 128 * 192 * 4);
+    // As many as there are, at most.
+    const many = await need('wanda++, options: {rounds: 3, round_windows: 20}');
+    expect(many - score).toBe(wanda + 8 * 128 * 192 * 4);
+  });
+
   it('counts only what an unfinished run is still missing', async () => {
     const output = join(folder, 'stopped');
     const controller = new AbortController();

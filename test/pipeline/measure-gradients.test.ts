@@ -38,6 +38,7 @@ it('holds the gradients of PyTorch for every linear that is pruned, from the beg
   const expected = readGolden(join(golden, name, 'gradients.safetensors'));
   const ids = readGolden(join(golden, name, 'expected.safetensors')).get('input_ids')?.data as BigInt64Array;
   const gradients = {
+    of: 'cross-entropy' as const,
     windows: 2,
     tokens: ids.length,
     moments: ['mean', 'root mean square'] as const,

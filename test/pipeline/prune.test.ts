@@ -221,6 +221,13 @@ describe('a run', () => {
     ['gradient', false],
     ['gradient, options: {taylor: second, windows: 4}', false],
     ['obd, options: {hessian: fisher}', false],
+    ['wanda++, options: {rounds: 0}', true],
+    [
+      'gblm, options: {windows: 4}, update: {name: regional, rounds: 2, round_windows: 4, batch: 3, learning_rate: 0.001}',
+      true,
+    ],
+    ['wanda++, options: {rounds: 2, round_windows: 2, learning_rate: 0.001}', true],
+    ['wanda++, options: {rounds: 2, round_windows: 2, batch: 2, learning_rate: 0.001, regrow: true}', true],
   ])('%s: exact zeros, the same bytes with any number of workers', async (method, perRow) => {
     const outputs = [];
     for (const workers of [1, 3]) {
@@ -237,9 +244,7 @@ describe('a run', () => {
       }
       expect(report.layers.filter((layer) => layer.method === 'dense')).toHaveLength(3);
       expect(report.phases.some(({ phase }) => phase === 'backward')).toBe(true);
-      expect(readdirSync(join(output, 'secateur')).filter((name) => /gradients|hidden/.test(name))).toEqual(
-        [],
-      );
+      expect(readdirSync(join(output, 'secateur')).filter((name) => /f32|hidden/.test(name))).toEqual([]);
       outputs.push(tensorHashes(output));
     }
     expect(outputs[1]).toEqual(outputs[0]);
@@ -416,6 +421,27 @@ describe('a run that was stopped', () => {
     expect(readdirSync(join(output, 'secateur')).includes('gradients.f32')).toBe(!again);
     const { report } = await prune(path);
     expect(report.phases.some(({ stage }) => stage === 'gradients')).toBe(again);
+    expect(files(output)).toEqual(expected);
+  });
+
+  it('after a block that was optimised: goes on to the same bytes', async () => {
+    const changes = {
+      model: shallow,
+      prune:
+        '{method: wanda++, pattern: "2:4", options: {rounds: 1, round_windows: 3, learning_rate: 0.001}}',
+    };
+    const expected = await expectedFiles(changes);
+    const { path, output } = runFile(changes);
+    const controller = new AbortController();
+    const stopped = prune(path, {
+      signal: controller.signal,
+      onProgress: (event) => {
+        if (event.kind === 'step' && event.block === 1 && event.phase === 'backward') controller.abort();
+      },
+    });
+    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    expect(readdirSync(join(output, 'secateur')).some((name) => name.startsWith('regional'))).toBe(false);
+    await prune(path);
     expect(files(output)).toEqual(expected);
   });
 

@@ -67,7 +67,7 @@ export function vectorsOf(
     rowSums[row] = (rowSums[row] as number) + Math.abs(w);
     columnSums[column] = (columnSums[column] as number) + Math.abs(w);
   }
-  return score.vectors({ columnNorms, tokens: 1, rowSums, columnSums }, options);
+  return score.vectors({ columnNorms, tokens: 1, gradientTokens: 1, rowSums, columnSums }, options);
 }
 
 /** The score of every weight, computed at once. */

@@ -7,6 +7,7 @@ import { obd } from '../../src/scores/obd.js';
 import { ria } from '../../src/scores/ria.js';
 import { scoreByName, scores } from '../../src/scores/score-registry.js';
 import { wanda } from '../../src/scores/wanda.js';
+import { wandaPlusPlus } from '../../src/scores/wanda-plus-plus.js';
 import { describeScore, randomProblem, scoresOf } from './conformance.js';
 
 const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
@@ -119,6 +120,28 @@ describe('scores of gradients', () => {
         ((columnNorms[i % 29] as number) * Math.sqrt(2048) + alpha * Math.sqrt(128 * fisher(i))),
     );
     expect(gblm.comparisonGroup).toBe('row');
+  });
+
+  it.each([0, 1, 100])('wanda++ is |w|·(%d·G + ‖X_j‖₂), within a row', (alpha) => {
+    const scores = scoresOf(wandaPlusPlus, problem, { alpha });
+    expectClose(
+      scores,
+      // The norms of 128 windows of one token, from those of one.
+      (w, i) =>
+        Math.abs(w) * ((columnNorms[i % 29] as number) * Math.sqrt(128) + alpha * Math.sqrt(fisher(i))),
+    );
+    expect(wandaPlusPlus.comparisonGroup).toBe('row');
+  });
+
+  it('wanda++ takes the norms to windows as long as those of the gradients', () => {
+    const inputs = { rowSums: new Float64Array(), columnSums: new Float64Array() };
+    const norms = Float32Array.of(3, 5);
+    const { columns } = wandaPlusPlus.vectors(
+      { columnNorms: norms, tokens: 64 * 2048, gradientTokens: 512, ...inputs },
+      { alpha: 1 },
+    );
+    // Half as many windows, each four times as long: half the tokens are left.
+    expect(columns[0]).toEqual(norms.map((norm) => norm * Math.sqrt(0.5)));
   });
 
   it('obd with the Fisher information orders weights by ½·w²·F', () => {

@@ -21,6 +21,11 @@ export function subtract(graph: GraphBuilder, a: Value, b: Value): Value {
   return graph.node('Sub', [a, b], a.shape);
 }
 
+/** a / b element by element, b repeated like in `add`. */
+export function divide(graph: GraphBuilder, a: Value, b: Value): Value {
+  return graph.node('Div', [a, b], a.shape);
+}
+
 /** factor · x */
 export function scale(graph: GraphBuilder, x: Value, factor: number): Value {
   return graph.node('Mul', [x, graph.constant('factor', [], Float32Array.of(factor))], x.shape);
@@ -29,6 +34,15 @@ export function scale(graph: GraphBuilder, x: Value, factor: number): Value {
 /** x to a constant power, element by element */
 export function power(graph: GraphBuilder, x: Value, exponent: number): Value {
   return graph.node('Pow', [x, graph.constant('exponent', [], Float32Array.of(exponent))], x.shape);
+}
+
+export function squareRoot(graph: GraphBuilder, x: Value): Value {
+  return graph.node('Sqrt', [x], x.shape);
+}
+
+/** −1, 0 or 1, element by element */
+export function sign(graph: GraphBuilder, x: Value): Value {
+  return graph.node('Sign', [x], x.shape);
 }
 
 export function exponential(graph: GraphBuilder, x: Value): Value {

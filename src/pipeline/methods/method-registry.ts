@@ -16,9 +16,11 @@ import { alpsMethod } from './alps-method.js';
 import { dsnotMethod } from './dsnot-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
 import type { Method } from './method.js';
+import { regionalMethod } from './regional-method.js';
 import { scoreMethod } from './score-method.js';
 import { sparseGptMethod } from './sparsegpt-method.js';
 import { thanosMethod } from './thanos-method.js';
+import { wandaPlusPlusMethod } from './wanda-plus-plus-method.js';
 
 export const methods: readonly Method[] = [
   scoreMethod(magnitude, z.strictObject({}).describe('Magnitude: the smallest weights of the matrix go.')),
@@ -85,6 +87,7 @@ export const methods: readonly Method[] = [
       })
       .describe('GBLM: in every row, the smallest |weight| · (input norm + alpha · gradient) go.'),
   ),
+  wandaPlusPlusMethod,
   sparseGptMethod,
   thanosMethod,
   admmMethod,
@@ -95,7 +98,7 @@ export const methods: readonly Method[] = [
 export const refinements: readonly Method[] = [dsnotMethod];
 
 /** Other weights for what a method has left. */
-export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod];
+export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod, regionalMethod];
 
 /** The schema of `run.yaml` with every method and allocation there is. */
 export const runSchema = createRunSchema({

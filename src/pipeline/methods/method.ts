@@ -8,9 +8,10 @@ import type { z } from 'zod';
 import type { LinearDescription } from '../../model/description.js';
 import type { TensorRef } from '../../runtime/tensor-ref.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
+import type { RegionalSteps } from '../../solvers/regional-optimiser.js';
 import type { Pattern } from '../../sparsity/pattern.js';
 import type { StoredMatrix } from '../../sparsity/prune-by-score.js';
-import type { FiledMatrix, GradientMoment } from '../../statistics/gradient-moments.js';
+import type { FiledMatrix, GradientLoss, GradientMoment } from '../../statistics/gradient-moments.js';
 import type { GroupStatistics } from '../../statistics/group-statistics.js';
 
 /** A linear to prune in place. */
@@ -24,6 +25,8 @@ export interface MethodLinear {
   readonly keepZeros?: boolean | undefined;
   /** The moments that the method asks for, in its order. */
   readonly gradients?: readonly FiledMatrix[] | undefined;
+  /** Tokens of each window that they were taken over. */
+  readonly gradientTokens?: number | undefined;
   /** Writes the weights as they are in the source, [out, in] f32, to an address. */
   loadDense(address: bigint): Promise<void>;
 }
@@ -60,12 +63,25 @@ export interface StoredLinear {
 export const STATISTICS = ['none', 'column norms', 'gram'] as const;
 export type StatisticsKind = (typeof STATISTICS)[number];
 
-/** What has to be known of the gradients of the dense model's cross-entropy. */
+/** What has to be known of gradients. */
 export interface GradientNeeds {
+  readonly of: GradientLoss;
   /** Calibration windows, from the first, at most. */
   readonly windows: number;
   /** Of every linear that is pruned. */
   readonly moments: readonly GradientMoment[];
+}
+
+/** Rounds of steps that move a block's weights towards the dense block's output. */
+export interface RegionalOptimisation extends RegionalSteps {
+  /**
+   * `in rounds`: with the windows of each round, before its steps, and after the last one for good.
+   * `once before`: with all windows; what the rounds then make of the survivors stays.
+   */
+  readonly pruned: 'in rounds' | 'once before';
+  readonly rounds: number;
+  /** Calibration windows of a round, at most; the rounds take all windows in turn. */
+  readonly windows: number;
 }
 
 /** Linears that read one activation. */
@@ -109,6 +125,8 @@ export interface Method {
   readonly moments?: boolean;
   /** What it needs of gradients, if anything. @param options as the schema puts them out */
   gradients?(options: unknown): GradientNeeds | undefined;
+  /** Whether, and how, whole blocks are optimised before they are pruned. @param options as the schema puts them out */
+  optimisation?(options: unknown): RegionalOptimisation | undefined;
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -144,6 +162,8 @@ export interface BoundMethod {
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
   readonly gradients: GradientNeeds | undefined;
+  /** One after the other. */
+  readonly optimisations: readonly RegionalOptimisation[];
   prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
   readonly pruneStored:
     | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)

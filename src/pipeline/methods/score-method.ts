@@ -23,8 +23,8 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     .describe(
       'Weights among which the smallest scores go: those of the matrix, or of each row. N:M has its groups.',
     );
-  const inputs = score.gradients ? { scope, windows: gradientWindows } : { scope };
-  const options = own.extend(inputs).describe(own.description ?? score.name);
+  const windows = score.gradients && !('windows' in own.shape) ? { windows: gradientWindows } : {};
+  const options = own.extend({ scope, ...windows }).describe(own.description ?? score.name);
   const choices = (given: unknown) => ({
     options: given,
     comparisonGroup: scope.parse((given as { scope?: unknown }).scope),
@@ -35,7 +35,9 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     statistics: score.statistics,
     gradients(given) {
       const moments = score.gradients?.(given) ?? [];
-      return moments.length === 0 ? undefined : { windows: (given as { windows: number }).windows, moments };
+      if (moments.length === 0) return undefined;
+      const { gradientsOf = 'cross-entropy' } = score;
+      return { of: gradientsOf, windows: (given as { windows: number }).windows, moments };
     },
     async prune(pool, { linears, statistics }, given, oneLinear) {
       const norms = columnNorms(statistics);

@@ -1,0 +1,64 @@
+/**
+ * Regional optimisation after any method (Yang et al. 2025, Wanda++, arXiv 2503.04992): its masks stay, and the survivors of
+ * a whole block move together towards the dense block's output.
+ * @module
+ */
+import { z } from 'zod';
+import { type Method, NO_WORK, type RegionalOptimisation } from './method.js';
+import { steps } from './options.js';
+
+/** The paper's defaults: 5 rounds over 32 of 128 samples each, and RMSprop at 3e-7 with a step for every sample. */
+export function regionalOptions(rounds: string) {
+  return {
+    rounds: steps(5, rounds),
+    round_windows: z
+      .int()
+      .min(1)
+      .default(32)
+      .describe('Calibration windows of a round, at most; the rounds take all windows in turn.'),
+    learning_rate: z
+      .number()
+      .positive()
+      .max(1)
+      .default(3e-7)
+      .describe("RMSprop's; a step is up to ten times as large. Small models profit from more."),
+    batch: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe('Windows of a step. Their gradients are all in memory, and computed by as many workers.'),
+  };
+}
+
+interface RoundOptions {
+  readonly rounds: number;
+  readonly round_windows: number;
+  readonly learning_rate: number;
+  readonly batch: number;
+}
+
+/** Undefined without rounds. */
+export function optimisationOf(
+  { rounds, round_windows, learning_rate, batch }: RoundOptions,
+  how: Pick<RegionalOptimisation, 'pruned' | 'regrow'>,
+): RegionalOptimisation | undefined {
+  if (rounds === 0) return undefined;
+  return { rounds, windows: round_windows, learningRate: learning_rate, batch, ...how };
+}
+
+const options = z
+  .strictObject(regionalOptions("Rounds of moving the block's survivors towards its dense output."))
+  .describe("Moves the survivors of each block together, by RMSprop, towards the dense block's output.");
+
+const NOTHING_KNOWN = { predictedLoss: null, damping: null, seconds: 0, notes: [] };
+
+/** The block loop does the work, with what `optimisation` says. */
+export const regionalMethod: Method = {
+  name: 'regional',
+  options,
+  statistics: 'column norms',
+  optimisation: (given) => optimisationOf(options.parse(given), { pruned: 'once before', regrow: false }),
+  prune: async (_pool, { linears }) => new Map(linears.map(({ name }) => [name, NOTHING_KNOWN])),
+  work: () => NO_WORK,
+};

@@ -1,0 +1,137 @@
+/** Blocks that were optimised as a whole, in runs on two blocks of the quickstart model. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { loadRunFile } from '../../src/config/load-run-file.js';
+import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import { floatTensor } from '../../src/forward/stored-tensor.js';
+import { plan, prune } from '../../src/index.js';
+import { describeModel } from '../../src/model/describe-model.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { relativeError } from '../support/relative-error.js';
+import { makeShallowModel } from '../support/shallow-model.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-regional-'));
+const model = join(folder, 'model');
+makeShallowModel(join(root, 'models/quickstart'), model, 2);
+const pool = new WorkerPool(2);
+afterAll(async () => {
+  await pool.close();
+  rmSync(folder, { recursive: true });
+});
+
+const WINDOWS = 4;
+const TOKENS = 64;
+
+let count = 0;
+function runFile(pruning: string) {
+  const path = join(folder, `run-${count++}.yaml`);
+  const output = join(folder, `out-${count}`);
+  const data = join(root, 'calibration/general.jsonl');
+  const calibration = `{data: ${data}, samples: ${WINDOWS}, sequence_length: ${TOKENS}}`;
+  writeFileSync(
+    path,
+    `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {${pruning}}\n`,
+  );
+  return { path, output };
+}
+
+/** What the blocks of a checkpoint make of the calibration windows. */
+async function outputOf(checkpointFolder: string): Promise<Float32Array> {
+  const { config } = loadRunFile(runFile('method: wanda, sparsity: 0.5').path, runSchema, { set: [] });
+  const { calibration } = await prepareRun(config);
+  const checkpoint = await openCheckpoint(checkpointFolder);
+  const described = describeModel(checkpoint.config, checkpointFolder);
+  const stream = new ModelStream(described, pool);
+  const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+  const path = join(folder, `states-${count++}`);
+  const record = stream.recordBytes(TOKENS);
+  const states = new HiddenStates(path, WINDOWS, TOKENS, described.hiddenSize, record);
+  await stream.embed(states, calibration?.tokens ?? new Int32Array(), locate);
+  for (const block of described.blocks) {
+    await stream.propagate(block, await stream.loadBlock(block, locate), states);
+  }
+  stream.dispose();
+  const bytes = readFileSync(path);
+  const length = TOKENS * described.hiddenSize * 4;
+  const windows = Array.from({ length: WINDOWS }, (_, w) => bytes.subarray(w * record, w * record + length));
+  return new Float32Array(new Uint8Array(Buffer.concat(windows)).buffer);
+}
+
+describe('blocks that were optimised', () => {
+  it.each<[string, string, string]>([
+    [
+      'after any method',
+      'method: wanda, pattern: "2:4"',
+      'method: wanda, pattern: "2:4", update: {name: regional, rounds: 4, round_windows: 4, learning_rate: 0.0003}',
+    ],
+    [
+      'in rounds',
+      'method: wanda++, sparsity: 0.6, options: {rounds: 0}',
+      'method: wanda++, sparsity: 0.6, options: {rounds: 4, round_windows: 4, learning_rate: 0.0003}',
+    ],
+    [
+      'in rounds that may choose other masks',
+      'method: wanda++, sparsity: 0.6, options: {rounds: 0}',
+      'method: wanda++, sparsity: 0.6, options: {rounds: 4, round_windows: 4, learning_rate: 0.0003, regrow: true}',
+    ],
+  ])('%s: their output is nearer to the dense one, with as many zeros', async (_, alone, optimised) => {
+    const dense = await outputOf(model);
+    const [before, after] = [runFile(alone), runFile(optimised)];
+    const zeros = [];
+    for (const { path } of [before, after]) {
+      const { report } = await prune(path);
+      zeros.push(report.layers.map((layer) => layer.zeros));
+    }
+    expect(zeros[1]).toEqual(zeros[0]);
+    const error = async ({ output }: typeof before) => relativeError(await outputOf(output), dense);
+    expect(await error(after)).toBeLessThan(0.85 * (await error(before)));
+  });
+
+  it('keep the mask of the method before, but not what it predicted, and follow rules', async () => {
+    const rules = 'rules: [{match: "*.v_proj", keep: dense}]';
+    const { path } = runFile(
+      `method: sparsegpt, pattern: "2:4", ${rules}, update: {name: regional, rounds: 1}`,
+    );
+    const { report } = await prune(path);
+    for (const layer of report.layers) {
+      const isDense = layer.name.endsWith('v_proj');
+      expect(layer.method).toBe(isDense ? 'dense' : 'sparsegpt + regional');
+      expect(layer.zeros).toBe(isDense ? 0 : layer.numel / 2);
+      expect(layer.predicted_loss).toBeNull();
+    }
+  });
+
+  it('say so where a learning rate is too large', async () => {
+    const { path } = runFile(
+      'method: wanda, sparsity: 0.5, update: {name: regional, rounds: 2, round_windows: 6, learning_rate: 0.1}',
+    );
+    const { report } = await prune(path);
+    expect(report.layers[0]?.notes.join()).toMatch(
+      /the steps made the block's squared output error \S+ times as large; a smaller learning_rate may help/,
+    );
+  });
+
+  it('are planned for', async () => {
+    const planned = async (pruning: string) => await plan(runFile(pruning).path);
+    const wanda = await planned('method: wanda, sparsity: 0.5');
+    const score = await planned('method: wanda++, sparsity: 0.5, options: {rounds: 0}');
+    const rounds = await planned('method: wanda++, sparsity: 0.5, options: {rounds: 3, round_windows: 2}');
+    // A forward, and a backward of twice as much less the gradient of the block's input, of at least all linears.
+    const linears = 2 * 2 * (2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192);
+    expect(wanda.flops.regional + wanda.flops.steps).toBe(0);
+    expect(score.flops.regional).toBeGreaterThan(2.5 * linears * WINDOWS * TOKENS);
+    expect(score.flops.regional).toBeLessThan(4 * linears * WINDOWS * TOKENS);
+    expect(score.flops.steps).toBe(0);
+    expect(rounds.flops.steps).toBe((3 * 2 * score.flops.regional) / WINDOWS);
+    expect(rounds.flops.forward).toBeCloseTo(wanda.flops.forward * (1 + 2 / WINDOWS), -3);
+    expect(rounds.seconds.prune).toBeGreaterThan(score.seconds.prune);
+  });
+});
