@@ -3,16 +3,19 @@
  * @module
  */
 import type { PruneConfig } from '../config/run-schema.js';
+import type { LinearDescription } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import type { MeasuredLinear, SharedLinear } from './allocations/allocation.js';
+import type { AllocationWork, ShareRequest, Shares } from './allocations/allocation.js';
 import { allocationByName } from './allocations/allocation-registry.js';
 
 export interface BoundAllocation {
   readonly name: string;
-  /** Calibration windows, from the first, on which the dense model is measured. */
+  /** Whether it looks at the dense model, before any block is pruned. */
+  readonly looks: boolean;
+  /** Calibration windows, from the first, that go through the dense model. */
   readonly windows: number;
-  measure(pool: WorkerPool, linears: readonly MeasuredLinear[]): Promise<number[]>;
-  share(goal: number, linears: readonly SharedLinear[]): number[];
+  share(pool: WorkerPool, request: ShareRequest): Promise<Shares>;
+  work(linears: readonly LinearDescription[], workers: number): AllocationWork;
 }
 
 /** @param samples calibration windows that there are */
@@ -21,8 +24,9 @@ export function bindAllocation({ allocation: chosen }: PruneConfig, samples: num
   const allocation = allocationByName(name);
   return {
     name,
+    looks: allocation.looks,
     windows: Math.min(samples, allocation.windows(options)),
-    measure: (pool, linears) => allocation.measure(pool, linears, options),
-    share: (goal, linears) => allocation.share(goal, linears, options),
+    share: (pool, request) => allocation.share(pool, request, options),
+    work: (linears, workers) => allocation.work(linears, workers, options),
   };
 }

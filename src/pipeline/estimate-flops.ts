@@ -16,6 +16,7 @@ import { graphFlops, passFlops } from '../graph/graph-flops.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
+import { type AllocationWork, NO_ALLOCATION_WORK } from './allocations/allocation.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
@@ -25,6 +26,8 @@ import { measuringPlans, prunePlans } from './prune-plans.js';
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
   readonly forward: number;
+  /** What an allocation computes of the dense model, beside its forward. */
+  readonly allocation: number;
   readonly gram: number;
   /** Forward and backward of the windows whose gradients a method asks for. */
   readonly gradients: number;
@@ -44,6 +47,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = prunePlans(run);
   const work = methodWork(run);
+  const sharing = allocationWork(run);
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
   const evaluationFlops = evaluated.reduce(
@@ -65,6 +69,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     forward:
       windows * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
+    allocation: sharing.productFlops + sharing.columnFlops,
     gram: sum((block) =>
       inputGroups(block).reduce(
         (total, { size }) => total + 2 * stripElements(gramStrips(size)) * gramWindows * tokens,
@@ -110,6 +115,15 @@ export function gradientGraphs(run: PreparedRun): { readonly graph: Graph; reado
     else known.set(key, { graph: blockGradientGraph(block, gradients.tokens, names), blocks: 1 });
   }
   return [...known.values()];
+}
+
+/** What sharing the sparsity takes. @param workers threads at work */
+export function allocationWork(
+  { allocation, layers, memory }: PreparedRun,
+  workers: number = memory.workers,
+): AllocationWork {
+  const sharing = layers.filter(({ shares }) => shares).map(({ linear }) => linear);
+  return sharing.length === 0 ? NO_ALLOCATION_WORK : allocation.work(sharing, workers);
 }
 
 /** What the method does to each group of linears that are pruned. */

@@ -26,7 +26,7 @@ import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../spa
 import { gradientBytes } from '../statistics/collect-gradients.js';
 import { activationBytes, gramBytes } from '../statistics/collect-statistics.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
-import { gradientGraphs } from './estimate-flops.js';
+import { allocationWork, gradientGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { MemorySettings } from './memory-settings.js';
@@ -119,6 +119,12 @@ export function memoryEstimator(
     if (run.allocation.windows > 0) {
       const process = processPart(SESSIONS_BYTES.evaluating);
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
+      moments.push({ moment: 'measuring the dense model', parts });
+    }
+    if (run.allocation.looks) {
+      const process = processPart(SESSIONS_BYTES.evaluating);
+      const held = { name: 'counts and spectra', bytes: allocationWork(run, workers).bytes };
+      const parts = [process, inWorkers(keptBytes(measuring.sessions)), held];
       moments.push({ moment: 'sharing the sparsity', parts });
     }
     const collecting = gradients

@@ -4,7 +4,7 @@
  */
 import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
-import { type Flops, methodWork } from './estimate-flops.js';
+import { allocationWork, type Flops, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -49,12 +49,17 @@ const RATES = {
   storedTensorMask: 200e6,
   store: 250e6,
   count: 800e6,
+  /** Scored and added up or counted, for an allocation. */
+  allocate: 130e6,
   /** What is done to the rows beside the products of their output error. */
   errorRows: 33e6,
 };
 
 /** Operations a second of a thread on the columns of a block, one after the other. */
 const COLUMN_FLOPS = 20e9;
+
+/** The same where one column of a symmetric matrix after the other is eliminated, in f64. */
+const TRIDIAGONAL_FLOPS = 4e9;
 
 /** Bytes a second that a disk takes or, the first time, gives; slower disks make plans too short. */
 const DISK_BYTES_PER_SECOND = { read: 2e9, write: 700e6 };
@@ -96,11 +101,11 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     COMMAND_SECONDS +
     speed.prepareSeconds +
     speed.startSeconds +
-    (run.windows > 0 || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
+    (run.windows > 0 || run.allocation.looks || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
     FINISH_SECONDS;
   const work =
     check + (stored ? 0 : load) + forward + backward + gram + solveSeconds(run, all, one) + write + verify;
-  const prune = fixed + work + errorSeconds(run, flops, all, one);
+  const prune = fixed + work + allocationSeconds(run, all, threads) + errorSeconds(run, flops, all, one);
   const evaluated = Object.values(evaluationSets(run)).reduce((sum, set) => sum + (set?.windows ?? 0), 0);
   const evaluation = inEvaluation
     ? (flops.evaluation / (all * EFFICIENCY.evaluation)) * imbalance(evaluated, threads) + 2 * load
@@ -111,6 +116,15 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
 /** A window is one worker's work: three of them take two workers as long as four. */
 function imbalance(windows: number, threads: number): number {
   return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
+}
+
+function allocationSeconds(run: PreparedRun, all: number, threads: number): number {
+  const { scored, productFlops, columnFlops } = allocationWork(run);
+  return (
+    scored / (RATES.allocate * threads) +
+    productFlops / (all * EFFICIENCY.gram) +
+    columnFlops / (TRIDIAGONAL_FLOPS * threads)
+  );
 }
 
 function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: number, one: number): number {

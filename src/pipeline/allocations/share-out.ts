@@ -3,6 +3,7 @@
  * @module
  */
 import type { Pattern } from '../../sparsity/pattern.js';
+import type { Shares } from './allocation.js';
 
 /** The least and the most that a linear may lose: something of it has to stay. */
 const RANGE = { least: 0, most: 0.99 };
@@ -11,14 +12,15 @@ const RANGE = { least: 0, most: 0.99 };
 export function allocatedPatterns(
   goal: Pattern,
   linears: readonly { readonly size: number }[],
-  wishes: readonly number[],
+  { sparsities, isExact }: Shares,
 ): Pattern[] {
   const sizes = linears.map(({ size }) => size);
   if (goal.kind === 'unstructured') {
-    return shifted(goal.sparsity, sizes, wishes).map((sparsity) => ({ kind: 'unstructured', sparsity }));
+    const shares = isExact ? sparsities : shifted(goal.sparsity, sizes, sparsities);
+    return shares.map((sparsity) => ({ kind: 'unstructured', sparsity }));
   }
   const { keep, of } = goal;
-  const shares = shifted((of - keep) / of, sizes, wishes, { least: 1 / of, most: (of - 1) / of });
+  const shares = shifted((of - keep) / of, sizes, sparsities, { least: 1 / of, most: (of - 1) / of });
   const kept = rounded(
     shares.map((sparsity) => (1 - sparsity) * of),
     sizes,
