@@ -106,6 +106,7 @@ interface Exports {
   taylorScores(weights: number, mean: number, rms: number, out: number, n: number): void;
   thresholdMask(scores: number, n: number, threshold: number, ties: number, mask: number): number;
   transpose(source: number, target: number, rows: number, cols: number): void;
+  tridiagonalise(a: number, n: number, d: number, e: number, work: number): void;
 }
 
 /** Hands out places one after the other until it is reset. */
@@ -447,6 +448,16 @@ export class Kernels {
   /** Inverse of a lower triangular [n, n], computed in f64. Returns −1, or the first column whose diagonal isn't positive. */
   invertLower(lower: number, inverse: number, n: number): number {
     return this.arena.borrow(n * n * 8, (scratch) => this.#exports.invertLower(lower, inverse, n, scratch));
+  }
+
+  /**
+   * Householder's reduction of a symmetric [n, n] f64 matrix, the rows of its lower triangle one after another, which is
+   * destroyed. diagonal [n] and offDiagonal [n], from its second element on, have the same eigenvalues.
+   */
+  tridiagonalise(lower: number, n: number, diagonal: number, offDiagonal: number): void {
+    this.arena.borrow(4 * n * 8, (work) =>
+      this.#exports.tridiagonalise(lower, n, diagonal, offDiagonal, work),
+    );
   }
 
   #obsBlock(
