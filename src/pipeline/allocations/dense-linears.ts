@@ -13,6 +13,14 @@ export const measuringWindows = z
   .default(32)
   .describe('Calibration windows, from the first, on which the dense model is measured.');
 
+/** The option `bound`. */
+export const sparsityBound = z
+  .number()
+  .positive()
+  .max(1)
+  .default(0.15)
+  .describe('How far the sparsity of a linear may lie from the goal.');
+
 /** The linear with its column norms. */
 export function measuredLinear(linear: DenseLinear): DenseLinear & { readonly columnNorms: Float32Array } {
   const { name, columnNorms } = linear;

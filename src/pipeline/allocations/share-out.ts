@@ -8,6 +8,14 @@ import type { Shares } from './allocation.js';
 /** The least and the most that a linear may lose: something of it has to stay. */
 const RANGE = { least: 0, most: 0.99 };
 
+/** The sparsities within a bound of the goal that a linear may have. */
+export function sparsityRange(goal: number, bound: number): { least: number; most: number } {
+  return {
+    least: Math.max(RANGE.least, goal - bound),
+    most: Math.max(goal, Math.min(RANGE.most, goal + bound)),
+  };
+}
+
 /** The pattern of each linear such that all together lose what they would if each had the goal. */
 export function allocatedPatterns(
   goal: Pattern,
