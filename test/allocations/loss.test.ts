@@ -39,12 +39,12 @@ describe('equal marginal losses', () => {
           const mean = list.reduce((sum, { size }, i) => sum + ((shares[i] as number) * size) / total, 0);
           expect(mean).toBeCloseTo(goal, 9);
           const inside: number[] = [];
-          for (const [i, { size, level, slope }] of list.entries()) {
+          for (const [i, { level, slope }] of list.entries()) {
             const s = shares[i] as number;
             expect(s).toBeGreaterThanOrEqual(Math.max(0, goal - bound) - 1e-12);
             expect(s).toBeLessThanOrEqual(Math.min(0.99, goal + bound) + 1e-12);
             if (s > goal - bound + 1e-9 && s < goal + bound - 1e-9 && s > 1e-9 && s < 0.99 - 1e-9)
-              inside.push(Math.log(slope / size) + level + slope * s);
+              inside.push(Math.log(slope) + level + slope * s);
           }
           for (const price of inside) expect(price).toBeCloseTo(inside[0] as number, 6);
         },
@@ -60,7 +60,9 @@ describe('equal marginal losses', () => {
       { size: 50, level: -4, slope: 7 },
     ];
     const lost = (shares: readonly number[]) =>
-      list.reduce((sum, { level, slope }, i) => sum + Math.exp(level + slope * (shares[i] as number)), 0);
+      list.reduce((sum, { size, level, slope }, i) => {
+        return sum + size * Math.exp(level + slope * (shares[i] as number));
+      }, 0);
     const shares = equalMarginals(0.6, list, 1);
     for (const i of [0, 1, 2]) {
       for (const j of [0, 1, 2]) {

@@ -4,8 +4,9 @@
  * The loss of a linear at sparsity s is the share of its output's energy that goes when each row loses its smallest
  * |w_ij|·‖X_j‖, E(s) = Σ_pruned (w_ij‖X_j‖)² / Σ (w_ij‖X_j‖)², as if the features of its input were uncorrelated. Relative as it
  * is, it compares across linears. E is measured at a few sparsities and taken for e^(a + b·s), with the least squares in ln E.
- * The sum of all E is least for a given number of zeros where b·e^(a + b·s) / n, n weights in the linear, is the same in all
- * (Lagrange), within the bound.
+ * The mean of E over weights is least for a given number of zeros where the derivative b·e^(a + b·s) is the same in all linears
+ * (Lagrange), within the bound. (The plain sum of E, in which small linears count as much as large ones, takes so much more
+ * from the MLP that perplexity was far worse than with one sparsity for all.)
  * @module
  */
 import { z } from 'zod';
@@ -83,16 +84,15 @@ export function fitLoss(probes: readonly number[], losses: readonly number[]): L
 }
 
 /**
- * The sparsities whose mean over weights is the goal, and with which slope · e^(level + slope · s) / size is the same for all that
- * aren't at the end of their range.
+ * The sparsities whose mean over weights is the goal, and with which slope · e^(level + slope · s) is the same for all that aren't
+ * at the end of their range.
  *
  * @param bound how far a sparsity may lie from the goal
  */
 export function equalMarginals(goal: number, curves: readonly LossCurve[], bound: number): number[] {
   const { least, most } = sparsityRange(goal, bound);
   /** The logarithm of what one more pruned weight costs. */
-  const marginal = ({ size, level, slope }: LossCurve, s: number) =>
-    Math.log(slope / size) + level + slope * s;
+  const marginal = ({ level, slope }: LossCurve, s: number) => Math.log(slope) + level + slope * s;
   const at = (price: number) =>
     curves.map((curve) => Math.min(most, Math.max(least, (price - marginal(curve, 0)) / curve.slope)));
   const total = curves.reduce((sum, { size }) => sum + size, 0);
