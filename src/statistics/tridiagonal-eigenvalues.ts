@@ -3,6 +3,14 @@
  * @module
  */
 
+/** A symmetric tridiagonal matrix [n, n]. */
+export interface Tridiagonal {
+  /** [n] */
+  readonly diagonal: Float64Array;
+  /** [n]: element i lies beside diagonal i−1 and i, the first is unused. */
+  readonly offDiagonal: Float64Array;
+}
+
 /** Steps for one eigenvalue; two are the rule. */
 const MOST_STEPS = 50;
 

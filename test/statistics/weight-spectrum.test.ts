@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { hillExponent, tailExponent } from '../../src/statistics/tail-exponent-task.js';
 import { tridiagonalEigenvalues } from '../../src/statistics/tridiagonal-eigenvalues.js';
+import { tridiagonalInStages } from '../../src/statistics/tridiagonal-in-stages.js';
 import { weightSpectrum } from '../../src/statistics/weight-spectrum.js';
 import { normals } from '../support/random.js';
 import { readGolden } from '../support/safetensors.js';
@@ -52,6 +53,22 @@ describe('the spectrum of weights', () => {
       }
     },
   );
+
+  it.each([5, 33, 34, 64, 65, 130, 200])('of order %i is the same in two stages', (n) => {
+    const w = normals(n * 2 * n, n);
+    const stored = storedMatrix(folder, `stages-${n}`, w, [n, 2 * n]);
+    const products = new Float32Array(n * n);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let k = 0; k < 2 * n; k++) sum += (w[i * 2 * n + k] as number) * (w[j * 2 * n + k] as number);
+        products[i * n + j] = sum;
+      }
+    }
+    const { diagonal, offDiagonal } = tridiagonalInStages(products, n);
+    tridiagonalEigenvalues(diagonal, offDiagonal);
+    expect(distance(diagonal.sort(), [...weightSpectrum(stored)])).toBeLessThan(1e-6);
+  });
 
   it('has the tail that PyTorch finds in a layer of SmolLM2', () => {
     const { shape, data } = readGolden(join(golden, 'smollm2-layer.safetensors')).get('weight') ?? {};
