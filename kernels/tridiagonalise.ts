@@ -107,10 +107,7 @@ function sweep(a: usize, n: usize, b: usize, q: usize, u: usize, p: usize): void
       v128.store(row1 + at, x1);
       s0 = f64x2.add(s0, f64x2.mul(x0, uc));
       s1 = f64x2.add(s1, f64x2.mul(x1, uc));
-      v128.store(
-        p + at,
-        f64x2.add(v128.load(p + at), f64x2.add(f64x2.mul(x0, U0), f64x2.mul(x1, U1))),
-      );
+      v128.store(p + at, f64x2.add(v128.load(p + at), f64x2.add(f64x2.mul(x0, U0), f64x2.mul(x1, U1))));
     }
     const d0 = load<f64>(row0 + at) - 2 * b0 * q0;
     const o = load<f64>(row1 + at) - (b1 * q0 + q1 * b0);

@@ -123,7 +123,9 @@ export function memoryEstimator(
     }
     if (run.allocation.looks) {
       const process = processPart(SESSIONS_BYTES.evaluating);
-      const held = { name: 'counts and spectra', bytes: allocationWork(run, workers).bytes };
+      const { bytes } = allocationWork(run, workers);
+      const garbage = Math.min(bytes, workers * GARBAGE_BYTES);
+      const held = { name: 'counts and spectra', bytes: bytes + garbage };
       const parts = [process, inWorkers(keptBytes(measuring.sessions)), held];
       moments.push({ moment: 'sharing the sparsity', parts });
     }

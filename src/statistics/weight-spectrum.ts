@@ -7,9 +7,11 @@ import { bytesPerElement } from '../forward/float-storage.js';
 import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
-import { loadKernels } from '../runtime/kernels.js';
 import { type Part, partsOf } from '../runtime/parts.js';
+import { scratch } from '../runtime/scratch.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
+import { freshKernels } from '../runtime/worker-kernels.js';
+import { collectGarbage } from '../system/collect-garbage.js';
 import { alignedFloat32 } from '../system/native-memory.js';
 import { type Tridiagonal, tridiagonalEigenvalues } from './tridiagonal-eigenvalues.js';
 import { stageBytes, tridiagonalInStages } from './tridiagonal-in-stages.js';
@@ -44,13 +46,13 @@ export function weightSpectrum(tensor: StoredFloatTensor): Float64Array {
   const { diagonal, offDiagonal } =
     n > LARGEST_AT_ONCE ? tridiagonalInStages(products, n) : tridiagonalAtOnce(products, n);
   tridiagonalEigenvalues(diagonal, offDiagonal);
+  if (n > LARGEST_AT_ONCE) collectGarbage();
   return diagonal.map((value) => Math.max(0, value)).sort();
 }
 
 /** @param matrix [n, n] f32, symmetric */
 function tridiagonalAtOnce(matrix: Float32Array, n: number): Tridiagonal {
-  // Memory of its own, which is gone with it: it's far larger than what other kernels need.
-  const kernels = loadKernels();
+  const kernels = freshKernels();
   const lower = kernels.arena.allocate((n * (n + 1) * 8) / 2);
   const diagonal = kernels.arena.allocate(n * 8);
   const offDiagonal = kernels.arena.allocate(n * 8);
@@ -70,8 +72,10 @@ function smallerProducts(tensor: StoredFloatTensor): Float32Array<ArrayBuffer> {
   const [rows = 0, columns = 0] = tensor.shape;
   const wide = rows <= columns;
   const n = Math.min(rows, columns);
-  const products = alignedFloat32(n * n);
-  const slab = alignedFloat32(SLAB * n);
+  // Small buffers are kept for the next matrix; large ones would be there while blocks are pruned.
+  const buffer = n > LARGEST_AT_ONCE ? (_: string, length: number) => alignedFloat32(length) : scratch;
+  const products = buffer('spectrum products', n * n);
+  const slab = buffer('spectrum slab', SLAB * n);
   const out = arrayTensor(products, [n, n]);
   for (const part of partsOf(wide ? columns : rows, SLAB)) {
     const { count } = part;
