@@ -134,6 +134,10 @@ describe('magnitude', () => {
     const goals = runFile('{method: magnitude, sparsity: 0.5, options: {threshold: 0.1}}');
     await expect(prune(goals.path)).rejects.toBeInstanceOf(RequestError);
     await expect(prune(goals.path)).rejects.toThrow('exactly one of sparsity, pattern or options.threshold');
+    const open = runFile('{method: magnitude, options: {threshold: 0.1}}');
+    await expect(prune(open.path, { set: ['prune.sparsity=0.5'] })).rejects.toThrow(
+      '--set prune.options.threshold= takes the other out',
+    );
     const none = runFile('{method: wanda}', true);
     await expect(prune(none.path)).rejects.toThrow('missing sparsity or pattern');
   });

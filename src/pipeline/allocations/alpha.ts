@@ -34,12 +34,11 @@ export const alpha: Allocation = {
   async share(pool, { linears, goal = 0, onStep }, given) {
     const { epsilon, average } = options.parse(given);
     let done = 0;
-    const exponents = await pool.map(
-      'statistics/tail-exponent-task',
-      tailExponent,
-      linears.map(({ weights }) => weights),
-      () => onStep(++done, linears.length),
-    );
+    const exponents = linears.map(() => 0);
+    await pool.forEach([...linears.entries()], async ([index, { weights }]) => {
+      exponents[index] = await pool.run('statistics/tail-exponent-task', tailExponent, weights);
+      onStep(++done, linears.length);
+    });
     const own = linears.map(({ block }, index) => ({ block, exponent: exponents[index] as number }));
     const means = new Map(
       [...byBlock(own)].map(([block, list]) => [
