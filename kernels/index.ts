@@ -32,6 +32,7 @@ export { solveJointly, upperGram } from './solve-jointly';
 export { taylorScores } from './taylor-scores';
 export { thresholdMask } from './threshold-mask';
 export { transpose } from './transpose';
+export { tridiagonalise } from './tridiagonalise';
 
 /** The first byte that no static data occupies; the host lays its scratch and arena out from here. */
 export function heapBase(): usize {

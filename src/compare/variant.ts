@@ -5,7 +5,13 @@
 import type { PruneConfig, RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import { allocations } from '../pipeline/allocations/allocation-registry.js';
-import { methods, refinements, runSchema, updates } from '../pipeline/methods/method-registry.js';
+import {
+  methodByName,
+  methods,
+  refinements,
+  runSchema,
+  updates,
+} from '../pipeline/methods/method-registry.js';
 
 export interface Variant {
   /** As it was written: `wanda+least_squares@owl`. */
@@ -71,10 +77,16 @@ function pruneOf(base: PruneConfig, text: string, goal: string): Record<string, 
     method: name,
     ...(/^\d+:\d+$/.test(goal) ? { pattern: goal } : { sparsity: fraction(goal) }),
     ...own,
-    options: name === base.method ? base.options : {},
+    options: name === base.method ? withoutGoal(base) : {},
     allocation: allocation ?? base.allocation,
     rules: base.rules,
   };
+}
+
+/** The options without what stands in the place of a goal. */
+function withoutGoal({ method, options }: PruneConfig): Record<string, unknown> {
+  const { goalOption } = methodByName(method);
+  return Object.fromEntries(Object.entries(options).filter(([key]) => key !== goalOption));
 }
 
 function fraction(goal: string): number {

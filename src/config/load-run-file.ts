@@ -71,8 +71,9 @@ function describeProblem(problem: Problem, source: YamlSource, overrides: readon
   const where = (at === 'key' ? parent : path).join('.');
   const text = where === '' ? problem.message : `${where}: ${problem.message}`;
   const position = source.locate(path, at);
-  const chosen = either.find((key) => responsible([...parent, key], path.length, overrides));
-  const override = responsible(chosen === undefined ? path : [...parent, chosen], position.depth, overrides);
+  const pathOf = (key: string) => [...parent, ...key.split('.')];
+  const chosen = either.find((key) => responsible(pathOf(key), pathOf(key).length, overrides));
+  const override = responsible(chosen === undefined ? path : pathOf(chosen), position.depth, overrides);
   if (override === undefined) return { text: source.describe(position, text), ...position };
   const others = either.filter((key) => key !== chosen).map((key) => `--set ${[...parent, key].join('.')}=`);
   const remedy = chosen === undefined ? '' : `; ${others.join(' ')} takes the other out`;

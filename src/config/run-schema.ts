@@ -59,14 +59,21 @@ const pattern = z
   )
   .describe('N:M, keep N of every M consecutive inputs of a row: "2:4" keeps 2 of 4, "1:4" keeps 1.');
 
-/** A refinement: exactly one of `keys` is present. */
+/** Whether a value is there; `key` goes into maps where it has dots. */
+function isPresent(value: unknown, key: string): boolean {
+  const [first = '', ...rest] = key.split('.');
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, first)) return false;
+  return rest.length === 0 || isPresent((value as Record<string, unknown>)[first], rest.join('.'));
+}
+
+/** A refinement: exactly one of `keys` is present, of which at most one, the last, has dots. */
 function exactlyOneOf(keys: readonly string[]) {
   return (
     value: unknown,
     context: { addIssue(issue: z.core.$ZodRawIssue<z.core.$ZodIssueCustom>): void },
   ): void => {
     if (typeof value !== 'object' || value === null) return;
-    const present = keys.filter((key) => Object.hasOwn(value, key));
+    const present = keys.filter((key) => isPresent(value, key));
     const list = keys.join(', ').replace(/, (?=[^,]*$)/, ' or ');
     if (present.length === 0) {
       const message = `missing ${list}; exactly one of them is needed`;
@@ -76,7 +83,7 @@ function exactlyOneOf(keys: readonly string[]) {
       context.addIssue({
         code: 'custom',
         input: value,
-        path: [present[1] as string],
+        path: [present.findLast((key) => !key.includes('.')) as string],
         message,
         params: { either: present },
       });
@@ -229,7 +236,7 @@ export type PruneRule = z.output<typeof ruleSchema>;
 /** Text to measure perplexity on before and after. */
 export type EvaluationConfig = z.output<typeof evaluationSchema>;
 
-/** What to prune, how and how much; exactly one of `sparsity` and `pattern` is there. */
+/** What to prune, how and how much; exactly one of `sparsity`, `pattern` and a goal among the method's options is there. */
 export interface PruneConfig {
   method: string;
   sparsity?: number;
@@ -263,6 +270,8 @@ export interface RunConfig {
 /** What a run schema is built from: the options that each method, allocation, refinement and update takes. */
 export interface RunSchemaParts {
   readonly methods: Readonly<Record<string, z.ZodObject>>;
+  /** By method, where it has one: the option that can stand in the place of a sparsity or a pattern. */
+  readonly goalOptions?: Readonly<Record<string, string>>;
   readonly allocations: Readonly<Record<string, z.ZodObject>>;
   readonly refinements: Readonly<Record<string, z.ZodObject>>;
   readonly updates: Readonly<Record<string, z.ZodObject>>;
@@ -297,6 +306,7 @@ function createChoiceSchema(kind: string, choices: Readonly<Record<string, z.Zod
  */
 export function createRunSchema({
   methods,
+  goalOptions = {},
   allocations,
   refinements,
   updates,
@@ -327,8 +337,23 @@ export function createRunSchema({
         existing_zeros: existingZeros,
         rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
       })
-      .superRefine(exactlyOneOf(['sparsity', 'pattern']), evenWhenWrong)
-      .meta({ oneOf: [{ required: ['sparsity'] }, { required: ['pattern'] }] }),
+      .superRefine(
+        exactlyOneOf([
+          'sparsity',
+          'pattern',
+          ...(goalOptions[name] === undefined ? [] : [`options.${goalOptions[name]}`]),
+        ]),
+        evenWhenWrong,
+      )
+      .meta({
+        oneOf: [
+          { required: ['sparsity'] },
+          { required: ['pattern'] },
+          ...(goalOptions[name] === undefined
+            ? []
+            : [{ required: ['options'], properties: { options: { required: [goalOptions[name]] } } }]),
+        ],
+      }),
   );
   const schema = z.strictObject({
     model: text.describe(

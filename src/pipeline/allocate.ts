@@ -8,14 +8,12 @@ import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { pruningPasses } from '../graph/block-passes.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
+import { weightName } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { patternSparsity } from '../sparsity/pattern.js';
+import { type Pattern, patternSparsity } from '../sparsity/pattern.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
-import { columnNorms, type GroupStatistics } from '../statistics/group-statistics.js';
-import type { MeasuredLinear } from './allocations/allocation.js';
+import { columnNorms } from '../statistics/group-statistics.js';
 import { allocatedPatterns } from './allocations/share-out.js';
-import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, measuringRecordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
@@ -23,15 +21,24 @@ import type { StageClock } from './stage-clock.js';
 export interface AllocateOptions {
   readonly run: PreparedRun;
   readonly pool: WorkerPool;
+  readonly clock: StageClock;
+}
+
+export interface MeasureOptions extends AllocateOptions {
   readonly stream: ModelStream;
   readonly calibration: CalibrationSet;
   /** For the hidden states. */
   readonly folder: string;
-  readonly clock: StageClock;
 }
 
-/** Runs the first windows through the dense model. Gives the measure of every linear that shares the sparsity, in order. */
-export async function measureDense(options: AllocateOptions): Promise<number[]> {
+/**
+ * Column norms of the dense model's linears, by block and input group, over the allocation's windows. They are few beside
+ * the weights: some numbers for every row of a matrix.
+ */
+export type DenseNorms = readonly ReadonlyMap<string, Float32Array>[];
+
+/** Runs the first windows through the dense model. */
+export async function measureDense(options: MeasureOptions): Promise<DenseNorms> {
   const { run, pool, stream, calibration, clock } = options;
   const { model, allocation } = run;
   const { windows } = allocation;
@@ -45,7 +52,7 @@ export async function measureDense(options: AllocateOptions): Promise<number[]> 
   const collector = new StatisticsCollector(pool, stream.graphs, run.memory.activations);
   const locate = (name: string) => floatTensor(run.checkpoint.tensors, name);
   const plans = measuringPlans(run);
-  const measures: number[] = [];
+  const norms: Map<string, Float32Array>[] = [];
   try {
     const tokens = calibration.tokens.subarray(0, windows * calibration.sequenceLength);
     await clock.time('read', () => stream.embed(states, tokens, locate));
@@ -54,7 +61,7 @@ export async function measureDense(options: AllocateOptions): Promise<number[]> 
       const passes = plans[index];
       if (!passes) throw new Error(`${block.prefix} has no passes`);
       const weights = await clock.time('read', () => stream.loadBlock(block, locate));
-      const statistics = new Map<string, GroupStatistics>();
+      const own = new Map<string, Float32Array>();
       const inTurn = pruningPasses(passes);
       for (const pass of inTurn) {
         const measured = await collector.collect({
@@ -69,12 +76,9 @@ export async function measureDense(options: AllocateOptions): Promise<number[]> 
             clock.step('forward', index, pass.index * windows + done, inTurn.length * windows),
           onSeconds: (phase, seconds) => clock.add(phase, seconds),
         });
-        for (const [name, group] of measured) statistics.set(name, group);
+        for (const [name, group] of measured) own.set(name, columnNorms(group));
       }
-      const linears = run.layers
-        .filter((layer) => layer.block === index && layer.shares)
-        .map((layer) => measuredLinear(layer, weights, statistics));
-      measures.push(...(await clock.time('statistics', () => allocation.measure(pool, linears))));
+      norms.push(own);
       if (index < model.blocks.length - 1) {
         const onWindow = (done: number) => clock.step('propagate', index, done, windows);
         await clock.time('propagate', () => stream.propagate(block, weights, states, { passes, onWindow }));
@@ -85,36 +89,51 @@ export async function measureDense(options: AllocateOptions): Promise<number[]> 
     states.dispose();
     collector.dispose();
   }
-  return measures;
+  return norms;
 }
 
-function measuredLinear(
-  { name, linear }: LayerPlan,
-  weights: Readonly<Record<string, TensorRef>>,
-  statistics: ReadonlyMap<string, GroupStatistics>,
-): MeasuredLinear {
-  const weight = weights[`${linear.name}.weight`];
-  const group = statistics.get(linear.inputGroup);
-  if (!weight || !group) throw new Error(`${name} was not measured`);
-  return { name, weights: weight, columnNorms: columnNorms(group) };
-}
-
-/** The run with the patterns that its allocation gives. @param measures of the linears that share the sparsity, in order */
-export function allocated(run: PreparedRun, measures: readonly number[]): PreparedRun {
+/**
+ * The patterns of the linears that share the sparsity, in order.
+ *
+ * @param norms where the allocation asks for windows
+ */
+export async function shareSparsity(
+  { run, pool, clock }: AllocateOptions,
+  norms: DenseNorms | undefined,
+): Promise<Pattern[]> {
+  const { model, checkpoint, config, allocation } = run;
   const sharing = run.layers.filter(({ shares }) => shares);
+  const linears = sharing.map(({ name, block: index, linear }) => {
+    const block = model.blocks[index];
+    if (!block) throw new Error(`${name} is in no block`);
+    return {
+      name,
+      block: index,
+      size: linear.out * linear.in,
+      weights: floatTensor(checkpoint.tensors, weightName(block, linear)),
+      columnNorms: norms?.[index]?.get(linear.inputGroup),
+    };
+  });
   const [goal] = sharing.map(({ pattern }) => pattern);
-  if (goal === undefined || goal === 'dense') return run;
-  const linears = sharing.map(({ block, linear }, i) => ({
-    block,
-    size: linear.out * linear.in,
-    measure: measures[i] as number,
-  }));
-  const wishes = run.allocation.share(patternSparsity(goal), linears);
-  const patterns = new Map(
-    allocatedPatterns(goal, linears, wishes).map((pattern, i) => [sharing[i], pattern] as const),
+  if (goal === undefined || goal === 'dense') return [];
+  const { sparsity, pattern } = config.prune;
+  const isOpen = sparsity === undefined && pattern === undefined;
+  const shares = await clock.time('statistics', () =>
+    allocation.share(pool, {
+      linears,
+      goal: isOpen ? undefined : patternSparsity(goal),
+      onStep: (done, total) => clock.step('statistics', 0, done, total),
+    }),
   );
+  return allocatedPatterns(goal, linears, shares);
+}
+
+/** The run with what its allocation gives. @param patterns of the linears that share the sparsity, in order */
+export function allocated(run: PreparedRun, patterns: readonly Pattern[]): PreparedRun {
+  const sharing = run.layers.filter(({ shares }) => shares);
+  const given = new Map(sharing.map((layer, i) => [layer, patterns[i]] as const));
   return {
     ...run,
-    layers: run.layers.map((layer) => ({ ...layer, pattern: patterns.get(layer) ?? layer.pattern })),
+    layers: run.layers.map((layer) => ({ ...layer, pattern: given.get(layer) ?? layer.pattern })),
   };
 }

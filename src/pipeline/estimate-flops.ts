@@ -22,6 +22,7 @@ import { targetedAfter, targetRanges } from '../graph/target-ranges.js';
 import { elementCount } from '../graph/value.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import { gramStrips, stripElements } from '../statistics/gram-layout.js';
+import { type AllocationWork, NO_ALLOCATION_WORK } from './allocations/allocation.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { GroupWork } from './methods/method.js';
@@ -32,6 +33,8 @@ import { rehearsals, targetWindows } from './regional-blocks.js';
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
   readonly forward: number;
+  /** What an allocation computes of the dense model, beside its forward. */
+  readonly allocation: number;
   readonly gram: number;
   /** The windows in the dense model, and what linears lack beside it. */
   readonly targets: number;
@@ -58,6 +61,7 @@ export function estimateFlops(run: PreparedRun): Flops {
   const plans = prunePlans(run);
   const work = methodWork(run);
   const fits = fitFlops(run, plans);
+  const sharing = allocationWork(run);
 
   const evaluated = Object.values(evaluationSets(run)).filter((set) => set !== null);
   const evaluationFlops = evaluated.reduce(
@@ -80,6 +84,7 @@ export function estimateFlops(run: PreparedRun): Flops {
       (windows + rehearsals(run).reduce((total, each) => total + each, 0)) *
         sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
+    allocation: sharing.productFlops + sharing.columnFlops,
     gram: sum((block) =>
       inputGroups(block).reduce(
         (total, { size }) => total + 2 * stripElements(gramStrips(size)) * gramWindows * tokens,
@@ -207,6 +212,15 @@ function blockGraphs(
     else known.set(key, { graph: build(block, names), blocks: 1 });
   }
   return [...known.values()].flatMap(({ graph, blocks }) => (graph ? [{ graph, blocks }] : []));
+}
+
+/** What sharing the sparsity takes. @param workers threads at work */
+export function allocationWork(
+  { allocation, layers, memory }: PreparedRun,
+  workers: number = memory.workers,
+): AllocationWork {
+  const sharing = layers.filter(({ shares }) => shares).map(({ linear }) => linear);
+  return sharing.length === 0 ? NO_ALLOCATION_WORK : allocation.work(sharing, workers);
 }
 
 /** What the method does to each group of linears that are pruned. */

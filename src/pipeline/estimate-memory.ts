@@ -31,7 +31,7 @@ import { activationBytes, gramBytes } from '../statistics/collect-statistics.js'
 import { targetBytes, waitingBytes } from '../statistics/collect-targets.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { gradientBytes } from '../statistics/sum-gradients.js';
-import { gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
+import { allocationWork, gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import type { MemorySettings } from './memory-settings.js';
@@ -139,6 +139,14 @@ export function memoryEstimator(
     if (run.allocation.windows > 0) {
       const process = processPart(SESSIONS_BYTES.evaluating);
       const parts = [process, weights, inWorkers(keptBytes(measuring.sessions))];
+      moments.push({ moment: 'measuring the dense model', parts });
+    }
+    if (run.allocation.looks) {
+      const process = processPart(SESSIONS_BYTES.evaluating);
+      const { bytes } = allocationWork(run, workers);
+      const garbage = Math.min(bytes, workers * GARBAGE_BYTES);
+      const held = { name: 'counts and spectra', bytes: bytes + garbage };
+      const parts = [process, inWorkers(keptBytes(measuring.sessions)), held];
       moments.push({ moment: 'sharing the sparsity', parts });
     }
     const heldGradients = (windows: number) => ({

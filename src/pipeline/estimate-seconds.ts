@@ -4,7 +4,7 @@
  */
 import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
-import { type Flops, methodWork } from './estimate-flops.js';
+import { allocationWork, type Flops, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -52,12 +52,17 @@ const RATES = {
   storedTensorMask: 200e6,
   store: 250e6,
   count: 800e6,
+  /** Scored and added up or counted, for an allocation. */
+  allocate: 130e6,
   /** What is done to the rows beside the products of their output error. */
   errorRows: 33e6,
 };
 
 /** Operations a second of a thread on the columns of a block, one after the other. */
 const COLUMN_FLOPS = 20e9;
+
+/** The same where one column of a symmetric matrix after the other is eliminated, in f64. */
+const TRIDIAGONAL_FLOPS = 4e9;
 
 /** Bytes a second that a disk takes or, the first time, gives; slower disks make plans too short. */
 const DISK_BYTES_PER_SECOND = { read: 2e9, write: 700e6 };
@@ -101,7 +106,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     COMMAND_SECONDS +
     speed.prepareSeconds +
     speed.startSeconds +
-    (run.windows > 0 || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
+    (run.windows > 0 || run.allocation.looks || gradients || inEvaluation ? RUNTIME_SECONDS : 0) +
     FINISH_SECONDS;
   const work =
     check +
@@ -110,6 +115,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     backward +
     regional +
     gram +
+    allocationSeconds(run, all, threads) +
     solveSeconds(run, all, one) +
     write +
     verify;
@@ -146,6 +152,15 @@ function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: n
       moved / (RATES.step * threads)
     );
   }, measuring);
+}
+
+function allocationSeconds(run: PreparedRun, all: number, threads: number): number {
+  const { scored, productFlops, columnFlops } = allocationWork(run);
+  return (
+    scored / (RATES.allocate * threads) +
+    productFlops / (all * EFFICIENCY.gram) +
+    columnFlops / (TRIDIAGONAL_FLOPS * threads)
+  );
 }
 
 function errorSeconds({ layers, gramWindows }: PreparedRun, flops: Flops, all: number, one: number): number {

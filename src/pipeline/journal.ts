@@ -33,7 +33,12 @@ const evaluationSchema = z.object({
 const allocationSchema = z.object({
   kind: z.literal('allocation'),
   /** Of the linears that share the sparsity, in order. */
-  measures: z.array(z.number()),
+  patterns: z.array(
+    z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('unstructured'), sparsity: z.number().min(0).max(1) }),
+      z.object({ kind: z.literal('n:m'), keep: z.int().positive(), of: z.int().positive() }),
+    ]),
+  ),
 });
 
 const gradientsSchema = z.object({

@@ -14,7 +14,7 @@ import { type MemoryEstimate, memoryEstimator } from './estimate-memory.js';
 import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimate-seconds.js';
 import { fitMemory } from './fit-memory.js';
 import type { LayerPlan } from './layer-plan.js';
-import { prepareRun } from './prepare-run.js';
+import { type PreparedRun, prepareRun } from './prepare-run.js';
 
 export interface PlannedLayer {
   readonly name: string;
@@ -86,8 +86,17 @@ export async function makePlan(config: RunConfig): Promise<Plan> {
     memory: memoryEstimator(run, resident)(run.memory),
     seconds: estimateSeconds(run, flops, speed),
     workers,
-    notes: shortage === undefined ? run.notes : [...run.notes, shortage],
+    notes: [...run.notes, ...goalNotes(run), ...(shortage === undefined ? [] : [shortage])],
   };
+}
+
+/** Where no fraction is asked for, nothing is known of the zeros before the weights are read. */
+function goalNotes({ config, allocation }: PreparedRun): string[] {
+  const { sparsity, pattern } = config.prune;
+  if (sparsity !== undefined || pattern !== undefined) return [];
+  return [
+    `prune.${allocation.name} says what goes; how much that is, the run tells when it has read the weights`,
+  ];
 }
 
 function plannedLayer({ name, linear, pattern }: LayerPlan): PlannedLayer {

@@ -19,9 +19,10 @@ import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
+import type { Pattern } from '../sparsity/pattern.js';
 import { requireLibc } from '../system/libc.js';
 import { version } from '../version.js';
-import { allocated, measureDense } from './allocate.js';
+import { allocated, measureDense, shareSparsity } from './allocate.js';
 import { checkWeights } from './check-weights.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
@@ -248,11 +249,15 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
     }
   }
 
-  if (run.allocation.windows > 0) {
-    const stage = await allocate(shared, journal?.allocation?.measures);
-    phases.push(...stage.phases);
-    if (!journal?.allocation) log.append({ kind: 'allocation', measures: stage.measures });
-    run = allocated(run, stage.measures);
+  if (run.allocation.looks) {
+    let patterns = journal?.allocation?.patterns;
+    if (!patterns) {
+      const stage = await allocate(shared);
+      patterns = stage.patterns;
+      phases.push(...stage.phases);
+      log.append({ kind: 'allocation', patterns });
+    }
+    run = allocated(run, patterns);
     shared = { ...shared, run };
   }
 
@@ -290,21 +295,18 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   return { layers, dense, pruned, phases, pruneSeconds };
 }
 
-/** Measures the dense model for the allocation. @param known what an earlier run measured */
-async function allocate(
-  shared: Shared,
-  known: readonly number[] | undefined,
-): Promise<{ measures: number[]; phases: PhaseSeconds[] }> {
-  if (known) return { measures: [...known], phases: [] };
+/** Looks at the dense model, and shares the sparsity among its linears. */
+async function allocate(shared: Shared): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[] }> {
   const { run, onProgress } = shared;
   const { calibration, allocation } = run;
-  if (!calibration) throw new Error(`${allocation.name} without calibration`);
-  const tokens = allocation.windows * calibration.sequenceLength;
+  const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
   const clock = new StageClock('allocate', run.model.blocks.length, tokens, onProgress);
-  const measures = await withStream(shared, (stream) =>
-    measureDense({ ...shared, stream, calibration, clock }),
-  );
-  return { measures, phases: clock.end() };
+  const measure = async () => {
+    if (!calibration) throw new Error(`${allocation.name} without calibration`);
+    return await withStream(shared, (stream) => measureDense({ ...shared, stream, calibration, clock }));
+  };
+  const norms = allocation.windows > 0 ? await measure() : undefined;
+  return { patterns: await shareSparsity({ ...shared, clock }, norms), phases: clock.end() };
 }
 
 /** Fills the file with what the method needs of the dense model's gradients. */

@@ -119,6 +119,7 @@ interface Exports {
   taylorScores(weights: number, mean: number, rms: number, out: number, n: number): void;
   thresholdMask(scores: number, n: number, threshold: number, ties: number, mask: number): number;
   transpose(source: number, target: number, rows: number, cols: number): void;
+  tridiagonalise(a: number, n: number, d: number, e: number, work: number): void;
   upperGram(u: number, out: number, n: number): void;
 }
 
@@ -511,6 +512,16 @@ export class Kernels {
   ): number {
     return this.arena.borrow(columns * (columns + 4) * 8, (scratch) =>
       this.#exports.solveJointly(weights, mask, gram, multipliers, losses, rows, columns, scratch),
+    );
+  }
+
+  /**
+   * Householder's reduction of a symmetric [n, n] f64 matrix, the rows of its lower triangle one after another, which is
+   * destroyed. diagonal [n] and offDiagonal [n], from its second element on, have the same eigenvalues.
+   */
+  tridiagonalise(lower: number, n: number, diagonal: number, offDiagonal: number): void {
+    this.arena.borrow(4 * n * 8, (work) =>
+      this.#exports.tridiagonalise(lower, n, diagonal, offDiagonal, work),
     );
   }
 

@@ -7,8 +7,9 @@ import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { magnitude } from '../scores/magnitude.js';
 import { wanda } from '../scores/wanda.js';
+import { type Cut, findCuts } from '../sparsity/find-cuts.js';
 import { maskZeros, type Pattern } from '../sparsity/pattern.js';
-import { type Cut, findCuts, pruneByScore } from '../sparsity/prune-by-score.js';
+import { pruneByScore } from '../sparsity/prune-by-score.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative, type NativeRegion } from '../system/native-memory.js';
 import {

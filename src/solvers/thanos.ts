@@ -5,8 +5,8 @@
  */
 import { equalParts } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import { type Cut, cutsOf } from '../sparsity/find-cuts.js';
 import { zeroCount } from '../sparsity/pattern.js';
-import { type Cut, cutsOf } from '../sparsity/prune-by-score.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { dampedDiagonal } from './hessian-diagonal.js';

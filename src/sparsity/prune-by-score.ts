@@ -10,16 +10,9 @@ import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
 import type { FiledMatrix } from '../statistics/gradient-moments.js';
+import { type Cut, findCuts } from './find-cuts.js';
 import { checkPattern, type Pattern, zeroCount } from './pattern.js';
-import {
-  absoluteSums,
-  HISTOGRAM_BINS,
-  type Histogram,
-  maskBelow,
-  maskRows,
-  type ScoredRows,
-  scoreHistogram,
-} from './score-mask-task.js';
+import { absoluteSums, HISTOGRAM_BINS, maskBelow, maskRows, type ScoredRows } from './score-mask-task.js';
 import type { RowsPlace } from './weight-rows.js';
 
 /** Elements of one task, which has counts of its own where the cut is found by a histogram. */
@@ -170,74 +163,4 @@ function placeOf({ weights }: ScoredMatrix, firstIndex: number): RowsPlace {
     target: { path: target.path, offset: target.offset + bytes },
     firstIndex,
   };
-}
-
-/** Where a part's scores are cut: what lies below goes, and the first `ties` on it. */
-export interface Cut {
-  /** Bits of a score. */
-  readonly threshold: number;
-  readonly ties: number;
-}
-
-/**
- * The cut below which exactly `zeros` scores of all parts together lie, ties by index. Exact selection over a matrix of any
- * size: the score's bits in two halves.
- */
-export async function findCuts(
-  pool: WorkerPool,
-  parts: readonly ScoredRows[],
-  zeros: number,
-): Promise<Cut[]> {
-  if (zeros === 0) return parts.map(() => ({ threshold: 0, ties: 0 }));
-  return await cutsOf(
-    (high) =>
-      pool.map(
-        'sparsity/score-mask-task',
-        scoreHistogram,
-        parts.map((part) => ({ ...part, high })),
-      ),
-    zeros,
-  );
-}
-
-/**
- * `findCuts` by what counts the scores of each part: by the high halves of their bits, or by the low halves of those with the
- * given high half.
- */
-export async function cutsOf(
-  histograms: (high?: number) => Promise<readonly Histogram[]>,
-  zeros: number,
-): Promise<Cut[]> {
-  const highs = await histograms();
-  const high = findBin(highs, zeros);
-  const lowsMatter = highs.some(({ usesLowBits }) => usesLowBits);
-  const lows = lowsMatter ? await histograms(high.bin) : undefined;
-  const low = lows ? findBin(lows, zeros - high.below) : { bin: 0, below: 0 };
-  let ties = zeros - high.below - low.below;
-  return highs.map((counted, index) => {
-    const onThreshold = lows ? countIn(lows[index], low.bin) : countIn(counted, high.bin);
-    const taken = Math.min(ties, onThreshold);
-    ties -= taken;
-    return { threshold: high.bin * HISTOGRAM_BINS + low.bin, ties: taken };
-  });
-}
-
-function countIn(histogram: Histogram | undefined, bin: number): number {
-  return histogram?.counts[bin - histogram.first] ?? 0;
-}
-
-/** The bin that holds the `count`-th smallest of all histograms together, and how many lie below it. */
-function findBin(histograms: readonly Histogram[], count: number): { bin: number; below: number } {
-  const total = new Float64Array(HISTOGRAM_BINS);
-  for (const { first, counts } of histograms) {
-    for (let i = 0; i < counts.length; i++)
-      total[first + i] = (total[first + i] as number) + (counts[i] as number);
-  }
-  let below = 0;
-  for (let bin = 0; bin < HISTOGRAM_BINS; bin++) {
-    const next = below + (total[bin] as number);
-    if (next >= count) return { bin, below };
-    below = next;
-  }
-  throw new Error(`only ${below} scores for ${count} zeros`);
 }

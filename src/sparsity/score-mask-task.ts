@@ -38,7 +38,8 @@ export interface ScoredRows {
   readonly goFirst?: 'zeros' | bigint | undefined;
 }
 
-interface Chunk {
+/** Rows with their scores. */
+export interface ScoredChunk {
   readonly rows: number;
   /** Index of the first element among those of the task. */
   readonly first: number;
@@ -49,7 +50,8 @@ interface Chunk {
   readonly source: WeightRows;
 }
 
-function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: Chunk) => void): void {
+/** Scores the rows so many at a time that they stay in a core's cache. @throws RunError when a score isn't finite */
+export function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: ScoredChunk) => void): void {
   const { place, rows, columns, vectors, gradients = [], options = {} } = args;
   const score = scoreByName(args.score);
   const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));

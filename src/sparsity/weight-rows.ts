@@ -22,7 +22,8 @@ export interface StoredRows {
   readonly dtype: FloatDtype;
   /** Bytes from the start of each file. */
   readonly source: { readonly path: string; readonly offset: number };
-  readonly target: { readonly path: string; readonly offset: number };
+  /** Undefined where they are only read. */
+  readonly target: { readonly path: string; readonly offset: number } | undefined;
   /** Index of the first element within its tensor, for messages. */
   readonly firstIndex: number;
 }
@@ -82,6 +83,7 @@ function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightR
       );
     },
     prune(first, n, mask) {
+      if (!target) throw new Error(`${tensor} is only read`);
       if (size === 4) kernels.applyMask(stored, mask, n);
       else kernels.applyMask16(stored, mask, n);
       writeExactly(target.path, target.offset + first * size, kernels.u8(stored, n * size));

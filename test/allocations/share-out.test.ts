@@ -53,7 +53,7 @@ describe('sharing out', () => {
           const patterns = allocatedPatterns(
             { kind: 'n:m', keep, of },
             wishes.map(() => ({ size: 1000 })),
-            wishes,
+            { sparsities: wishes, isExact: false },
           );
           let kept = 0;
           for (const pattern of patterns) {

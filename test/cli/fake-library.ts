@@ -41,6 +41,7 @@ export const samplePlan: Plan = {
   totals: { prunable: 12288, zeros: 2764, sparsity: 2764 / 12288, parameters: 20000 },
   bytes: { read: 40_000, written: 41_000, scratch: 1_000_000 },
   flops: {
+    allocation: 0,
     forward: 3e9,
     gram: 1e9,
     targets: 0,

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { outlierRatio } from '../../statistics/outlier-ratio.js';
-import type { Allocation } from './allocation.js';
+import { type Allocation, NO_ALLOCATION_WORK } from './allocation.js';
+import { byBlock, measuredLinear, measuringWindows, weightsOf } from './dense-linears.js';
 
 const options = z
   .strictObject({
@@ -21,27 +22,33 @@ const options = z
       .describe(
         'A weight is an outlier when |weight| · input norm is more than so many times the mean of its block.',
       ),
-    windows: z
-      .int()
-      .min(1)
-      .default(32)
-      .describe('Calibration windows, from the first, on which the dense model is measured.'),
+    windows: measuringWindows,
   })
   .describe('OWL: blocks with more outliers keep more weights.');
 
 export const owl: Allocation = {
   name: 'owl',
   options,
+  looks: true,
   windows: (given) => options.parse(given).windows,
-  async measure(pool, linears, given) {
-    const ratio = await outlierRatio(pool, linears, options.parse(given).outlier);
-    return linears.map(() => ratio);
+  async share(pool, { linears, goal = 0, onStep }, given) {
+    const { lambda, outlier } = options.parse(given);
+    const blocks = byBlock(linears);
+    const ratios = new Map<number, number>();
+    for (const [block, own] of blocks) {
+      ratios.set(block, await outlierRatio(pool, own.map(measuredLinear), outlier));
+      onStep(ratios.size, blocks.size);
+    }
+    const each = linears.map(({ block }) => ratios.get(block) as number);
+    return { sparsities: outlierShares(goal, each, lambda), isExact: false };
   },
-  share(goal, linears, given) {
-    const { lambda } = options.parse(given);
-    const ratios = linears.map(({ measure }) => measure);
-    const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
-    if (least === most) return linears.map(() => goal);
-    return ratios.map((ratio) => goal + lambda - (2 * lambda * (ratio - least)) / (most - least));
-  },
+  // The mean, and then what lies above.
+  work: (linears) => ({ ...NO_ALLOCATION_WORK, scored: 2 * weightsOf(linears) }),
 };
+
+/** Sparsities spread over 2·lambda, the least where most outliers are. */
+export function outlierShares(goal: number, ratios: readonly number[], lambda: number): number[] {
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
+  if (least === most) return ratios.map(() => goal);
+  return ratios.map((ratio) => goal + lambda - (2 * lambda * (ratio - least)) / (most - least));
+}

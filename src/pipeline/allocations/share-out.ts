@@ -3,22 +3,32 @@
  * @module
  */
 import type { Pattern } from '../../sparsity/pattern.js';
+import type { Shares } from './allocation.js';
 
 /** The least and the most that a linear may lose: something of it has to stay. */
 const RANGE = { least: 0, most: 0.99 };
+
+/** The sparsities within a bound of the goal that a linear may have. */
+export function sparsityRange(goal: number, bound: number): { least: number; most: number } {
+  return {
+    least: Math.max(RANGE.least, goal - bound),
+    most: Math.max(goal, Math.min(RANGE.most, goal + bound)),
+  };
+}
 
 /** The pattern of each linear such that all together lose what they would if each had the goal. */
 export function allocatedPatterns(
   goal: Pattern,
   linears: readonly { readonly size: number }[],
-  wishes: readonly number[],
+  { sparsities, isExact }: Shares,
 ): Pattern[] {
   const sizes = linears.map(({ size }) => size);
   if (goal.kind === 'unstructured') {
-    return shifted(goal.sparsity, sizes, wishes).map((sparsity) => ({ kind: 'unstructured', sparsity }));
+    const shares = isExact ? sparsities : shifted(goal.sparsity, sizes, sparsities);
+    return shares.map((sparsity) => ({ kind: 'unstructured', sparsity }));
   }
   const { keep, of } = goal;
-  const shares = shifted((of - keep) / of, sizes, wishes, { least: 1 / of, most: (of - 1) / of });
+  const shares = shifted((of - keep) / of, sizes, sparsities, { least: 1 / of, most: (of - 1) / of });
   const kept = rounded(
     shares.map((sparsity) => (1 - sparsity) * of),
     sizes,

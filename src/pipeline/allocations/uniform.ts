@@ -3,12 +3,16 @@
  * @module
  */
 import { z } from 'zod';
-import type { Allocation } from './allocation.js';
+import { type Allocation, NO_ALLOCATION_WORK } from './allocation.js';
 
 export const uniform: Allocation = {
   name: 'uniform',
   options: z.strictObject({}).describe('Every linear gets the same sparsity.'),
+  looks: false,
   windows: () => 0,
-  measure: async (_pool, linears) => linears.map(() => 0),
-  share: (goal, linears) => linears.map(() => goal),
+  share: async (_pool, { linears, goal = 0 }) => ({
+    sparsities: linears.map(() => goal),
+    isExact: false,
+  }),
+  work: () => NO_ALLOCATION_WORK,
 };

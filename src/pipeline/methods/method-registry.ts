@@ -6,7 +6,6 @@ import { z } from 'zod';
 import { createRunSchema } from '../../config/run-schema.js';
 import { gblm } from '../../scores/gblm.js';
 import { gradient } from '../../scores/gradient.js';
-import { magnitude } from '../../scores/magnitude.js';
 import { obd } from '../../scores/obd.js';
 import { ria } from '../../scores/ria.js';
 import { wanda } from '../../scores/wanda.js';
@@ -15,6 +14,7 @@ import { admmMethod, admmUpdateMethod } from './admm-method.js';
 import { alpsMethod } from './alps-method.js';
 import { dsnotMethod } from './dsnot-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
+import { magnitudeMethod } from './magnitude-method.js';
 import type { Method } from './method.js';
 import { regionalMethod } from './regional-method.js';
 import { scoreMethod } from './score-method.js';
@@ -23,7 +23,7 @@ import { thanosMethod } from './thanos-method.js';
 import { wandaPlusPlusMethod } from './wanda-plus-plus-method.js';
 
 export const methods: readonly Method[] = [
-  scoreMethod(magnitude, z.strictObject({}).describe('Magnitude: the smallest weights of the matrix go.')),
+  magnitudeMethod,
   scoreMethod(
     wanda,
     z.strictObject({}).describe('Wanda: in every row, the smallest |weight| · input norm go.'),
@@ -103,6 +103,9 @@ export const updates: readonly Method[] = [leastSquaresMethod, admmUpdateMethod,
 /** The schema of `run.yaml` with every method and allocation there is. */
 export const runSchema = createRunSchema({
   methods: Object.fromEntries(methods.map(({ name, options }) => [name, options])),
+  goalOptions: Object.fromEntries(
+    methods.flatMap(({ name, goalOption }) => (goalOption === undefined ? [] : [[name, goalOption]])),
+  ),
   allocations: Object.fromEntries(allocations.map(({ name, options }) => [name, options])),
   refinements: {
     none: z.strictObject({}).describe('The mask stays as the method chose it.'),

@@ -13,6 +13,7 @@ import type { Pattern } from '../../sparsity/pattern.js';
 import type { StoredMatrix } from '../../sparsity/prune-by-score.js';
 import type { FiledMatrix, GradientLoss, GradientMoment } from '../../statistics/gradient-moments.js';
 import type { GroupStatistics } from '../../statistics/group-statistics.js';
+import type { Allocation } from '../allocations/allocation.js';
 
 /** A linear to prune in place. */
 export interface MethodLinear {
@@ -153,6 +154,21 @@ export interface Method {
   ): Promise<MethodOutcome & { readonly zeros: number }>;
   /** What pruning such a group takes. */
   work(group: GroupShape, options: unknown): GroupWork;
+  /**
+   * How the method itself shares the sparsity among the linears, where its options say so; undefined leaves that to
+   * `prune.allocation`. @param options as the schema puts them out
+   */
+  allocation?(options: unknown): MethodAllocation | undefined;
+  /** The option that, where it is given, says what goes in the place of a sparsity or a pattern. */
+  readonly goalOption?: string;
+}
+
+export interface MethodAllocation {
+  /** What asks for it, for messages: `options.scope: model`. */
+  readonly reason: string;
+  readonly allocation: Omit<Allocation, 'options'>;
+  /** The allocation's. */
+  readonly options: unknown;
 }
 
 /** A method with its options, and what follows it. */

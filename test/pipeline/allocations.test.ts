@@ -1,0 +1,187 @@
+/** Runs on two blocks of the quickstart model whose linears lose unequal shares. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
+import { InterruptedError, type ProgressEvent, plan, prune, RequestError } from '../../src/index.js';
+import { makeShallowModel } from '../support/shallow-model.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-allocations-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const model = join(folder, 'model');
+makeShallowModel(join(root, 'models/quickstart'), model, 2);
+
+let count = 0;
+function runFile(settings: string, calibrated = false): { path: string; output: string } {
+  const path = join(folder, `run-${count++}.yaml`);
+  const output = join(folder, `out-${count}`);
+  const data = join(root, 'calibration/general.jsonl');
+  const calibration = calibrated ? `calibration: {data: ${data}, samples: 4, sequence_length: 64}` : '';
+  writeFileSync(path, `model: ${model}\noutput: ${output}\n${calibration}\nprune: ${settings}\n`);
+  return { path, output };
+}
+
+/** The linears of the blocks, in the order of the model, as the bits of bf16. */
+function linears(output: string): Map<string, Uint16Array> {
+  const found = new Map<string, Uint16Array>();
+  for (const file of readdirSync(output).filter((name) => name.endsWith('.safetensors'))) {
+    const bytes = readFileSync(join(output, file));
+    for (const [name, { offset, bytes: length }] of readSafetensorsHeader(join(output, file)).tensors) {
+      if (!/layers.*_proj/.test(name)) continue;
+      const start = bytes.byteOffset + offset;
+      found.set(name.slice(0, -'.weight'.length), new Uint16Array(bytes.buffer.slice(start, start + length)));
+    }
+  }
+  return found;
+}
+
+/** Weights of these linears, the first of all first, from the smallest on; of equal ones the first. */
+function smallest(names: readonly string[]): { readonly places: Float64Array; readonly sizes: Uint16Array } {
+  const sizes = Uint16Array.from(
+    names.flatMap((name) => [...(source.get(name) as Uint16Array)]),
+    (bits) => bits & 0x7fff,
+  );
+  // One number for both, so that it sorts fast.
+  const keys = Float64Array.from(sizes, (size, place) => size * sizes.length + place).sort();
+  return { places: keys.map((key) => key % sizes.length), sizes };
+}
+
+/** The source's linears without the first `zeros` of some, the smallest first. */
+function without(
+  names: readonly string[],
+  zeros: number,
+  from: ReadonlyMap<string, Uint16Array> = source,
+): Map<string, Uint16Array> {
+  const { places } = smallest(names);
+  const gone = new Set(places.subarray(0, zeros));
+  const expected = new Map(from);
+  let first = 0;
+  for (const name of names) {
+    const bits = source.get(name) as Uint16Array;
+    const start = first;
+    expected.set(
+      name,
+      bits.map((value, i) => (gone.has(start + i) ? 0 : value)),
+    );
+    first += bits.length;
+  }
+  return expected;
+}
+
+function expectSame(output: string, expected: ReadonlyMap<string, Uint16Array>): void {
+  const written = linears(output);
+  for (const [name, bits] of expected) {
+    const differs = bits.findIndex((value, i) => value !== written.get(name)?.[i]);
+    expect(differs, name).toBe(-1);
+  }
+}
+
+const source = linears(model);
+const inOrder = (await plan(runFile('{method: magnitude, sparsity: 0}').path)).layers.map(({ name }) => name);
+
+describe('magnitude', () => {
+  it('with scope model prunes the smallest weights of all linears, ties by linear and index', async () => {
+    const { path, output } = runFile('{method: magnitude, sparsity: 0.613, options: {scope: model}}');
+    const { report } = await prune(path);
+    const zeros = Math.floor(0.613 * report.totals.prunable);
+    expect(report.totals.zeros).toBe(zeros);
+    expectSame(output, without(inOrder, zeros));
+  });
+
+  it('with scope block prunes as many in each block, and leaves alone what a rule speaks of', async () => {
+    const rules = 'rules: [{match: "*.v_proj", keep: dense}]';
+    const { path, output } = runFile(`{method: magnitude, sparsity: 0.5, options: {scope: block}, ${rules}}`);
+    await prune(path);
+    let expected = source;
+    for (const block of [0, 1]) {
+      const names = inOrder.filter((name) => name.includes(`.${block}.`) && !name.includes('v_proj'));
+      const weights = names.reduce((sum, name) => sum + (source.get(name)?.length ?? 0), 0);
+      expected = without(names, Math.floor(0.5 * weights), expected);
+    }
+    expectSame(output, expected);
+  });
+
+  it('with a threshold prunes every weight below it, whatever the scope', async () => {
+    const { path, output } = runFile('{method: magnitude, options: {scope: row, threshold: 0.0625}}');
+    const { report } = await prune(path);
+    // 0.0625 in bf16; a weight exactly on it stays.
+    const below = smallest(inOrder).sizes.filter((size) => size < 0x3d80).length;
+    expect(below).toBeGreaterThan(1000);
+    expectSame(output, without(inOrder, below));
+    expect(report.totals.zeros).toBe(below);
+    for (const { target, sparsity } of report.layers) expect(target).toBe(sparsity);
+    expect((await plan(path)).notes.join()).toContain('prune.options.threshold says what goes');
+  });
+
+  it('with scope model gives matrices an N of their own at N:M', async () => {
+    const { path } = runFile('{method: magnitude, pattern: "16:32", options: {scope: model}}');
+    const { report } = await prune(path);
+    const patterns = report.layers.map(({ pattern }) => pattern);
+    expect(new Set(patterns).size).toBeGreaterThan(1);
+    for (const pattern of patterns) expect(pattern).toMatch(/^[1-3]?\d:32$/);
+    const kept = report.layers.reduce((sum, { numel, zeros }) => sum + numel - zeros, 0);
+    expect(kept / report.totals.prunable).toBeCloseTo(0.5, 1);
+  });
+
+  it('refuses two ways of sharing, and two goals', async () => {
+    const twice = runFile('{method: magnitude, sparsity: 0.5, options: {scope: model}, allocation: alpha}');
+    await expect(prune(twice.path)).rejects.toThrow(
+      'prune.options.scope model of magnitude says how much each linear loses, and so does prune.allocation alpha',
+    );
+    const goals = runFile('{method: magnitude, sparsity: 0.5, options: {threshold: 0.1}}');
+    await expect(prune(goals.path)).rejects.toBeInstanceOf(RequestError);
+    await expect(prune(goals.path)).rejects.toThrow('exactly one of sparsity, pattern or options.threshold');
+    const open = runFile('{method: magnitude, options: {threshold: 0.1}}');
+    await expect(prune(open.path, { set: ['prune.sparsity=0.5'] })).rejects.toThrow(
+      '--set prune.options.threshold= takes the other out',
+    );
+    const none = runFile('{method: wanda}', true);
+    await expect(prune(none.path)).rejects.toThrow('missing sparsity or pattern');
+  });
+});
+
+describe.each<[allocation: string, calibrated: boolean]>([
+  ['{name: alpha, average: linear, epsilon: 0.1}', false],
+  ['{name: global, among: block, bound: 0.05}', true],
+  ['{name: loss, windows: 2}', true],
+])('allocation: %s', (allocation, calibrated) => {
+  it('gives linears unequal shares of exactly the goal, the same whatever the number of workers', async () => {
+    const outputs = await Promise.all(
+      [1, 3].map(async (workers) => {
+        const { path, output } = runFile(
+          `{method: magnitude, sparsity: 0.6, allocation: ${allocation}}`,
+          calibrated,
+        );
+        const { report } = await prune(path, { set: [`resources.workers=${workers}`] });
+        expect(new Set(report.layers.map(({ target }) => target)).size).toBeGreaterThan(1);
+        const { zeros, prunable } = report.totals;
+        expect(zeros).toBeLessThanOrEqual(0.6 * prunable);
+        expect(zeros).toBeGreaterThan(0.6 * prunable - report.layers.length);
+        return linears(output);
+      }),
+    );
+    expect(outputs[0]).toEqual(outputs[1]);
+  });
+});
+
+it.each(['options: {scope: model}', 'allocation: {name: loss, windows: 2}'])(
+  '%s: a run that was stopped goes on with the shares that it had',
+  async (settings) => {
+    const calibrated = settings.includes('loss');
+    const undisturbed = runFile(`{method: magnitude, sparsity: 0.6, ${settings}}`, calibrated);
+    await prune(undisturbed.path);
+    const { path, output } = runFile(`{method: magnitude, sparsity: 0.6, ${settings}}`, calibrated);
+    const controller = new AbortController();
+    const onProgress = (event: ProgressEvent) => {
+      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
+    };
+    const stopped = prune(path, { onProgress, signal: controller.signal });
+    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    const { report } = await prune(path);
+    expect(report.phases.some(({ stage }) => stage === 'allocate')).toBe(false);
+    expect(linears(output)).toEqual(linears(undisturbed.output));
+  },
+);

@@ -1,0 +1,121 @@
+/** Against PyTorch: `scripts/golden/make-spectrum-golden.py`. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { hillExponent, tailExponent } from '../../src/statistics/tail-exponent-task.js';
+import { tridiagonalEigenvalues } from '../../src/statistics/tridiagonal-eigenvalues.js';
+import { tridiagonalInStages } from '../../src/statistics/tridiagonal-in-stages.js';
+import { weightSpectrum } from '../../src/statistics/weight-spectrum.js';
+import { normals } from '../support/random.js';
+import { readGolden } from '../support/safetensors.js';
+import { storedMatrix } from '../support/stored.js';
+
+const golden = fileURLToPath(new URL('../golden', import.meta.url));
+
+interface Spectra {
+  made: { shape: [number, number]; eigenvalues: number[]; exponent: number }[];
+  layer: { largest: number[]; median: number; exponent: number };
+}
+const spectra: Spectra = JSON.parse(readFileSync(join(golden, 'spectra.json'), 'utf8'));
+const folder = mkdtempSync(join(tmpdir(), 'secateur-spectrum-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function made(rows: number, columns: number): Float32Array {
+  return Float32Array.from({ length: rows * columns }, (_, index) => {
+    const [i, j] = [Math.floor(index / columns), index % columns];
+    return (((i * 7919 + j * 104729 + (i + 3) * (j + 5) * (i + 2 * j) * 31) % 2039) - 1019) / 1024;
+  });
+}
+
+function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
+  return data.map((_, index) => data[(index % rows) * columns + Math.floor(index / rows)] as number);
+}
+
+/** The greatest difference beside the largest. */
+function distance(values: ArrayLike<number>, expected: readonly number[]): number {
+  expect(values.length).toBe(expected.length);
+  const differences = expected.map((value, index) => Math.abs(value - (values[index] as number)));
+  return Math.max(...differences) / Math.max(...expected);
+}
+
+describe('the spectrum of weights', () => {
+  it.each(spectra.made)(
+    'has the eigenvalues that PyTorch finds, of $shape and transposed',
+    ({ shape: [rows, columns], eigenvalues, exponent }) => {
+      const w = made(rows, columns);
+      const wide = storedMatrix(folder, `made-${rows}`, w, [rows, columns]);
+      const tall = storedMatrix(folder, `made-${rows}-tall`, transposed(w, rows, columns), [columns, rows]);
+      for (const stored of [wide, tall]) {
+        expect(distance(weightSpectrum(stored), eigenvalues)).toBeLessThan(1e-6);
+        expect(tailExponent(stored) / exponent).toBeCloseTo(1, 5);
+      }
+    },
+  );
+
+  it.each([5, 33, 34, 64, 65, 130, 200])('of order %i is the same in two stages', (n) => {
+    const w = normals(n * 2 * n, n);
+    const stored = storedMatrix(folder, `stages-${n}`, w, [n, 2 * n]);
+    const products = new Float32Array(n * n);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let k = 0; k < 2 * n; k++) sum += (w[i * 2 * n + k] as number) * (w[j * 2 * n + k] as number);
+        products[i * n + j] = sum;
+      }
+    }
+    const { diagonal, offDiagonal } = tridiagonalInStages(products, n);
+    tridiagonalEigenvalues(diagonal, offDiagonal);
+    expect(distance(diagonal.sort(), [...weightSpectrum(stored)])).toBeLessThan(1e-6);
+  });
+
+  it('has the tail that PyTorch finds in a layer of SmolLM2', () => {
+    const { shape, data } = readGolden(join(golden, 'smollm2-layer.safetensors')).get('weight') ?? {};
+    const stored = storedMatrix(folder, 'layer', data as Float32Array, shape as [number, number]);
+    const eigenvalues = weightSpectrum(stored);
+    expect(distance(eigenvalues.slice(-3), spectra.layer.largest)).toBeLessThan(1e-6);
+    const median = eigenvalues[Math.floor(eigenvalues.length / 2)] as number;
+    expect(median / spectra.layer.median).toBeCloseTo(1, 5);
+    expect(tailExponent(stored) / spectra.layer.exponent).toBeCloseTo(1, 5);
+  });
+
+  it('adds up slabs of rows and of columns', () => {
+    const [rows, columns] = [1100, 7];
+    const w = normals(rows * columns, 3);
+    const tall = weightSpectrum(storedMatrix(folder, 'tall', w, [rows, columns]));
+    const wide = weightSpectrum(storedMatrix(folder, 'wide', transposed(w, rows, columns), [columns, rows]));
+    const squares = w.reduce((sum, value) => sum + value ** 2, 0);
+    for (const spectrum of [tall, wide])
+      expect(spectrum.reduce((sum, value) => sum + value, 0) / squares).toBeCloseTo(1, 6);
+    expect(distance(tall, [...wide])).toBeLessThan(1e-6);
+  });
+
+  it('of zeros, of one row and of less than half of full rank has an exponent', () => {
+    const exponent = (data: number[], shape: [number, number]) =>
+      tailExponent(storedMatrix(folder, `odd-${data.length}`, Float32Array.from(data), shape));
+    expect(exponent([0, 0, 0, 0, 0, 0], [2, 3])).toBe(1e6);
+    expect(exponent([1, 2, 3], [1, 3])).toBe(1e6);
+    const rankOne = Array.from({ length: 36 }, (_, i) => ((i % 6) + 1) * (Math.floor(i / 6) + 1));
+    expect(exponent(rankOne, [6, 6])).toBeGreaterThan(1);
+    expect(exponent(rankOne, [6, 6])).toBeLessThan(2);
+  });
+});
+
+it("finds the exponent of eigenvalues that follow Pareto's law", () => {
+  const n = 20_000;
+  const quantiles = Float64Array.from({ length: n }, (_, i) => (1 - (i + 0.5) / n) ** (-1 / 2.5));
+  expect(hillExponent(quantiles)).toBeCloseTo(3.5, 2);
+});
+
+it('finds the eigenvalues of a second difference, 2 − 2 cos(πk/(n+1)), and keeps a diagonal', () => {
+  for (const n of [1, 2, 3, 50, 301]) {
+    const d = new Float64Array(n).fill(2);
+    tridiagonalEigenvalues(d, new Float64Array(n).fill(-1));
+    const expected = Array.from({ length: n }, (_, k) => 2 - 2 * Math.cos((Math.PI * (k + 1)) / (n + 1)));
+    expect(distance(d.sort(), expected)).toBeLessThan(1e-13);
+  }
+  const diagonal = Float64Array.of(3, -1, 0, 1e-300);
+  tridiagonalEigenvalues(diagonal, new Float64Array(4));
+  expect([...diagonal]).toEqual([3, -1, 0, 1e-300]);
+});
