@@ -41,6 +41,7 @@ export function lackOutputName(linear: string): string {
  */
 export function targetedAfter(planned: BlockPasses, pass: BlockPass): LinearDescription[] {
   const { block, tokens, pruned } = planned;
+  if (pass.groups.length === 0) return [];
   const built = buildBlock(block, tokens);
   const known = knownIn(built, passAfter(planned, pass).reads);
   const writers = built.linears.filter((call) => summandBeside(built, call, new Set(known)));
