@@ -76,6 +76,12 @@ export class DenseTargets {
     return sums;
   }
 
+  /** The windows; after the last pass of a block its output lies at the start of their records. */
+  get states(): StateRecords {
+    const { path, windows, tokens } = this.#states;
+    return { path, windows, tokens, offset: (window) => this.#states.offset(window) };
+  }
+
   dispose(): void {
     this.#collector.dispose();
     this.#states.dispose();

@@ -160,17 +160,20 @@ async function pruneBlock(
   const measured = { index, block, layers, weights, passes };
   const rehearsed = new Map<string, MethodOutcome>();
   const needsGram = options.method.statistics === 'gram';
-  const notes = await regional?.prepare({ ...measured, states }, (own) =>
-    measurePasses(
-      options,
-      { ...measured, states: own, gramWindows: needsGram ? own.windows : 0 },
-      async (inPass, found) => {
-        const outcomes = await clock.time('solve', () =>
-          solveLayers(options, block, inPass, weights, found, () => {}),
-        );
-        for (const [name, outcome] of outcomes) rehearsed.set(name, outcome);
-      },
-    ),
+  const notes = await regional?.prepare(
+    { ...measured, states },
+    (own) =>
+      measurePasses(
+        options,
+        { ...measured, states: own, gramWindows: needsGram ? own.windows : 0 },
+        async (inPass, found) => {
+          const outcomes = await clock.time('solve', () =>
+            solveLayers(options, block, inPass, weights, found, () => {}),
+          );
+          for (const [name, outcome] of outcomes) rehearsed.set(name, outcome);
+        },
+      ),
+    options.denseTargets?.states,
   );
   const known = regional?.isFinal ? rehearsed : undefined;
   const { gramWindows } = run;

@@ -57,8 +57,9 @@ export function regionalFileBytes(run: PreparedRun): number {
   );
 }
 
-/** Windows whose dense outputs are kept: all those that some round takes. */
-export function targetWindows({ regional, windows }: PreparedRun): number {
+/** Windows whose dense outputs are kept: all those that some round takes, unless they are in the dense model's states. */
+export function targetWindows({ regional, windows, targeted }: PreparedRun): number {
+  if (targeted) return 0;
   const taken = (regional?.optimisations ?? []).map((each) => each.rounds * each.windows);
   return Math.min(windows, Math.max(0, ...taken));
 }
@@ -114,7 +115,7 @@ export class RegionalBlocks {
       return new HiddenStates(join(folder, `${name}.hidden`), windows, perWindow, hiddenSize, record);
     };
     this.#rehearsal = newStates('regional', rehearsedWindows(run), length, recordBytes(run));
-    this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);
+    if (!run.targeted) this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);
   }
 
   /** The moments of a linear of the block that was last prepared. */
@@ -140,22 +141,29 @@ export class RegionalBlocks {
   }
 
   /**
-   * Measures the dense block's gradients, and takes its weights through the rounds.
+   * Measures the dense block's gradients, and takes its weights through the rounds, towards what the dense block gives for
+   * its inputs, or else towards `outputs`.
    *
    * @param prune prunes the block on the windows of other states, whose records begin with the block's input
+   * @param outputs of the block in the dense model, at the start of the windows' records once the block has been pruned
    * @returns what didn't go as one would assume
    * @throws RunError naming the block or the weight where something isn't finite
    */
-  async prepare(dense: DenseBlock, prune: (states: StateRecords) => Promise<void>): Promise<string[]> {
+  async prepare(
+    dense: DenseBlock,
+    prune: (states: StateRecords) => Promise<void>,
+    outputs?: StateRecords,
+  ): Promise<string[]> {
     const linears = prunedLinears(this.#options.run, dense.index);
     if (linears.length === 0) return [];
     const { clock } = this.#options;
     if (this.#regional.gradients) {
       await clock.time('backward', () => this.#measureGradients(dense, linears));
     }
-    const [rehearsal, targets] = [this.#rehearsal, this.#targets];
+    const [rehearsal, own] = [this.#rehearsal, this.#targets];
+    const targets = outputs ? { ...outputs, tokens: this.#regional.tokens } : own;
     if (!rehearsal || !targets) return [];
-    await clock.time('forward', () => this.#keepOutputs(dense, targets));
+    if (targets === own) await clock.time('forward', () => this.#keepOutputs(dense, own));
     const notes: string[] = [];
     for (const optimisation of this.#regional.optimisations) {
       const { before, after } = await this.#optimise(dense, linears, optimisation, {
@@ -285,7 +293,7 @@ export class RegionalBlocks {
 /** What a block is pruned on before its last passes, and compared with. */
 interface Rehearsal {
   readonly rehearsal: HiddenStates;
-  readonly targets: HiddenStates;
+  readonly targets: StateRecords;
   /** Prunes the block on the windows of other states, whose records begin with the block's input. */
   prune(states: StateRecords): Promise<void>;
 }

@@ -3,7 +3,7 @@
  * (Yang et al. 2025, Wanda++, arXiv 2503.04992, section 3.3).
  * @module
  */
-import type { HiddenStates } from '../forward/hidden-states.js';
+import type { HiddenStates, StateRecords } from '../forward/hidden-states.js';
 import { runWindow } from '../forward/window-task.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { LOSS_OUTPUT, regionalGradientGraph, TARGET_INPUT } from '../graph/regional-gradient-graph.js';
@@ -34,7 +34,7 @@ export interface RegionalProblem {
   /** Whose records begin with the block's input [at least as many tokens as `targets` has, hidden]. */
   readonly inputs: HiddenStates;
   /** What the block is to give: [tokens, hidden] of the first tokens of each window. */
-  readonly targets: HiddenStates;
+  readonly targets: StateRecords;
 }
 
 export interface RegionalSteps extends RmspropOptions {
@@ -113,7 +113,8 @@ export class RegionalOptimiser {
 
   #windowArguments(window: number, slot: number) {
     const { block, weights, linears, inputs, targets } = this.#problem;
-    const { tokens, hiddenSize } = targets;
+    const { tokens } = targets;
+    const { hiddenSize } = inputs;
     const names = linears.map(({ name }) => name);
     const shape = [tokens, hiddenSize];
     return {

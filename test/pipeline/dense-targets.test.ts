@@ -6,11 +6,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { InterruptedError, plan, prune, RequestError } from '../../src/index.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { modelOutput } from '../support/model-output.js';
+import { relativeError } from '../support/relative-error.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const pool = new WorkerPool(2);
+afterAll(async () => {
+  await pool.close();
+  rmSync(folder, { recursive: true });
+});
 const model = join(folder, 'model');
 makeShallowModel(join(root, 'models/quickstart'), model, 2);
 
@@ -53,14 +60,17 @@ it('writes the same bytes with any number of workers, and when it was stopped af
   expect(weights(output)).toBe(weights(one.output));
 });
 
-it('comes nearer to the dense model on the calibration windows', async () => {
-  const distance = async (targets: string) => {
-    const evaluation = `evaluation={data: ${join(root, 'calibration/heldout.txt')}, context: 64, windows: 2, calibration_windows: 16}`;
-    const { report } = await prune(runFile({ targets }), { set: [evaluation] });
-    const { dense, pruned } = report.calibration_evaluation ?? {};
-    return Math.abs((pruned?.cross_entropy ?? Number.NaN) - (dense?.cross_entropy ?? Number.NaN));
+it('comes nearer to what the dense model gives, and nearer still with the steps of a regional update', async () => {
+  const dense = await modelOutput(pool, model, runFile());
+  const error = async (targets: string, set: string[] = []) => {
+    const path = runFile({ targets });
+    const { output } = await prune(path, { set });
+    return relativeError(await modelOutput(pool, output, path), dense);
   };
-  expect(await distance('dense')).toBeLessThan(0.95 * (await distance('own')));
+  const alone = await error('dense');
+  expect(alone).toBeLessThan(0.95 * (await error('own')));
+  const steps = 'prune.update={name: regional, rounds: 2, round_windows: 16, learning_rate: 0.0003}';
+  expect(await error('dense', [steps])).toBeLessThan(0.95 * alone);
 });
 
 it('is planned with more work, memory and disk', async () => {

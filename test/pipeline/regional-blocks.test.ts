@@ -1,19 +1,12 @@
 /** Blocks that were optimised as a whole, in runs on two blocks of the quickstart model. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import { loadRunFile } from '../../src/config/load-run-file.js';
-import { HiddenStates } from '../../src/forward/hidden-states.js';
-import { ModelStream } from '../../src/forward/model-stream.js';
-import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { plan, prune } from '../../src/index.js';
-import { describeModel } from '../../src/model/describe-model.js';
-import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { modelOutput } from '../support/model-output.js';
 import { relativeError } from '../support/relative-error.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 
@@ -44,26 +37,8 @@ function runFile(pruning: string) {
 }
 
 /** What the blocks of a checkpoint make of the calibration windows. */
-async function outputOf(checkpointFolder: string): Promise<Float32Array> {
-  const { config } = loadRunFile(runFile('method: wanda, sparsity: 0.5').path, runSchema, { set: [] });
-  const { calibration } = await prepareRun(config);
-  const checkpoint = await openCheckpoint(checkpointFolder);
-  const described = describeModel(checkpoint.config, checkpointFolder);
-  const stream = new ModelStream(described, pool);
-  const locate = (name: string) => floatTensor(checkpoint.tensors, name);
-  const path = join(folder, `states-${count++}`);
-  const record = stream.recordBytes(TOKENS);
-  const states = new HiddenStates(path, WINDOWS, TOKENS, described.hiddenSize, record);
-  await stream.embed(states, calibration?.tokens ?? new Int32Array(), locate);
-  for (const block of described.blocks) {
-    await stream.propagate(block, await stream.loadBlock(block, locate), states);
-  }
-  stream.dispose();
-  const bytes = readFileSync(path);
-  const length = TOKENS * described.hiddenSize * 4;
-  const windows = Array.from({ length: WINDOWS }, (_, w) => bytes.subarray(w * record, w * record + length));
-  return new Float32Array(new Uint8Array(Buffer.concat(windows)).buffer);
-}
+const outputOf = (checkpoint: string) =>
+  modelOutput(pool, checkpoint, runFile('method: wanda, sparsity: 0.5').path);
 
 describe('blocks that were optimised', () => {
   it.each<[string, string, string]>([
