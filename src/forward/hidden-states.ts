@@ -7,6 +7,9 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { RunError } from '../errors.js';
 import { releaseFile } from '../system/release-file.js';
 
+/** Where some windows' records lie. */
+export type WindowRecords = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'recordBytes' | 'offset'>;
+
 export class HiddenStates {
   readonly path: string;
   readonly windows: number;
@@ -41,6 +44,12 @@ export class HiddenStates {
   /** Byte offset of a window's record. */
   offset(window: number): number {
     return window * this.recordBytes;
+  }
+
+  /** Consecutive windows alone. */
+  range(first: number, windows: number): WindowRecords {
+    const { path, tokens, recordBytes } = this;
+    return { path, windows, tokens, recordBytes, offset: (window) => this.offset(first + window) };
   }
 
   /** Removes the file, whose room on the disk workers that have it open would keep otherwise. */

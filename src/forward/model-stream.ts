@@ -21,7 +21,7 @@ import type { WorkerPool } from '../runtime/worker-pool.js';
 import { embedWindow } from './embed-task.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
-import type { HiddenStates } from './hidden-states.js';
+import type { HiddenStates, WindowRecords } from './hidden-states.js';
 import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
@@ -38,7 +38,7 @@ const LOGIT_TOKENS = 256;
 const LOGIT_GRAPHS = { values: logitsGraph, gradient: logitsGradientGraph } as const;
 
 /** Where the states of windows lie, at the start of their records. */
-type Records = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'offset'>;
+type Records = Omit<WindowRecords, 'recordBytes'>;
 
 /** Rows of the head in one slice. */
 export function headSliceRows(model: ModelDescription): number {
@@ -49,6 +49,11 @@ export function headSliceRows(model: ModelDescription): number {
 export function streamBytes(model: ModelDescription): number {
   const slice = { name: '', shape: [headSliceRows(model), model.hiddenSize] };
   return Math.max(largestBlockBytes(model.blocks), f32Bytes([slice]), f32Bytes(model.finalTensors));
+}
+
+/** Bytes of a window's record when whole blocks are computed. */
+export function wholeRecordBytes({ blocks }: ModelDescription, tokens: number): number {
+  return Math.max(...blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
 }
 
 /** Bytes of a window's record for `crossEntropyGradient`. */
@@ -96,7 +101,7 @@ export class ModelStream {
 
   /** Of a window's record, when whole blocks are computed. */
   recordBytes(tokens: number): number {
-    return Math.max(...this.model.blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
+    return wholeRecordBytes(this.model, tokens);
   }
 
   /**
@@ -108,7 +113,7 @@ export class ModelStream {
   async propagate(
     block: BlockDescription,
     weights: Readonly<Record<string, TensorRef>>,
-    states: HiddenStates,
+    states: WindowRecords,
     options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
   ): Promise<void> {
     const { passes = planWholeBlock(block, states.tokens) } = options;
@@ -144,7 +149,7 @@ export class ModelStream {
    * @returns nats per window, the mean over its tokens − 1 predictions
    */
   async crossEntropy(
-    states: HiddenStates,
+    states: Records,
     tokens: Int32Array,
     locate: Locate,
     options: StreamOptions = {},

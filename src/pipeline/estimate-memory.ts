@@ -79,7 +79,13 @@ export function memoryEstimator(
     ),
   );
   const measuring = windowNeeds(measuringPlans(run), run);
-  const { gradients } = run;
+  const { gradients, loss } = run;
+  const suffix =
+    loss &&
+    windowNeeds(
+      run.model.blocks.map((block) => planWholeBlock(block, loss.tokens)),
+      run,
+    );
   const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
   // The input of a block, the gradient behind it, and the one before it.
   const backwardBuffers = gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0;
@@ -87,7 +93,7 @@ export function memoryEstimator(
   const buffers = Math.max(
     0,
     backwardBuffers,
-    ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
+    ...[pruning, measuring, ...evaluating, ...(suffix ? [suffix] : [])].map((needs) => needs.buffers),
   );
 
   return (settings) => {
@@ -148,7 +154,9 @@ export function memoryEstimator(
     }
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(SESSIONS_BYTES.pruning);
-      const activations = inWorkers(keptBytes(pruning.sessions));
+      const losses =
+        loss && suffix ? [...suffix.sessions, ...logitsSessions(run, loss.tokens, settings.logitTokens)] : [];
+      const activations = inWorkers(keptBytes([...pruning.sessions, ...losses]));
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));

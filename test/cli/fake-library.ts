@@ -44,6 +44,7 @@ export const samplePlan: Plan = {
     forward: 3e9,
     gram: 1e9,
     gradients: 0,
+    loss: 0,
     factor: 0,
     solve: 0,
     outputErrors: 0,

@@ -29,6 +29,7 @@ export function bindMethod({ method, options, refine, update }: PruneConfig): Bo
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
     moments: steps.some(({ step }) => step.moments),
     gradients: first.step.gradients?.(first.options),
+    loss: first.step.loss?.(first.options),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
       for (const { step, options: given } of steps) {

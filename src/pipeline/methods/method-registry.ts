@@ -15,6 +15,7 @@ import { admmMethod, admmUpdateMethod } from './admm-method.js';
 import { alpsMethod } from './alps-method.js';
 import { dsnotMethod } from './dsnot-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
+import { lossChangeMethod } from './loss-change-method.js';
 import type { Method } from './method.js';
 import { scoreMethod } from './score-method.js';
 import { sparseGptMethod } from './sparsegpt-method.js';
@@ -87,6 +88,7 @@ export const methods: readonly Method[] = [
   sparseGptMethod,
   admmMethod,
   alpsMethod,
+  lossChangeMethod,
 ];
 
 /** Other masks for what a method has left. */
