@@ -29,6 +29,7 @@ import { outputErrorBytes } from '../statistics/output-error.js';
 import { gradientGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
+import { lossTokenBytes } from './measure-loss.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
@@ -181,6 +182,7 @@ export function memoryEstimator(
           activations,
           { name: 'Gram matrices', bytes: grams },
           { name: 'factors, errors and masks', bytes: solver },
+          { name: 'tokens whose losses are measured', bytes: loss ? lossTokenBytes(run.model, loss) : 0 },
           { name: 'buffers for output errors', bytes: errors },
         ],
       });

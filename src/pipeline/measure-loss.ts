@@ -28,6 +28,8 @@ import type { PreparedRun } from './prepare-run.js';
 const BATCH_BYTES = 1e9;
 /** Ablations of a batch at most: with so many, loading a block takes next to nothing beside computing with it. */
 const BATCH_ABLATIONS = 64;
+/** An id, four f64, and what passes between threads for a slice of the vocabulary. */
+const TOKEN_BYTES = 52;
 /** Elements of a block's weights that one task writes. */
 const TASK_ELEMENTS = 4_194_304;
 
@@ -46,6 +48,11 @@ function savedBytes({ tensors }: BlockDescription): number {
 export function lossBytes(model: ModelDescription, loss: LossNeeds): number {
   const records = loss.windows * (1 + batchSize(model, loss));
   return records * wholeRecordBytes(model, loss.tokens) + Math.max(...model.blocks.map(savedBytes));
+}
+
+/** Bytes that are held for the tokens of a batch: what each is and predicts, and what is summed of its logits. */
+export function lossTokenBytes(model: ModelDescription, loss: LossNeeds): number {
+  return batchSize(model, loss) * loss.windows * loss.tokens * TOKEN_BYTES;
 }
 
 export interface LossMeterOptions {

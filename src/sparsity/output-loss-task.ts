@@ -1,6 +1,6 @@
 /**
  * Worker tasks: what removing groups of weights does to the output of their linear, ½·tr(ΔHΔᵀ) with Δ the weights that go
- * and H = (2/tokens)·XᵀX: half the mean over tokens of the squared change, and exact. The others keep their values.
+ * and H = (2/tokens)·XᵀX: the mean over tokens of the squared change, and exact. The others keep their values.
  * @module
  */
 import { gramBlocks } from '../statistics/gram-block.js';
