@@ -58,6 +58,8 @@ const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
 /** Buffers that were replaced by larger ones stay until the thread collects its garbage: at the latest at this size. */
 const GARBAGE_BYTES = 48e6;
+/** What the many small tasks of measured losses leave on heaps before it is collected. */
+const LOSS_HEAP_BYTES = { process: 30e6, worker: 10e6 };
 
 /**
  * Gives the estimate for any settings; what doesn't depend on them is computed once.
@@ -182,7 +184,12 @@ export function memoryEstimator(
           activations,
           { name: 'Gram matrices', bytes: grams },
           { name: 'factors, errors and masks', bytes: solver },
-          { name: 'tokens whose losses are measured', bytes: loss ? lossTokenBytes(run.model, loss) : 0 },
+          {
+            name: 'measuring losses',
+            bytes: loss
+              ? lossTokenBytes(run.model, loss) + LOSS_HEAP_BYTES.process + workers * LOSS_HEAP_BYTES.worker
+              : 0,
+          },
           { name: 'buffers for output errors', bytes: errors },
         ],
       });
