@@ -2,6 +2,7 @@
  * Perplexity from the cross-entropies of windows.
  * @module
  */
+import { meanEstimate } from './mean-estimate.js';
 
 export interface PerplexityEstimate {
   readonly perplexity: number;
@@ -13,9 +14,7 @@ export interface PerplexityEstimate {
 
 /** @param losses mean cross-entropy of each window, all of the same length, at least one */
 export function perplexity(losses: Float64Array): PerplexityEstimate {
-  const n = losses.length;
-  const mean = losses.reduce((sum, loss) => sum + loss, 0) / n;
-  const variance = n > 1 ? losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / (n - 1) : 0;
+  const { mean, standardError } = meanEstimate(losses);
   const value = Math.exp(mean);
-  return { perplexity: value, standard_error: value * Math.sqrt(variance / n), cross_entropy: mean };
+  return { perplexity: value, standard_error: value * standardError, cross_entropy: mean };
 }

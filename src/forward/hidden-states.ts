@@ -10,6 +10,9 @@ import { releaseFile } from '../system/release-file.js';
 /** Where the states of windows lie, at the start of their records. */
 export type StateRecords = Pick<HiddenStates, 'path' | 'windows' | 'tokens' | 'offset'>;
 
+/** Records of a size that is known. */
+export type WindowRecords = StateRecords & Pick<HiddenStates, 'recordBytes'>;
+
 export class HiddenStates {
   readonly path: string;
   readonly windows: number;
@@ -44,6 +47,12 @@ export class HiddenStates {
   /** Byte offset of a window's record. */
   offset(window: number): number {
     return window * this.recordBytes;
+  }
+
+  /** Consecutive windows alone. */
+  range(first: number, windows: number): WindowRecords {
+    const { path, tokens, recordBytes } = this;
+    return { path, windows, tokens, recordBytes, offset: (window) => this.offset(first + window) };
   }
 
   /** Removes the file, whose room on the disk workers that have it open would keep otherwise. */

@@ -27,7 +27,7 @@ import type { WorkerPool } from '../runtime/worker-pool.js';
 import { embedWindow } from './embed-task.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
-import type { HiddenStates, StateRecords } from './hidden-states.js';
+import type { HiddenStates, StateRecords, WindowRecords } from './hidden-states.js';
 import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
@@ -52,6 +52,11 @@ export function headSliceRows(model: ModelDescription): number {
 export function streamBytes(model: ModelDescription): number {
   const slice = { name: '', shape: [headSliceRows(model), model.hiddenSize] };
   return Math.max(largestBlockBytes(model.blocks), f32Bytes([slice]), f32Bytes(model.finalTensors));
+}
+
+/** Bytes of a window's record when whole blocks are computed. */
+export function wholeRecordBytes({ blocks }: ModelDescription, tokens: number): number {
+  return Math.max(...blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
 }
 
 /** Bytes of a window's record for `crossEntropyGradient`. */
@@ -99,7 +104,7 @@ export class ModelStream {
 
   /** Of a window's record, when whole blocks are computed. */
   recordBytes(tokens: number): number {
-    return Math.max(...this.model.blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
+    return wholeRecordBytes(this.model, tokens);
   }
 
   /**
@@ -111,7 +116,7 @@ export class ModelStream {
   async propagate(
     block: BlockDescription,
     weights: Readonly<Record<string, TensorRef>>,
-    states: HiddenStates,
+    states: WindowRecords,
     options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
   ): Promise<void> {
     const { passes = planWholeBlock(block, states.tokens), onWindow } = options;
@@ -123,7 +128,7 @@ export class ModelStream {
     passes: BlockPasses,
     some: readonly BlockPass[],
     weights: Readonly<Record<string, TensorRef>>,
-    states: HiddenStates,
+    states: WindowRecords,
     options: StreamOptions = {},
   ): Promise<void> {
     if (states.recordBytes < passes.recordBytes) throw new Error(`${states.path}: the records are too small`);
@@ -158,7 +163,7 @@ export class ModelStream {
    * @returns nats per window, the mean over its tokens − 1 predictions
    */
   async crossEntropy(
-    states: HiddenStates,
+    states: StateRecords,
     tokens: Int32Array,
     locate: Locate,
     options: StreamOptions = {},

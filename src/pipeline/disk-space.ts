@@ -6,12 +6,12 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { RequestError } from '../errors.js';
-import { lossRecordBytes } from '../forward/model-stream.js';
-import { planWholeBlock } from '../graph/block-passes.js';
+import { lossRecordBytes, wholeRecordBytes } from '../forward/model-stream.js';
 import { formatBytes } from '../report/format.js';
 import { freeBytes } from '../system/free-bytes.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { gradientFileBytes } from './gradient-file.js';
+import { lossBytes } from './measure-loss.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringRecordBytes, recordBytes } from './prune-plans.js';
@@ -41,18 +41,19 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
     shards.shards.reduce((sum, { size }) => sum + size, 0);
   const records = run.windows > 0 ? (run.targeted ? 2 : 1) * run.windows * recordBytes(run) : 0;
   const pruned = records > 0 ? records + regionalRecordBytes(run) + regionalFileBytes(run) : 0;
+  const measured = run.loss ? lossBytes(model, run.loss) : 0;
   const moments = gradientFileBytes(run);
   const calibration =
     finished < model.blocks.length
       ? Math.max(
-          moments + Math.max(pruned, gradientRecordBytes(run)),
+          moments + Math.max(pruned + measured, gradientRecordBytes(run)),
           run.allocation.windows * measuringRecordBytes(run),
         )
       : 0;
   const { heldOut, calibration: seen } = evaluationSets(run);
   const evaluation = [heldOut, seen].reduce((sum, set) => {
     if (!set) return sum;
-    return sum + set.windows * wholeRecordBytes(run, set.tokens);
+    return sum + set.windows * wholeRecordBytes(model, set.tokens);
   }, 0);
   const total = files + RUN_FILES_BYTES + Math.max(calibration, evaluation);
   return { checkpoint: files, calibration, evaluation, total };
@@ -63,12 +64,8 @@ function gradientRecordBytes(run: PreparedRun): number {
   const { gradients, model } = run;
   if (!gradients) return 0;
   const { windows, tokens } = gradients;
-  const states = (model.blocks.length + 1) * wholeRecordBytes(run, tokens);
+  const states = (model.blocks.length + 1) * wholeRecordBytes(model, tokens);
   return windows * (states + lossRecordBytes(model, tokens));
-}
-
-function wholeRecordBytes({ model }: PreparedRun, tokens: number): number {
-  return Math.max(...model.blocks.map((block) => planWholeBlock(block, tokens).recordBytes));
 }
 
 /**

@@ -44,6 +44,8 @@ export interface Flops {
   readonly regional: number;
   /** Forward and backward of the steps of each block's optimisation. */
   readonly steps: number;
+  /** Forward through the rest of the model for everything whose loss a method measures. */
+  readonly loss: number;
   /** Factors of the inverse Hessians. */
   readonly factor: number;
   /** What the surviving weights make up for. */
@@ -71,7 +73,7 @@ export function estimateFlops(run: PreparedRun): Flops {
         set.windows *
         (sumPlans(
           model.blocks.map((block) => planWholeBlock(block, set.tokens)),
-          (planned) => passFlops(planned, planned.passes),
+          forwardFlops,
         ) +
           2 * elementCount(model.head.shape) * set.tokens),
     0,
@@ -96,6 +98,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     ...regionalFlops(run),
     factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0) + fits.factor,
     solve: work.reduce((total, { solveFlops }) => total + solveFlops, 0) + fits.solve,
+    loss: estimateLossFlops(run),
     // Two quadratic forms.
     outputErrors: gramWindows > 0 ? 2 * updates : 0,
     propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
@@ -143,13 +146,44 @@ function gradientFlops(run: PreparedRun): number {
   const { windows, tokens } = gradients;
   const forward = sumPlans(
     model.blocks.map((block) => planWholeBlock(block, tokens)),
-    (planned) => passFlops(planned, planned.passes),
+    forwardFlops,
   );
   const backward = gradientGraphs(run).reduce(
     (sum, { graph, blocks }) => sum + blocks * graphFlops(graph),
     0,
   );
   return windows * (forward + backward + 6 * elementCount(model.head.shape) * tokens);
+}
+
+/** Each measurement takes its windows through the block, those behind it and the head; so does the block as it is. */
+export function estimateLossFlops(run: PreparedRun): number {
+  const { loss, model } = run;
+  if (!loss) return 0;
+  const { windows, tokens } = loss;
+  const blocks = model.blocks.map((block) => sumPlans([planWholeBlock(block, tokens)], forwardFlops));
+  let rest = 2 * elementCount(model.head.shape) * tokens;
+  let total = 0;
+  for (let index = blocks.length - 1; index >= 0; index--) {
+    rest += blocks[index] ?? 0;
+    total += windows * rest * lossMeasurements(run, index);
+  }
+  return total;
+}
+
+/** For the linears of a block, with twice the block as it is for every input group. */
+export function lossMeasurements({ loss, layers }: PreparedRun, block: number): number {
+  const pruned = layers.filter((layer) => layer.block === block);
+  const counts = pruned.map(({ linear, pattern }) =>
+    pattern === 'dense' || !loss ? 0 : loss.measurements(linear, pattern),
+  );
+  const groups = new Set(
+    pruned.filter((_, at) => (counts[at] ?? 0) > 0).map(({ linear }) => linear.inputGroup),
+  );
+  return counts.reduce((sum, count) => sum + count, 2 * groups.size);
+}
+
+function forwardFlops(planned: BlockPasses): number {
+  return passFlops(planned, planned.passes);
 }
 
 /** A graph, with how many blocks it is for. */

@@ -34,6 +34,7 @@ import { gradientBytes } from '../statistics/sum-gradients.js';
 import { allocationWork, gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
+import { lossTokenBytes } from './measure-loss.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlans, prunePlans } from './prune-plans.js';
@@ -65,6 +66,8 @@ const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
 /** Buffers that were replaced by larger ones stay until the thread collects its garbage: at the latest at this size. */
 const GARBAGE_BYTES = 48e6;
+/** What the many small tasks of measured losses leave on heaps before it is collected. */
+const LOSS_HEAP_BYTES = { process: 30e6, worker: 10e6 };
 
 /**
  * Gives the estimate for any settings; what doesn't depend on them is computed once.
@@ -87,7 +90,7 @@ export function memoryEstimator(
     ),
   );
   const measuring = windowNeeds(measuringPlans(run), run);
-  const { gradients, regional } = run;
+  const { gradients, regional, loss } = run;
   const peaks = (graphs: ReturnType<typeof gradientGraphs>) =>
     graphs.map(({ graph }) => peakIntermediateBytes(graph));
   const inBlocks = {
@@ -96,6 +99,12 @@ export function memoryEstimator(
   };
   const prunedOfBlocks = run.model.blocks.map((_, index) => prunedLinears(run, index));
   const backward = peaks(gradientGraphs(run));
+  const suffix =
+    loss &&
+    windowNeeds(
+      run.model.blocks.map((block) => planWholeBlock(block, loss.tokens)),
+      run,
+    );
   // The input of a block, the gradient behind it, and the one before it.
   const backwardBuffers = gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0;
   // The input of a block, and its dense output.
@@ -105,7 +114,7 @@ export function memoryEstimator(
     0,
     backwardBuffers,
     regionalBuffers,
-    ...[pruning, measuring, ...evaluating].map((needs) => needs.buffers),
+    ...[pruning, measuring, ...evaluating, ...(suffix ? [suffix] : [])].map((needs) => needs.buffers),
   );
 
   const sessionsBytes = gradients || regional ? SESSIONS_BYTES.differentiating : SESSIONS_BYTES.pruning;
@@ -208,9 +217,11 @@ export function memoryEstimator(
     const inRounds = optimisations.some(({ regrow }) => regrow) ? [optimiser] : [];
     for (const { pass, passes, linears } of pruned) {
       const process = processPart(sessionsBytes);
+      const losses =
+        loss && suffix ? [...suffix.sessions, ...logitsSessions(run, loss.tokens, settings.logitTokens)] : [];
       // Sessions of what a worker did before are kept while they are small.
       const activations = inWorkers(
-        keptBytes([...pruning.sessions, ...inBlocks.gradients, ...inBlocks.steps]),
+        keptBytes([...pruning.sessions, ...inBlocks.gradients, ...inBlocks.steps, ...losses]),
       );
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
@@ -257,6 +268,12 @@ export function memoryEstimator(
           { name: 'Gram matrices', bytes: grams },
           { name: 'target weights', bytes: lacks },
           { name: 'factors, errors and masks', bytes: solver },
+          {
+            name: 'measuring losses',
+            bytes: loss
+              ? lossTokenBytes(run.model, loss) + LOSS_HEAP_BYTES.process + workers * LOSS_HEAP_BYTES.worker
+              : 0,
+          },
           { name: 'buffers for output errors', bytes: errors },
           ...inRounds,
         ],

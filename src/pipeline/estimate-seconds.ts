@@ -4,9 +4,11 @@
  */
 import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
-import { allocationWork, type Flops, methodWork } from './estimate-flops.js';
+import { type BlockDescription, inputGroups } from '../model/description.js';
+import { allocationWork, type Flops, lossMeasurements, methodWork } from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import type { LayerPlan } from './layer-plan.js';
+import { batchSize } from './measure-loss.js';
 import type { PreparedRun } from './prepare-run.js';
 import { rehearsals } from './regional-blocks.js';
 
@@ -94,6 +96,11 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     ? (flops.gradients / (all * EFFICIENCY.gradients)) * imbalance(gradients.windows, threads) + 2 * load
     : 0;
   const regional = regionalSeconds(run, flops, all, one);
+  const { loss } = run;
+  const measured = loss
+    ? (flops.loss / (all * EFFICIENCY.evaluation)) * imbalance(loss.windows, threads) +
+      lossLoads(run) / threads
+    : 0;
   const gram = flops.gram / (all * EFFICIENCY.gram);
   // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
   const stored = run.method.pruneStored !== undefined;
@@ -116,6 +123,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     regional +
     gram +
     allocationSeconds(run, all, threads) +
+    measured +
     solveSeconds(run, all, one) +
     write +
     verify;
@@ -125,6 +133,29 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     ? (flops.evaluation / (all * EFFICIENCY.evaluation)) * imbalance(evaluated, threads) + 2 * load
     : 0;
   return { prune, evaluation, total: prune + evaluation };
+}
+
+/**
+ * Loading the blocks behind those at work, for every batch of ablations, and writing and loading those at work.
+ * @returns seconds of one thread
+ */
+function lossLoads(run: PreparedRun): number {
+  const { model, loss } = run;
+  if (!loss) return 0;
+  const sizes = model.blocks.map(({ tensors }) =>
+    tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0),
+  );
+  const batch = batchSize(model, loss);
+  let [behind, seconds] = [0, 0];
+  for (let index = sizes.length - 1; index >= 0; index--) {
+    const own = sizes[index] ?? 0;
+    // Each input group measures twice, candidates and then masks.
+    const batches = 2 * inputGroups(model.blocks[index] as BlockDescription).length;
+    const full = Math.ceil(lossMeasurements(run, index) / batch);
+    seconds += (batches + full) * ((behind + own) / RATES.load + own / RATES.store);
+    behind += own;
+  }
+  return seconds;
 }
 
 /** A window is one worker's work: three of them take two workers as long as four. */

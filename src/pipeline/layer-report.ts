@@ -5,7 +5,7 @@
 import type { LayerReport } from '../report/report-schema.js';
 import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import type { LayerPlan } from './layer-plan.js';
-import type { BoundMethod, MethodOutcome } from './methods/method.js';
+import type { BoundMethod, MeasuredLoss, MethodOutcome } from './methods/method.js';
 
 /** What came of a linear that was pruned and written. */
 export interface PrunedLinear {
@@ -32,9 +32,20 @@ export function layerReport(method: BoundMethod, layer: LayerPlan, pruned?: Prun
     numel,
     output_error: pruned?.outputError ?? null,
     predicted_loss: outcome?.predictedLoss ?? null,
+    ...(outcome?.measuredLoss ? { measured_loss: lossReport(outcome.measuredLoss) } : {}),
     damping: outcome?.damping ?? null,
     seconds: outcome?.seconds ?? 0,
     notes: [...(outcome?.notes ?? [])],
+  };
+}
+
+function lossReport({ change, screened, measurements }: MeasuredLoss): LayerReport['measured_loss'] & object {
+  return {
+    change: change.mean,
+    standard_error: change.standardError,
+    screened_change: screened.mean,
+    screened_standard_error: screened.standardError,
+    measurements,
   };
 }
 

@@ -2,6 +2,7 @@
  * Takes the first calibration windows through the dense model and back, and files what a method needs of the gradients.
  * @module
  */
+import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
@@ -73,14 +74,4 @@ export function prunedLinears({ layers }: PreparedRun, block: number): LinearDes
   return layers
     .filter((layer) => layer.block === block && layer.pattern !== 'dense')
     .map(({ linear }) => linear);
-}
-
-/** The beginning of each window. */
-function firstTokens({ tokens, sequenceLength }: CalibrationSet, gradients: GradientWindows): Int32Array {
-  const first = new Int32Array(gradients.windows * gradients.tokens);
-  for (let window = 0; window < gradients.windows; window++) {
-    const start = window * sequenceLength;
-    first.set(tokens.subarray(start, start + gradients.tokens), window * gradients.tokens);
-  }
-  return first;
 }

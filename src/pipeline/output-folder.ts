@@ -21,7 +21,7 @@ export const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.in
 
 /** Files of ours in the run folder. */
 const OUR_RUN_FILES =
-  /^(lock|(journal\.jsonl|report\.json|report\.html|run\.yaml)(\.tmp)?|(calibration|allocation|regional(-targets)?|evaluation-\d+|gradients-(output|loss|input-\d+))\.hidden|gradients\.f32(\.tmp)?|regional\.f32)$/;
+  /^(lock|(journal\.jsonl|report\.json|report\.html|run\.yaml)(\.tmp)?|(calibration|dense|allocation|loss|regional(-targets)?|evaluation-\d+|gradients-(output|loss|input-\d+))\.hidden|gradients\.f32(\.tmp)?|(regional|block)\.f32)$/;
 
 /** How often a folder that another run is just removing is made again. */
 const ATTEMPTS = 10;

@@ -25,9 +25,10 @@ import { version } from '../version.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
+import { lossWindows, requireMeasurable } from './loss-windows.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
-import type { BoundMethod, GradientNeeds, RegionalOptimisation } from './methods/method.js';
+import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
 import { PhaseTimer } from './phase-timer.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
@@ -74,6 +75,8 @@ export interface PreparedRun {
   readonly gradients: GradientWindows | undefined;
   /** Where it asks for those of each block, or for its optimisation. */
   readonly regional: RegionalWindows | undefined;
+  /** Where the method has losses measured: with as many windows and tokens as there are. */
+  readonly loss: LossNeeds | undefined;
   readonly evaluation: EvaluationText | undefined;
   /** How much of it is in memory at a time. */
   readonly memory: MemorySettings;
@@ -141,7 +144,7 @@ export async function prepareRun(
         'calibration windows',
     );
   }
-  return {
+  const run: PreparedRun = {
     config,
     checkpoint,
     model,
@@ -155,6 +158,7 @@ export async function prepareRun(
     targeted,
     gradients,
     regional,
+    loss: lossWindows(method, calibration),
     evaluation,
     memory: roomySettings(
       config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
@@ -173,6 +177,8 @@ export async function prepareRun(
     },
     notes,
   };
+  requireMeasurable(run);
+  return run;
 }
 
 /** What of a request needs calibration text, if anything. */

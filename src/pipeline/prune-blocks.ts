@@ -24,7 +24,8 @@ import type { GradientFile } from './gradient-file.js';
 import type { BlockEntry, Journal } from './journal.js';
 import type { LayerPlan } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
-import type { BoundMethod, MethodOutcome } from './methods/method.js';
+import { LossMeter } from './measure-loss.js';
+import type { Ablation, BoundMethod, MethodOutcome } from './methods/method.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
 import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
@@ -45,11 +46,15 @@ export interface CalibratedLoopOptions extends BlockLoopOptions {
   readonly stream: ModelStream;
   /** For the hidden states. */
   readonly folder: string;
+  /** Where the method asks for losses; made by the loop. */
+  readonly lossMeter?: LossMeter | undefined;
 }
 
 /** Prunes and writes every block, and returns the reports of all linears. */
-export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
-  const { run, stream, writer, calibration, clock, finished } = options;
+export async function pruneBlocks(given: CalibratedLoopOptions): Promise<LayerReport[]> {
+  const { run, stream, writer, calibration, clock, finished } = given;
+  const lossMeter = run.loss && new LossMeter({ ...given, loss: run.loss });
+  const options = { ...given, lossMeter };
   const { blocks } = run.model;
   const plans = prunePlans(run);
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
@@ -93,6 +98,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
         passes = plans[index] as BlockPasses;
+        await lossMeter?.start(index, states);
         const tools = { ...options, collector, regional, denseTargets: targets };
         const layers = await pruneBlock(tools, index, block, weights, states, passes);
         reports.push(...layers);
@@ -109,6 +115,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
     regional?.dispose();
     collector.dispose();
     targets?.dispose();
+    lossMeter?.dispose();
   }
   return reports;
 }
@@ -285,7 +292,7 @@ async function solveLayers(
   { statistics, targets }: Measured,
   onPruned: (count: number) => void,
 ): Promise<Map<string, MethodOutcome>> {
-  const { run, pool, method, regional } = options;
+  const { run, pool, method, regional, lossMeter } = options;
   const gradients = options.gradients ?? regional;
   const outcomes = new Map<string, MethodOutcome>();
   const loadDense = async ({ linear }: LayerPlan, address: bigint) => {
@@ -316,7 +323,14 @@ async function solveLayers(
       if (linears.length === 0) return [];
       const measured = statistics.get(name);
       if (!measured) throw new Error(`${block.prefix}: ${name} was not measured`);
-      return [{ name: `${block.prefix}: ${name}`, statistics: measured, linears }];
+      const lossChanges =
+        lossMeter &&
+        ((ablations: readonly Ablation[]) => {
+          const share = (done: number, total: number) =>
+            onPruned(outcomes.size + (linears.length * done) / total);
+          return lossMeter.changes(weights, ablations, share);
+        });
+      return [{ name: `${block.prefix}: ${name}`, statistics: measured, linears, lossChanges }];
     });
   const { oneLinear } = run.memory;
   if (layers.length > 0) onPruned(0);
@@ -331,7 +345,8 @@ async function solveLayers(
     }
     onPruned(outcomes.size);
   };
-  if (oneLinear) for (const group of groups) await solve(group);
+  // While losses are measured the later blocks lie where this one does.
+  if (oneLinear || lossMeter) for (const group of groups) await solve(group);
   else await pool.forEach(groups, solve);
   return outcomes;
 }

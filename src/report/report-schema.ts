@@ -24,7 +24,23 @@ export const layerReportSchema = z.strictObject({
   predicted_loss: z
     .number()
     .nullable()
-    .describe('the loss the solver accumulated, ½·tr(ΔHΔᵀ) for the damped H'),
+    .describe(
+      'the loss the solver accumulated, ½·tr(ΔHΔᵀ) for the damped H; for loss_change the sum over what went together, undamped',
+    ),
+  measured_loss: z
+    .strictObject({
+      change: z.number().describe('of the mask that was taken'),
+      standard_error: z.number().describe('of the change, from the spread between windows'),
+      screened_change: z
+        .number()
+        .describe('of the mask that the outputs of the linear alone would have chosen'),
+      screened_standard_error: z.number(),
+      measurements: count.describe('sets of weights of this linear that were taken away to look at the loss'),
+    })
+    .exactOptional()
+    .describe(
+      "change of the model's cross-entropy, nats a token, when the pruned weights of this linear go and the later blocks are dense; only where the method measures it",
+    ),
   damping: z.number().nullable().describe('fraction of the mean Hessian diagonal that was added'),
   seconds,
   notes: z.array(z.string()),

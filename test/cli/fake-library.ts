@@ -48,6 +48,7 @@ export const samplePlan: Plan = {
     gradients: 0,
     regional: 0,
     steps: 0,
+    loss: 0,
     factor: 0,
     solve: 0,
     outputErrors: 0,

@@ -31,6 +31,7 @@ export function bindMethod({ method, options, refine, update, existing_zeros }: 
     moments: steps.some(({ step }) => step.moments),
     gradients: first.step.gradients?.(first.options),
     optimisations: steps.flatMap(({ step, options: given }) => step.optimisation?.(given) ?? []),
+    loss: first.step.loss?.(first.options),
     async prune(pool, group, oneLinear) {
       const outcomes = new Map<string, MethodOutcome>();
       const linears = group.linears.map((linear) => ({ ...linear, keepZeros }));

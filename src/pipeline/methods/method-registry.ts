@@ -14,6 +14,7 @@ import { admmMethod, admmUpdateMethod } from './admm-method.js';
 import { alpsMethod } from './alps-method.js';
 import { dsnotMethod } from './dsnot-method.js';
 import { leastSquaresMethod } from './least-squares-method.js';
+import { lossChangeMethod } from './loss-change-method.js';
 import { magnitudeMethod } from './magnitude-method.js';
 import type { Method } from './method.js';
 import { regionalMethod } from './regional-method.js';
@@ -92,6 +93,7 @@ export const methods: readonly Method[] = [
   thanosMethod,
   admmMethod,
   alpsMethod,
+  lossChangeMethod,
 ];
 
 /** Other masks for what a method has left. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { z } from 'zod';
+import type { MeanEstimate } from '../../evaluation/mean-estimate.js';
 import type { LinearDescription } from '../../model/description.js';
 import type { TensorRef } from '../../runtime/tensor-ref.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
@@ -32,18 +33,41 @@ export interface MethodLinear {
   loadDense(address: bigint): Promise<void>;
 }
 
+/** Weights of a linear that go together, to see what the model loses. */
+export interface Ablation {
+  readonly linear: MethodLinear;
+  /** Their indices in [out, in], each once. */
+  indices(): Uint32Array;
+}
+
 /** The linears of a block that read one activation, and what was measured of it. */
 export interface MethodGroup {
   /** For messages: the block and what its linears read. */
   readonly name: string;
   readonly linears: readonly MethodLinear[];
   readonly statistics: GroupStatistics;
+  /**
+   * Where the method asks for losses: for each ablation alone, how much larger the model's cross-entropy gets, in nats a
+   * token, as the block is now and with the later blocks as they are in the source. Leaves the weights as they are.
+   */
+  readonly lossChanges?: ((ablations: readonly Ablation[]) => Promise<MeanEstimate[]>) | undefined;
+}
+
+/** What all pruned weights of a linear, and no others, do to the model's loss. */
+export interface MeasuredLoss {
+  readonly change: MeanEstimate;
+  /** Of the mask that the linear's outputs alone would have chosen. */
+  readonly screened: MeanEstimate;
+  /** Ablations of the linear that were measured. */
+  readonly measurements: number;
 }
 
 /** What a method says of a linear that it pruned. */
 export interface MethodOutcome {
   readonly predictedLoss: number | null;
   readonly damping: number | null;
+  /** Where losses were measured. */
+  readonly measuredLoss?: MeasuredLoss | undefined;
   readonly seconds: number;
   readonly notes: readonly string[];
 }
@@ -83,6 +107,18 @@ export interface RegionalOptimisation extends RegionalSteps {
   readonly rounds: number;
   /** Calibration windows of a round, at most; the rounds take all windows in turn. */
   readonly windows: number;
+}
+
+/** The loss that a method has measured while it prunes. */
+export interface LossNeeds {
+  /** Calibration windows, from the first, at most. */
+  readonly windows: number;
+  /** Of each window, from its first, at most. */
+  readonly tokens: number;
+  /** Ablations of such a linear, at most. */
+  measurements(linear: LinearDescription, pattern: Pattern): number;
+  /** Why such a linear would take too many, as words for people; undefined when it doesn't. */
+  refusal(linear: LinearDescription, pattern: Pattern): string | undefined;
 }
 
 /** Linears that read one activation. */
@@ -128,6 +164,8 @@ export interface Method {
   gradients?(options: unknown): GradientNeeds | undefined;
   /** Whether, and how, whole blocks are optimised before they are pruned. @param options as the schema puts them out */
   optimisation?(options: unknown): RegionalOptimisation | undefined;
+  /** What it has measured of the model's loss, if anything. @param options as the schema puts them out */
+  loss?(options: unknown): LossNeeds;
   /**
    * Prunes the group's linears to their patterns.
    *
@@ -180,6 +218,7 @@ export interface BoundMethod {
   readonly gradients: GradientNeeds | undefined;
   /** One after the other. */
   readonly optimisations: readonly RegionalOptimisation[];
+  readonly loss: LossNeeds | undefined;
   prune(pool: WorkerPool, group: MethodGroup, oneLinear: boolean): Promise<Map<string, MethodOutcome>>;
   readonly pruneStored:
     | ((pool: WorkerPool, linear: StoredLinear) => Promise<MethodOutcome & { readonly zeros: number }>)

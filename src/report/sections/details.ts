@@ -64,9 +64,20 @@ function layerRow(layer: LayerReport, prefixLength: number): Html {
     dense
       ? html`<td class="text dense" colspan="2">kept dense</td>`
       : html`<td class="text">${layer.method}</td><td class="text">${layer.pattern}</td>`
-  }<td>${dense ? '–' : formatPercent(layer.target)}</td><td>${formatPercent(layer.sparsity)}</td><td>${formatCount(layer.zeros)}</td><td>${small(layer.output_error)}</td><td>${small(layer.predicted_loss)}</td><td>${small(layer.damping)}</td><td>${formatSeconds(layer.seconds)}</td></tr>${layer.notes.map(
-    (note) => html`<tr class="note"><td colspan="11">${note}</td></tr>`,
-  )}`;
+  }<td>${dense ? '–' : formatPercent(layer.target)}</td><td>${formatPercent(layer.sparsity)}</td><td>${formatCount(layer.zeros)}</td><td>${small(layer.output_error)}</td><td>${small(layer.predicted_loss)}</td><td>${small(layer.damping)}</td><td>${formatSeconds(layer.seconds)}</td></tr>${[
+    ...measuredLoss(layer),
+    ...layer.notes,
+  ].map((note) => html`<tr class="note"><td colspan="11">${note}</td></tr>`)}`;
+}
+
+function measuredLoss({ measured_loss: measured }: LayerReport): string[] {
+  if (!measured) return [];
+  const withError = (change: number, error: number) => `${formatSmall(change)} ± ${formatSmall(error)}`;
+  return [
+    `measured change of the model's loss: ${withError(measured.change, measured.standard_error)}; ` +
+      `by the outputs of the linear alone: ${withError(measured.screened_change, measured.screened_standard_error)}; ` +
+      formatPlural(measured.measurements, 'measurement'),
+  ];
 }
 
 function facts(report: Report): Html {

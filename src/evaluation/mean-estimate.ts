@@ -1,0 +1,18 @@
+/**
+ * A mean over windows, and how sure it is.
+ * @module
+ */
+
+export interface MeanEstimate {
+  readonly mean: number;
+  /** s/√n with s the standard deviation between windows; 0 for one window. */
+  readonly standardError: number;
+}
+
+/** @param values one a window, at least one */
+export function meanEstimate(values: Float64Array): MeanEstimate {
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  const variance = n > 1 ? values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1) : 0;
+  return { mean, standardError: Math.sqrt(variance / n) };
+}
