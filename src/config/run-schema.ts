@@ -149,11 +149,13 @@ const calibrationSchema = z
       .describe(
         'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed for an N:M pattern, pruned for a sparsity.',
       ),
-    targets: z
-      .enum(['own', 'dense'])
-      .default('own')
+    recovery: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
       .describe(
-        'What a method that gives weights other values fits a linear to. own: what its unpruned weights make of the inputs that were measured; dense: what it gives in the dense model, and where its output goes straight into the residual stream what the stream holds there, so that it also makes up for everything that was pruned before it. dense needs inputs pruned, takes the windows through the dense model as well, and keeps them on the disk twice.',
+        'How much of what the residual stream has lost to pruning each linear that writes into it is to make up for, of methods that give weights other values: 0 for none, 1 for all of it. 0.3 to 0.5 did best. Takes the windows through the dense model as well, keeps them on the disk twice, and needs inputs pruned.',
       ),
   })
   .superRefine((value, context) => {
@@ -164,13 +166,13 @@ const calibrationSchema = z
       message: `samples × sequence_length is ${value.samples * value.sequence_length} tokens, the limit is ${maximumCalibrationTokens}`,
     });
   })
-  .superRefine(({ inputs, targets }, context) => {
-    if (targets === 'own' || inputs === 'auto' || inputs === 'pruned') return;
+  .superRefine(({ inputs, recovery }, context) => {
+    if (recovery === 0 || inputs === 'auto' || inputs === 'pruned') return;
     context.addIssue({
       code: 'custom',
       path: ['inputs'],
       input: inputs,
-      message: `targets dense measures the inputs pruned, not ${inputs}; leave inputs out`,
+      message: `with recovery, inputs are measured pruned, not ${inputs}; leave inputs out`,
     });
   });
 

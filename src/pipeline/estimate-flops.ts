@@ -93,7 +93,7 @@ export function estimateFlops(run: PreparedRun): Flops {
         0,
       ),
     ),
-    targets: run.targeted ? windows * sumPlans(plans, targetFlops) : 0,
+    targets: run.recovery > 0 ? windows * sumPlans(plans, targetFlops) : 0,
     gradients: gradientFlops(run),
     ...regionalFlops(run),
     factor: work.reduce((total, { factorFlops }) => total + factorFlops, 0) + fits.factor,
@@ -122,7 +122,7 @@ function targetFlops(planned: BlockPasses): number {
 
 /** An inverse (4/3·n³) for every group that writes into the residual stream, and its product with what each linear lacks. */
 function fitFlops(run: PreparedRun, plans: readonly BlockPasses[]) {
-  if (!run.targeted) return { factor: 0, solve: 0 };
+  if (run.recovery === 0) return { factor: 0, solve: 0 };
   const targeted = (planned: BlockPasses) =>
     pruningPasses(planned).map((pass) => targetedAfter(planned, pass));
   return {

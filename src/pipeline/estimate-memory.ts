@@ -226,7 +226,7 @@ export function memoryEstimator(
       const grams = run.gramWindows > 0 ? gramBytes(pass.groups) : 0;
       const slots = activationBytes(passes, pass, run.gramWindows, workers, settings.activations);
       const largest = Math.max(0, ...linears.map((linear) => linear.in));
-      const lacks = run.targeted ? targetBytes(passes, pass) : 0;
+      const lacks = run.recovery > 0 ? targetBytes(passes, pass) : 0;
       const fitting = lacks > 0 ? Math.max(...pass.groups.map(({ size }) => fitTargetBytes(size))) : 0;
       const solver = Math.max(solverBytes(run, pass, linears, settings), fitting);
       const errors = run.gramWindows > 0 ? workers * outputErrorBytes(largest) : 0;
@@ -317,7 +317,7 @@ function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNee
         grow(reads, range.reads);
         grow(writes, range.writes);
       }
-      if (!run.targeted || targetedAfter(passes, pass).length === 0) continue;
+      if (run.recovery === 0 || targetedAfter(passes, pass).length === 0) continue;
       for (const range of targetRanges(passes, pass)) {
         if (!sessions.has(range.graphKey)) {
           sessions.set(range.graphKey, peakIntermediateBytes(range.graph()));

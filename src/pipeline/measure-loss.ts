@@ -4,11 +4,9 @@
  * those of windows are. The block's own weights wait in a file meanwhile, so that one block is in memory at a time.
  * @module
  */
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
-import { fileError } from '../checkpoint/file-error.js';
 import { type MeanEstimate, meanEstimate } from '../evaluation/mean-estimate.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import { type Locate, type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
@@ -21,6 +19,7 @@ import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { float32View } from '../system/native-memory.js';
 import { releaseFile } from '../system/release-file.js';
+import { makeSizedFile } from './make-sized-file.js';
 import type { Ablation, LossNeeds } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 
@@ -91,13 +90,7 @@ export class LossMeter {
       wholeRecordBytes(model, loss.tokens),
     );
     this.#weightsPath = join(folder, 'block.f32');
-    try {
-      const descriptor = openSync(this.#weightsPath, 'w');
-      ftruncateSync(descriptor, Math.max(...model.blocks.map(savedBytes)));
-      closeSync(descriptor);
-    } catch (error) {
-      throw fileError(error, 'write', this.#weightsPath);
-    }
+    makeSizedFile(this.#weightsPath, Math.max(...model.blocks.map(savedBytes)));
   }
 
   /** Keeps the inputs of a block, whose record loses them while it is being pruned. @param states of all windows */

@@ -16,6 +16,8 @@ import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
 import { isHubName } from '../config/resolve-model.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
+import type { BlockPasses } from '../graph/block-passes.js';
+import { targetedAfter } from '../graph/target-ranges.js';
 import { checkTensors, requiredTensors } from '../model/check-tensors.js';
 import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
@@ -30,6 +32,7 @@ import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
 import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
 import { PhaseTimer } from './phase-timer.js';
+import { prunePlans } from './prune-plans.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
 const OUTPUT_ERROR_TOKENS = 2048;
@@ -69,8 +72,8 @@ export interface PreparedRun {
   readonly windows: number;
   /** Of these, how many go into Gram matrices. */
   readonly gramWindows: number;
-  /** Whether linears are fitted to what they give in the dense model. */
-  readonly targeted: boolean;
+  /** How much of what the residual stream has lost the linears that write into it are to make up for; 0 to 1. */
+  readonly recovery: number;
   /** Where the method asks for the dense model's gradients. */
   readonly gradients: GradientWindows | undefined;
   /** Where it asks for those of each block, or for its optimisation. */
@@ -101,15 +104,15 @@ export async function prepareRun(
   if (learning !== undefined && !config.calibration) {
     throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
   }
-  const targeted = config.calibration?.targets === 'dense';
-  if (targeted && method.statistics !== 'gram') {
+  const recovery = config.calibration?.recovery ?? 0;
+  if (recovery > 0 && method.statistics !== 'gram') {
     throw new RequestError(
-      `calibration.targets dense: ${method.name} gives no weight another value; add prune.update: least_squares, or take another method`,
+      `calibration.recovery: ${method.name} gives no weight another value; add prune.update: least_squares, or take another method`,
     );
   }
-  if (targeted && method.optimisations.some(({ pruned }) => pruned === 'in rounds')) {
+  if (recovery > 0 && method.optimisations.some(({ pruned }) => pruned === 'in rounds')) {
     throw new RequestError(
-      `calibration.targets dense: ${method.name} prunes in rounds, on a few windows each; set its rounds to 0`,
+      `calibration.recovery: ${method.name} prunes in rounds, on a few windows each; set its rounds to 0`,
     );
   }
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
@@ -155,7 +158,7 @@ export async function prepareRun(
     calibration,
     windows,
     gramWindows,
-    targeted,
+    recovery,
     gradients,
     regional,
     loss: lossWindows(method, calibration),
@@ -173,11 +176,18 @@ export async function prepareRun(
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
       'calibration.inputs': config.calibration?.inputs ?? null,
-      'calibration.targets': config.calibration?.targets ?? null,
+      'calibration.recovery': config.calibration?.recovery ?? null,
     },
     notes,
   };
   requireMeasurable(run);
+  const recovers = (passes: BlockPasses) =>
+    passes.passes.some((pass) => targetedAfter(passes, pass).length > 0);
+  if (recovery > 0 && !prunePlans(run).some(recovers)) {
+    throw new RequestError(
+      'calibration.recovery: no linear that is pruned writes straight into the residual stream; leave it out',
+    );
+  }
   return run;
 }
 

@@ -24,8 +24,8 @@ export function prunePlans({ model, layers, calibration, windows, config }: Prep
 function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
   const inputs = calibration?.inputs ?? 'auto';
   if (inputs !== 'auto') return inputs;
-  // What attention lost is in the targets.
-  if (calibration?.targets === 'dense') return 'pruned';
+  // What attention lost is made up for.
+  if (calibration && calibration.recovery > 0) return 'pruned';
   return prune.pattern === undefined ? 'pruned' : 'mixed';
 }
 

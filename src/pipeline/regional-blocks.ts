@@ -58,8 +58,8 @@ export function regionalFileBytes(run: PreparedRun): number {
 }
 
 /** Windows whose dense outputs are kept: all those that some round takes, unless they are in the dense model's states. */
-export function targetWindows({ regional, windows, targeted }: PreparedRun): number {
-  if (targeted) return 0;
+export function targetWindows({ regional, windows, recovery }: PreparedRun): number {
+  if (recovery > 0) return 0;
   const taken = (regional?.optimisations ?? []).map((each) => each.rounds * each.windows);
   return Math.min(windows, Math.max(0, ...taken));
 }
@@ -115,7 +115,7 @@ export class RegionalBlocks {
       return new HiddenStates(join(folder, `${name}.hidden`), windows, perWindow, hiddenSize, record);
     };
     this.#rehearsal = newStates('regional', rehearsedWindows(run), length, recordBytes(run));
-    if (!run.targeted) this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);
+    if (run.recovery === 0) this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);
   }
 
   /** The moments of a linear of the block that was last prepared. */

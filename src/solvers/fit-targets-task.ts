@@ -3,6 +3,7 @@
  * @module
  */
 import { gemm } from '../runtime/gemm.js';
+import { scratch } from '../runtime/scratch.js';
 import { float32View } from '../system/native-memory.js';
 
 export interface FittedTargetRows {
@@ -14,7 +15,7 @@ export interface FittedTargetRows {
   readonly sums: bigint;
   /** [rows, columns] f32, replaced by the new weights. */
   readonly weights: bigint;
-  /** Of H, and so of the sums: 2 / tokens. */
+  /** Of H, and so of the sums: share · 2 / tokens. */
   readonly scale: number;
 }
 
@@ -22,6 +23,10 @@ export function fitTargetRows({ rows, columns, inverse, sums, weights, scale }: 
   const shape = [rows, columns];
   const a = { address: sums, shape };
   const b = { address: inverse, shape: [columns, columns] };
+  const values = float32View(weights, rows * columns);
+  const before = scratch('weights before', rows * columns);
+  before.set(values);
   gemm(a, b, { address: weights, shape }, { alpha: scale, accumulate: true });
-  float32View(sums, rows * columns).set(float32View(weights, rows * columns));
+  for (let i = 0; i < before.length; i++) if (before[i] === 0) values[i] = 0;
+  float32View(sums, rows * columns).set(values);
 }

@@ -1,6 +1,6 @@
 /**
- * Weights that make a linear give, for the inputs that it has, what it gives in the dense model: the target of whatever
- * prunes it next, with the solution of asymmetric calibration in GPTAQ (Li et al. 2025, ICML, arXiv 2504.02692).
+ * Weights that make up for what a sum lacks that a linear writes into: the target of whatever prunes it next. GPTAQ (Li et al.
+ * 2025, ICML, arXiv 2504.02692) fits a linear's own output to the dense model's in this way.
  * @module
  */
 import { RunError } from '../errors.js';
@@ -30,8 +30,8 @@ export interface TargetedMatrix {
 }
 
 /**
- * W + (2/tokens)·Σ lack·xᵀ·H⁻¹ with H = (2/tokens)·XᵀX + λI: of all weights those whose output is nearest to W·x + lack,
- * λ holding them near W.
+ * W + share·(2/tokens)·Σ lack·xᵀ·H⁻¹ with H = (2/tokens)·XᵀX + λI: of all weights those whose output is nearest to
+ * W·x + share·lack, λ holding them near W. Where W is zero the target is too, so that zeros of the source stay known.
  *
  * @param name of the group, for messages
  * @throws RunError when the damped Hessian isn't positive definite
@@ -40,6 +40,7 @@ export async function fitTargets(
   pool: WorkerPool,
   gram: GramRef,
   matrices: readonly TargetedMatrix[],
+  share: number,
   name: string,
 ): Promise<void> {
   const hessian = new FullHessian(pool, gram);
@@ -47,7 +48,7 @@ export async function fitTargets(
     const failedAt = await hessian.fillInverse(dampedDiagonal(gram, DAMPING, 1).diagonal);
     if (failedAt !== undefined) {
       throw new RunError(
-        `${name}: the Hessian isn't positive definite, first at feature ${failedAt}; use calibration.targets own, or more samples`,
+        `${name}: the Hessian isn't positive definite, first at feature ${failedAt}; more calibration tokens would help, or calibration.recovery 0`,
       );
     }
     const tasks = matrices.flatMap(({ weights, sums }) => {
@@ -58,7 +59,7 @@ export async function fitTargets(
         inverse: hessian.address,
         sums: sums.address + BigInt(first * columns * 4),
         weights: weights.address + BigInt(first * columns * 4),
-        scale: 2 / gram.tokens,
+        scale: (share * 2) / gram.tokens,
       }));
     });
     await pool.map('solvers/fit-targets-task', fitTargetRows, tasks);

@@ -10,7 +10,7 @@ import { gramBlocks } from '../statistics/gram-block.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { float32View } from '../system/native-memory.js';
 import { groupMaskCount, groupMasks } from './group-masks.js';
-import { screenGroups, tileLosses } from './output-loss-task.js';
+import { screenGroups, takesZeros, tileLosses } from './output-loss-task.js';
 import { maskZeros, type Pattern } from './pattern.js';
 import { Tiling } from './tiling.js';
 
@@ -26,6 +26,8 @@ export interface MaskProblem {
   readonly gram: GramRef;
   /** [rows, columns] of what goes together where the pattern is a sparsity. */
   readonly tile: readonly [number, number];
+  /** Whether masks of N:M take the weights that are zero first. */
+  readonly keepZeros?: boolean | undefined;
 }
 
 /** A mask as the indices of the weights that go, ascending, and Σ ½·tr(ΔHΔᵀ) over what went together. */
@@ -141,7 +143,7 @@ function cheapest(
 /** Masks of M inputs: of each group the best. Those are measured whose next best is nearest to it, both of them. */
 async function groupCandidates(
   pool: WorkerPool,
-  { weights, gram }: MaskProblem,
+  { weights, gram, keepZeros = false }: MaskProblem,
   { keep, of }: { readonly keep: number; readonly of: number },
   most: number,
 ): Promise<LossCandidates> {
@@ -149,7 +151,7 @@ async function groupCandidates(
   const masks = groupMasks(of, of - keep);
   const parts = partsOf(rows, rowsWithin(TASK_ELEMENTS, columns)).map(({ first, count }) => {
     const address = weights.address + BigInt(first * columns * 4);
-    return { gram, weights: address, rows: count, columns, keep, of };
+    return { gram, weights: address, rows: count, columns, keep, of, keepZeros };
   });
   const screened = await pool.map(TASKS, screenGroups, parts);
   const groups = (rows * columns) / of;
@@ -163,18 +165,22 @@ async function groupCandidates(
     next.set(part.next, at);
     for (const [index, loss] of part.bestLoss.entries()) {
       const after = part.nextLoss[index] as number;
-      // Where neither changes an output there is nothing to choose.
-      gaps[at + index] = after === 0 ? Number.POSITIVE_INFINITY : 1 - loss / after;
+      // Where neither changes an output, or there is no other, there is nothing to choose.
+      gaps[at + index] =
+        after > 0 && after < Number.POSITIVE_INFINITY ? 1 - loss / after : Number.POSITIVE_INFINITY;
       outputLoss += loss;
     }
     at += part.best.length;
   }
+  const matrix = float32View(weights.address, rows * columns);
   const every = most >= groups * masks.length;
   const contended = every
     ? Array.from({ length: groups * masks.length }, (_, index) => ({
         group: Math.floor(index / masks.length),
         mask: index % masks.length,
-      }))
+      })).filter(
+        ({ group, mask }) => !keepZeros || takesZeros(matrix, group * of, of, masks[mask] as number[]),
+      )
     : Array.from(inOrder(gaps).subarray(0, Math.floor(most / 2)))
         .filter((group) => Number.isFinite(gaps[group]))
         .flatMap((group) => [best, next].map((list) => ({ group, mask: list[group] as number })));

@@ -58,9 +58,11 @@ function quadratic(w: Float32Array, start: number, h: Float64Array, width: numbe
 export interface GroupLossArguments extends OutputLossArguments {
   readonly keep: number;
   readonly of: number;
+  /** Whether only masks count that take as many weights that are zero as there are. */
+  readonly keepZeros: boolean;
 }
 
-/** The two best masks of each group, by their places in `groupMasks`; of equal ones the first. */
+/** The two best masks of each group, by their places in `groupMasks`; of equal ones the first. Without a second, its loss is infinite. */
 export interface GroupScreening {
   readonly best: Uint16Array;
   readonly bestLoss: Float64Array;
@@ -69,7 +71,7 @@ export interface GroupScreening {
 }
 
 export function screenGroups(args: GroupLossArguments): GroupScreening {
-  const { gram, weights, rows, columns, keep, of } = args;
+  const { gram, weights, rows, columns, keep, of, keepZeros } = args;
   const masks = groupMasks(of, of - keep);
   const block = gramBlocks(gram);
   const matrix = float32View(weights, rows * columns);
@@ -93,7 +95,9 @@ export function screenGroups(args: GroupLossArguments): GroupScreening {
       let [first, second] = [0, 0];
       let [least, after] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
       for (let mask = 0; mask < masks.length; mask++) {
-        const loss = maskLoss(products, masks[mask] as number[], of);
+        const removed = masks[mask] as number[];
+        if (keepZeros && !takesZeros(matrix, start, of, removed)) continue;
+        const loss = maskLoss(products, removed, of);
         if (loss < least) {
           [second, after] = [first, least];
           [first, least] = [mask, loss];
@@ -107,6 +111,18 @@ export function screenGroups(args: GroupLossArguments): GroupScreening {
     }
   }
   return { best, bestLoss, next, nextLoss };
+}
+
+/** Whether a mask takes the zeros of a group, or of too many of them nothing else. @param start of the group's weights */
+export function takesZeros(
+  weights: Float32Array,
+  start: number,
+  of: number,
+  removed: readonly number[],
+): boolean {
+  const taken = removed.filter((index) => weights[start + index] === 0).length;
+  if (taken === removed.length) return true;
+  return weights.subarray(start, start + of).reduce((zeros, w) => zeros + (w === 0 ? 1 : 0), -taken) === 0;
 }
 
 function maskLoss(products: Float64Array, removed: readonly number[], of: number): number {

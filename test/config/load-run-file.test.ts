@@ -22,6 +22,7 @@ describe('a valid run file', () => {
         windows: 'contiguous',
         seed: 0,
         inputs: 'auto',
+        recovery: 0,
       },
       prune: {
         method: 'sparsegpt',

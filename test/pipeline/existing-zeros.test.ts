@@ -71,7 +71,10 @@ async function pruned(prune: PruneConfig, w: Float32Array): Promise<Float32Array
     loadDense: async (address: bigint) => float32View(address, w.length).set(w),
   };
   const statistics = { group: 'x', size: columns, tokens, sumOfSquares, sum, gram };
-  await method.prune(pool, { name: 'x', linears: [linear], statistics }, false);
+  // Of measured losses the first is the least.
+  const lossChanges = async (ablations: readonly unknown[]) =>
+    ablations.map((_, mean) => ({ mean, standardError: 0 }));
+  await method.prune(pool, { name: 'x', linears: [linear], statistics, lossChanges }, false);
   return float32View(weights.address, w.length).slice();
 }
 

@@ -11,14 +11,14 @@ import { relativeError } from '../support/relative-error.js';
 const pool = new WorkerPool(2);
 afterAll(() => pool.close());
 
-it('gives weights W′ with (W′ − W)·(XᵀX + λ′I) = Σ lack·xᵀ', async () => {
+it('gives weights W′ with (W′ − W)·(XᵀX + λ′I) = share·Σ lack·xᵀ', async () => {
   const [tokens, features, rows] = [300, 130, 17];
   const x = normals(tokens * features, 1).map((value, i) => value * (1 + (i % features) / 20));
   const before = normals(rows * features, 2);
   const lacks = normals(rows * features, 3).map((value) => value * 50);
   const weights = nativeTensor(before, [rows, features]);
   const sums = nativeTensor(lacks, [rows, features]);
-  await fitTargets(pool, nativeGram(x, tokens, features), [{ weights, sums }], 'group');
+  await fitTargets(pool, nativeGram(x, tokens, features), [{ weights, sums }], 0.4, 'group');
   const after = float32View(weights.address, rows * features);
   expect([...float32View(sums.address, rows * features)]).toEqual([...after]);
 
@@ -39,14 +39,28 @@ it('gives weights W′ with (W′ − W)·(XᵀX + λ′I) = Σ lack·xᵀ', asy
       actual[i * features + j] = products + lambda * (change[j] as number);
     }
   }
-  expect(relativeError(actual, lacks)).toBeLessThan(1e-4);
+  expect(
+    relativeError(
+      actual,
+      lacks.map((value) => 0.4 * value),
+    ),
+  ).toBeLessThan(1e-4);
+});
+
+it('leaves zeros as they are', async () => {
+  const weights = nativeTensor(Float32Array.of(1, 0, 2, 0), [2, 2]);
+  const sums = nativeTensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
+  const gram = stripGram(Float32Array.of(2, 1, 1, 2), 2, 1);
+  await fitTargets(pool, gram, [{ weights, sums }], 1, 'group');
+  const after = [...float32View(weights.address, 4)];
+  expect(after.map((value) => value === 0)).toEqual([false, true, false, true]);
 });
 
 it('says which group has no solution', async () => {
   const gram = stripGram(Float32Array.of(1, 5, 5, 1), 2, 1);
   const weights = nativeTensor(Float32Array.of(1, 2), [1, 2]);
   const sums = nativeTensor(Float32Array.of(1, 2), [1, 2]);
-  const fit = fitTargets(pool, gram, [{ weights, sums }], 'model.layers.3.: mlp');
+  const fit = fitTargets(pool, gram, [{ weights, sums }], 1, 'model.layers.3.: mlp');
   await expect(fit).rejects.toThrow(RunError);
   await expect(fit).rejects.toThrow('model.layers.3.: mlp');
 });

@@ -104,7 +104,8 @@ export const lossChangeMethod: Method = {
     const started = performance.now();
     const problems: Problem[] = [];
     for (const linear of linears) {
-      const problem = { weights: linear.weights, pattern: linear.pattern, gram, tile: chosen.tile };
+      const { weights, pattern, keepZeros } = linear;
+      const problem = { weights, pattern, keepZeros, gram, tile: chosen.tile };
       const candidates = await lossCandidates(pool, problem, mostCandidates(chosen));
       problems.push({ linear, candidates, screened: candidates.mask() });
     }
