@@ -32,6 +32,12 @@ const bundle = await rolldown({
   external: (id) => !/^[./]/.test(id) && id.split('/')[0] !== BUNDLED,
   resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
 });
-await bundle.write({ dir: 'dist', format: 'esm', sourcemap: true, chunkFileNames: 'chunks/[name].js' });
+await bundle.write({
+  dir: 'dist',
+  format: 'esm',
+  sourcemap: true,
+  keepNames: true,
+  chunkFileNames: 'chunks/[name].js',
+});
 copyFileSync(`${root}node_modules/${BUNDLED}/LICENSE`, `${root}dist/chunks/${BUNDLED}.LICENSE`);
 chmodSync(`${root}dist/cli/main.js`, 0o755);
