@@ -5,7 +5,7 @@
 import { RequestError } from '../errors.js';
 import { formatBytes, formatPlural } from '../report/format.js';
 import { availableMemory } from '../system/available-memory.js';
-import { type MemoryEstimate, memoryEstimator } from './estimate-memory.js';
+import { type MemoryEstimate, memoryEstimator } from './estimates/estimate-memory.js';
 import { type MemorySettings, shrinkingSettings } from './memory-settings.js';
 import type { PreparedRun } from './prepare-run.js';
 

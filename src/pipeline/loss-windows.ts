@@ -5,7 +5,7 @@
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { RequestError } from '../errors.js';
 import { formatScaled } from '../report/format.js';
-import { estimateLossFlops } from './estimate-flops.js';
+import { estimateLossFlops } from './estimates/estimate-flops.js';
 import type { BoundMethod, LossNeeds } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
-import { memoryEstimator } from '../../src/pipeline/estimate-memory.js';
+import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
 import { fitMemory, memoryNeeded } from '../../src/pipeline/fit-memory.js';
 import { shrinkingSettings } from '../../src/pipeline/memory-settings.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';

@@ -3,32 +3,32 @@
  * @module
  */
 
-import { blockGradientGraph } from '../graph/block-gradient-graph.js';
+import { blockGradientGraph } from '../../graph/block-gradient-graph.js';
 import {
   type BlockPasses,
   outputPasses,
   planKey,
   planWholeBlock,
   pruningPasses,
-} from '../graph/block-passes.js';
-import type { Graph } from '../graph/graph-builder.js';
-import { graphFlops, passFlops } from '../graph/graph-flops.js';
+} from '../../graph/block-passes.js';
+import type { Graph } from '../../graph/graph-builder.js';
+import { graphFlops, passFlops } from '../../graph/graph-flops.js';
 import {
   blockOutputGraph,
   type RegionalLoss,
   regionalGradientGraph,
-} from '../graph/regional-gradient-graph.js';
-import { targetedAfter, targetRanges } from '../graph/target-ranges.js';
-import { elementCount } from '../graph/value.js';
-import { type BlockDescription, inputGroups } from '../model/description.js';
-import { gramStrips, stripElements } from '../statistics/gram-layout.js';
-import { type AllocationWork, NO_ALLOCATION_WORK } from './allocations/allocation.js';
-import { evaluationSets } from './evaluation-stage.js';
-import { prunedLinears } from './measure-gradients.js';
-import type { GroupWork } from './methods/method.js';
-import type { PreparedRun } from './prepare-run.js';
-import { measuringPlans, prunePlans } from './prune-plans.js';
-import { rehearsals, targetWindows } from './regional-blocks.js';
+} from '../../graph/regional-gradient-graph.js';
+import { targetedAfter, targetRanges } from '../../graph/target-ranges.js';
+import { elementCount } from '../../graph/value.js';
+import { type BlockDescription, inputGroups } from '../../model/description.js';
+import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
+import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
+import { evaluationSets } from '../evaluation-stage.js';
+import { prunedLinears } from '../measure-gradients.js';
+import type { GroupWork } from '../methods/method.js';
+import type { PreparedRun } from '../prepare-run.js';
+import { measuringPlans, prunePlans } from '../prune-plans.js';
+import { rehearsals, targetWindows } from '../regional-blocks.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {

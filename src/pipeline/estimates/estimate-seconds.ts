@@ -2,15 +2,15 @@
  * How long a run will take on this machine when nothing else runs on it.
  * @module
  */
-import { elementCount } from '../graph/value.js';
-import { requiredTensors } from '../model/check-tensors.js';
-import { type BlockDescription, inputGroups } from '../model/description.js';
+import { elementCount } from '../../graph/value.js';
+import { requiredTensors } from '../../model/check-tensors.js';
+import { type BlockDescription, inputGroups } from '../../model/description.js';
+import { evaluationSets } from '../evaluation-stage.js';
+import type { LayerPlan } from '../layer-plan.js';
+import { batchSize } from '../measure-loss.js';
+import type { PreparedRun } from '../prepare-run.js';
+import { rehearsals } from '../regional-blocks.js';
 import { allocationWork, type Flops, lossMeasurements, methodWork } from './estimate-flops.js';
-import { evaluationSets } from './evaluation-stage.js';
-import type { LayerPlan } from './layer-plan.js';
-import { batchSize } from './measure-loss.js';
-import type { PreparedRun } from './prepare-run.js';
-import { rehearsals } from './regional-blocks.js';
 
 /** What was measured shortly before. */
 export interface MachineSpeed {

@@ -1,0 +1,75 @@
+/**
+ * Memory of collecting the dense model's gradients, and of methods that then prune from file to file.
+ * @module
+ */
+import { floatTensor } from '../../forward/stored-tensor.js';
+import { peakIntermediateBytes } from '../../graph/intermediate-bytes.js';
+import { weightName } from '../../model/description.js';
+import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
+import { gradientBytes } from '../../statistics/sum-gradients.js';
+import { prunedLinears } from '../measure-gradients.js';
+import type { MemorySettings } from '../memory-settings.js';
+import type { PreparedRun } from '../prepare-run.js';
+import { linearsAtOnce } from '../prune-stored-blocks.js';
+import { gradientGraphs } from './estimate-flops.js';
+import { headGradientSessions } from './head-sessions.js';
+import type { CommonParts, MemoryMoment, MemoryPart, StageMemory } from './stage-memory.js';
+
+export function gradientMemory(run: PreparedRun): StageMemory {
+  const { gradients, method } = run;
+  const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
+  const inWorkers = (settings: MemorySettings, { process, activations }: CommonParts): MemoryPart[] => {
+    if (!gradients) return [process('nothing with graphs'), activations([])];
+    const head = headGradientSessions(run, gradients.tokens, settings.logitTokens);
+    return [process('differentiating'), activations([...backward, ...head])];
+  };
+  return {
+    // The input of a block, the gradient behind it, and the one before it.
+    buffers: gradients ? 3 * gradients.tokens * run.model.hiddenSize * 4 : 0,
+    moments(settings, common) {
+      const moments: MemoryMoment[] = [];
+      const parts = inWorkers(settings, common);
+      if (gradients) {
+        const held = heldGradients(run, settings, gradients.windows);
+        moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held] });
+      }
+      if (method.pruneStored) {
+        // Workers keep the sessions that they have.
+        const histograms = {
+          name: 'histograms of scores',
+          bytes: storedHistogramBytes(run, linearsAtOnce(settings)),
+        };
+        moments.push({ moment: 'pruning linears', parts: [...parts, histograms] });
+      }
+      return moments;
+    },
+  };
+}
+
+/** Of the block with the most weights. @param windows that gradients are taken over */
+export function heldGradients(run: PreparedRun, settings: MemorySettings, windows: number): MemoryPart {
+  const { workers, activations } = settings;
+  const blocks = run.model.blocks.map((_, index) =>
+    gradientBytes(prunedLinears(run, index), workers, Math.min(activations, windows)),
+  );
+  return { name: 'gradients of one block', bytes: Math.max(...blocks) };
+}
+
+/** Of 16 stored bits the low ones are always 0, and few of the high ones occur: bytes of a task's counts. */
+const STORED_HISTOGRAM_BYTES = 65_536;
+
+/** Of the `atOnce` largest linears. */
+function storedHistogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
+  return layers
+    .flatMap(({ block: index, linear, pattern }) => {
+      const block = model.blocks[index];
+      if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
+      const { dtype } = floatTensor(checkpoint.tensors, weightName(block, linear));
+      const elements = linear.out * linear.in;
+      if (dtype === 'F32') return [histogramBytes(elements)];
+      return [Math.ceil(elements / HISTOGRAM_TASK_ELEMENTS) * STORED_HISTOGRAM_BYTES];
+    })
+    .sort((a, b) => b - a)
+    .slice(0, atOnce)
+    .reduce((sum, bytes) => sum + bytes, 0);
+}
