@@ -31,7 +31,13 @@ import { activationBytes, gramBytes } from '../statistics/collect-statistics.js'
 import { targetBytes, waitingBytes } from '../statistics/collect-targets.js';
 import { outputErrorBytes } from '../statistics/output-error.js';
 import { gradientBytes } from '../statistics/sum-gradients.js';
-import { allocationWork, gradientGraphs, regionalGraphs, targetGraphs } from './estimate-flops.js';
+import {
+  allocationWork,
+  type CountedGraph,
+  gradientGraphs,
+  regionalGraphs,
+  targetGraphs,
+} from './estimate-flops.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { prunedLinears } from './measure-gradients.js';
 import { lossTokenBytes } from './measure-loss.js';
@@ -57,10 +63,15 @@ export interface MemoryEstimate {
 const WORKER_BYTES = 13e6;
 /**
  * onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them, and
- * most where blocks are differentiated, whose graphs have hundreds of nodes.
+ * most where blocks are differentiated.
  */
 const RUNTIME_BYTES = 35e6;
-const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 52e6 };
+const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 40e6 };
+/**
+ * Of a block's backward: what its arena grows to, as a multiple of what is alive at the same time, since the memory of a value
+ * is kept for a later one of the same shape; and what each of its many operators takes of the session.
+ */
+const BACKWARD = { arena: 1.6, operatorBytes: 5_500 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;
@@ -91,14 +102,15 @@ export function memoryEstimator(
   );
   const measuring = windowNeeds(measuringPlans(run), run);
   const { gradients, regional, loss } = run;
-  const peaks = (graphs: ReturnType<typeof gradientGraphs>) =>
-    graphs.map(({ graph }) => peakIntermediateBytes(graph));
   const inBlocks = {
-    gradients: peaks(regionalGraphs(run, 'output norm')),
-    steps: peaks([...regionalGraphs(run, 'output error'), ...targetGraphs(run)]),
+    gradients: backwardSessions(regionalGraphs(run, 'output norm')),
+    steps: [
+      ...backwardSessions(regionalGraphs(run, 'output error')),
+      ...targetGraphs(run).map(({ graph }) => peakIntermediateBytes(graph)),
+    ],
   };
   const prunedOfBlocks = run.model.blocks.map((_, index) => prunedLinears(run, index));
-  const backward = peaks(gradientGraphs(run));
+  const backward = backwardSessions(gradientGraphs(run));
   const suffix =
     loss &&
     windowNeeds(
@@ -390,6 +402,14 @@ function solverBytes(
   );
   return (
     together(groups.map(({ bytes }) => bytes.group)) + together(groups.flatMap(({ bytes }) => bytes.linears))
+  );
+}
+
+/** What the sessions of graphs that differentiate a block come to have. */
+function backwardSessions(graphs: readonly CountedGraph[]): number[] {
+  return graphs.map(
+    ({ graph }) =>
+      BACKWARD.arena * peakIntermediateBytes(graph) + BACKWARD.operatorBytes * graph.nodes.length,
   );
 }
 
