@@ -66,12 +66,12 @@ const WORKER_BYTES = 13e6;
  * most where blocks are differentiated.
  */
 const RUNTIME_BYTES = 35e6;
-const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 40e6 };
+const SESSIONS_BYTES = { evaluating: 22e6, pruning: 34e6, differentiating: 46e6 };
 /**
  * Of a block's backward: what its arena grows to, as a multiple of what is alive at the same time, since the memory of a value
  * is kept for a later one of the same shape; and what each of its many operators takes of the session.
  */
-const BACKWARD = { arena: 1.6, operatorBytes: 5_500 };
+const BACKWARD = { arena: 1.5, operatorBytes: 5_500 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;
 const CHART_LINEAR_BYTES = 0.2e6;

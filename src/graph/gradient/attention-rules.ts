@@ -67,7 +67,7 @@ function attentionGradients(graph: GraphBuilder, node: GraphNode, gradient: Valu
   // The last chunk reaches all keys.
   for (const chunk of queryChunks(tokens, FIRST_CHUNK).toReversed()) {
     const { end } = chunk;
-    // What is added first is computed last: only when the chunk's turn has come.
+    // Of what an operator reads, onnxruntime computes last what was added first; so these wait for the chunk's turn, too.
     const chunkKeys = slice(graph, keys, 1, 0, end);
     const [chunkKeyColumns, chunkValueColumns] = [keyColumns, valueColumns].map((x) =>
       slice(graph, x, 2, 0, end),
