@@ -23,6 +23,13 @@ export interface Constant {
   readonly data: Float32Array | BigInt64Array;
 }
 
+/** Operators that are differentiated as one. */
+interface Composite extends GraphNode {
+  /** Places in the list of operators. */
+  readonly first: number;
+  readonly end: number;
+}
+
 /** An input with a fixed content. */
 export interface Table {
   readonly value: Value;
@@ -45,6 +52,7 @@ export class GraphBuilder {
   readonly #inputs: Value[] = [];
   readonly #outputs: Value[] = [];
   readonly #nodes: GraphNode[] = [];
+  readonly #composites: Composite[] = [];
   readonly #constants = new Map<Value, Constant['data']>();
   readonly #tables = new Map<string, { readonly value: Value; readonly data: () => Float32Array }>();
   readonly #names = new Set<string>();
@@ -113,9 +121,47 @@ export class GraphBuilder {
     this.#outputs.push(output);
   }
 
+  /**
+   * Adds operators that together have a gradient rule of their own. Nothing on the way to their result may be read by others.
+   *
+   * @param operator name of the rule
+   * @param inputs all that the result depends on, but for constants and tables
+   * @param build adds no other composite
+   */
+  composite(
+    operator: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, Attribute>>,
+    build: () => Value,
+  ): Value {
+    const first = this.#nodes.length;
+    const output = build();
+    this.#composites.push({
+      operator,
+      inputs,
+      outputs: [output],
+      attributes,
+      first,
+      end: this.#nodes.length,
+    });
+    return output;
+  }
+
   /** The operators so far, in the order in which they were added. */
   get nodes(): readonly GraphNode[] {
     return this.#nodes;
+  }
+
+  /** The same with composites in the place of what they are made of. */
+  get differentiable(): readonly GraphNode[] {
+    const composites = new Map(this.#composites.map((composite) => [composite.first, composite]));
+    const list: GraphNode[] = [];
+    for (let i = 0; i < this.#nodes.length; ) {
+      const composite = composites.get(i);
+      list.push(composite ?? (this.#nodes[i] as GraphNode));
+      i = composite?.end ?? i + 1;
+    }
+    return list;
   }
 
   /**

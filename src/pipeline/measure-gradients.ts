@@ -11,7 +11,8 @@ import type { WorkerPool } from '../runtime/worker-pool.js';
 import { collectGradients } from '../statistics/collect-gradients.js';
 import { fileMoments } from './file-moments.js';
 import type { GradientFile } from './gradient-file.js';
-import type { GradientWindows, PreparedRun } from './prepare-run.js';
+import type { GradientNeeds } from './methods/method.js';
+import type { PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
 
 export interface MeasureGradientsOptions {
@@ -19,7 +20,7 @@ export interface MeasureGradientsOptions {
   readonly pool: WorkerPool;
   readonly stream: ModelStream;
   readonly calibration: CalibrationSet;
-  readonly gradients: GradientWindows;
+  readonly gradients: GradientNeeds;
   /** For the hidden states. */
   readonly folder: string;
   readonly file: GradientFile;

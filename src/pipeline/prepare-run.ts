@@ -37,18 +37,6 @@ import { prunePlans } from './prune-plans.js';
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
 const OUTPUT_ERROR_TOKENS = 2048;
 
-/**
- * Tokens of a window, from its first, whose gradients are collected: the backward of attention keeps numbers for each
- * pair of tokens.
- */
-const GRADIENT_TOKENS = 512;
-
-/** The windows that the dense model's gradients are collected over. */
-export interface GradientWindows extends GradientNeeds {
-  /** Of each window, from its first. */
-  readonly tokens: number;
-}
-
 /** What each block is measured on, and optimised on, just before it is pruned. */
 export interface RegionalWindows {
   /** Of each window, from its first. */
@@ -74,8 +62,8 @@ export interface PreparedRun {
   readonly gramWindows: number;
   /** How much of what the residual stream has lost the linears that write into it are to make up for; 0 to 1. */
   readonly recovery: number;
-  /** Where the method asks for the dense model's gradients. */
-  readonly gradients: GradientWindows | undefined;
+  /** Where the method asks for the dense model's gradients: over as many windows and tokens as there are. */
+  readonly gradients: GradientNeeds | undefined;
   /** Where it asks for those of each block, or for its optimisation. */
   readonly regional: RegionalWindows | undefined;
   /** Where the method has losses measured: with as many windows and tokens as there are. */
@@ -201,34 +189,38 @@ function learnsFromText(prune: RunConfig['prune'], method: BoundMethod): string 
 function gradientWindows(
   { gradients }: BoundMethod,
   calibration: CalibrationSet | undefined,
-): GradientWindows | undefined {
+): GradientNeeds | undefined {
   if (!calibration || gradients?.of !== 'cross-entropy') return undefined;
-  return { ...within(gradients, calibration), tokens: gradientTokens(calibration) };
+  return within(gradients, calibration);
 }
 
 function regionalWindows(
   { gradients, optimisations }: BoundMethod,
   calibration: CalibrationSet | undefined,
 ): RegionalWindows | undefined {
-  const regional = gradients?.of === 'output norm' ? gradients : undefined;
-  if (!calibration || !(regional || optimisations.length > 0)) return undefined;
-  return {
-    tokens: gradientTokens(calibration),
-    gradients: regional && within(regional, calibration),
-    optimisations: optimisations.map((each) => within(each, calibration)),
-  };
+  if (!calibration) return undefined;
+  const regional = gradients?.of === 'output norm' ? within(gradients, calibration) : undefined;
+  const steps = optimisations.map((each) => within(each, calibration));
+  const [tokens, ...others] = new Set([...(regional ? [regional] : []), ...steps].map((each) => each.tokens));
+  if (tokens === undefined) return undefined;
+  if (others.length > 0) {
+    throw new RequestError(
+      `tokens: the method is to differentiate blocks over ${tokens} tokens of a window, the update over ${others.join(', ')}; give both the same`,
+    );
+  }
+  return { tokens, gradients: regional, optimisations: steps };
 }
 
-function gradientTokens({ sequenceLength }: CalibrationSet): number {
-  return Math.min(GRADIENT_TOKENS, sequenceLength);
-}
-
-/** The same for as many windows as there are. */
-function within<Needs extends { readonly windows: number }>(
+/** The same for as many windows and tokens as there are. */
+function within<Needs extends { readonly windows: number; readonly tokens: number }>(
   needs: Needs,
-  { samples }: CalibrationSet,
+  { samples, sequenceLength }: CalibrationSet,
 ): Needs {
-  return { ...needs, windows: Math.min(needs.windows, samples) };
+  return {
+    ...needs,
+    windows: Math.min(needs.windows, samples),
+    tokens: Math.min(needs.tokens, sequenceLength),
+  };
 }
 
 /** A method that only looks at weights runs no windows, and its output errors aren't measured. */

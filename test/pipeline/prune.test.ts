@@ -603,31 +603,33 @@ describe('a plan', () => {
     expect(report.totals.zeros).toBe(planned.totals.zeros);
   });
 
-  it('counts the gradients of the beginnings of long windows, and says so', async () => {
+  it('counts the gradients of the tokens that are asked for, and says so', async () => {
     const model = join(folder, `model-${count++}`);
     cpSync(quickstart, model, { recursive: true });
     const config = join(model, 'config.json');
     const longer = { ...JSON.parse(readFileSync(config, 'utf8')), max_position_embeddings: 1024 };
     writeFileSync(config, JSON.stringify(longer));
     const plans = [];
-    for (const [method, length] of [
-      ['gblm', 512],
-      ['gblm', 1024],
-      ['wanda', 1024],
+    for (const [method, length, options] of [
+      ['gblm', 512, '{}'],
+      ['gblm', 1024, '{}'],
+      ['gblm', 1024, '{tokens: 512}'],
+      ['wanda', 1024, '{}'],
     ] as const) {
       const data = join(root, 'calibration/general.jsonl');
       const { path } = runFile({
         model,
         calibration: `{data: ${data}, samples: 3, sequence_length: ${length}}`,
-        prune: `{method: ${method}, sparsity: 0.5}`,
+        prune: `{method: ${method}, sparsity: 0.5, options: ${options}}`,
       });
       plans.push(await plan(path));
     }
-    const [short, long, none] = plans;
+    const [short, long, beginnings, none] = plans;
     const note = 'gradients are taken over the first 512 of 1024 tokens of 3 calibration windows';
-    expect(long?.notes).toContain(note);
-    expect(short?.notes).not.toContain(note);
-    expect(long?.flops.gradients).toBe(short?.flops.gradients);
+    expect(beginnings?.notes).toContain(note);
+    for (const whole of [short, long]) expect(whole?.notes.join()).not.toContain('gradients are taken over');
+    expect(beginnings?.flops.gradients).toBe(short?.flops.gradients);
+    expect(long?.flops.gradients).toBeGreaterThan(2 * (short?.flops.gradients ?? 0));
     // A forward, and a forward with a backward of twice as much, of at least all linears.
     expect(short?.flops.gradients).toBeGreaterThan(4 * 2 * 2_359_296 * 3 * 512);
     expect(none?.flops.gradients).toBe(0);

@@ -94,6 +94,15 @@ describe('blocks that were optimised', () => {
     );
   });
 
+  it('are refused where the method and the update take other parts of windows', async () => {
+    const { path } = runFile(
+      'method: wanda++, sparsity: 0.5, options: {tokens: 8}, update: {name: regional, tokens: 16}',
+    );
+    await expect(plan(path)).rejects.toThrow(
+      'over 8 tokens of a window, the update over 16; give both the same',
+    );
+  });
+
   it('are planned for', async () => {
     const planned = async (pruning: string) => await plan(runFile(pruning).path);
     const wanda = await planned('method: wanda, sparsity: 0.5');

@@ -30,7 +30,7 @@ export function differentiate(
   outputs: readonly Differentiated[],
   wanted: readonly Value[],
 ): Map<Value, Value> {
-  const nodes = [...graph.nodes];
+  const nodes = graph.differentiable;
   const dependent = new Set(wanted);
   for (const { inputs, outputs } of nodes) {
     if (inputs.some((input) => dependent.has(input))) for (const output of outputs) dependent.add(output);

@@ -3,6 +3,7 @@
  * @module
  */
 import { arithmeticRules } from './arithmetic-rules.js';
+import { attentionRules } from './attention-rules.js';
 import type { GradientRules } from './gradient-rule.js';
 import { normalizationRules } from './normalization-rules.js';
 import { reduceRules } from './reduce-rules.js';
@@ -11,6 +12,7 @@ import { shapeRules } from './shape-rules.js';
 
 export const GRADIENT_RULES: GradientRules = {
   ...arithmeticRules,
+  ...attentionRules,
   ...normalizationRules,
   ...reduceRules,
   ...rotaryRules,

@@ -49,6 +49,15 @@ export function expand(graph: GraphBuilder, x: Value, shape: readonly number[]):
   return graph.node('Expand', [x, graph.int64s('shape', shape)], shape);
 }
 
+/** x, but not before the others are computed: what is made of it then follows them, in whatever order operators run. */
+export function computedAfter(graph: GraphBuilder, x: Value, others: readonly Value[]): Value {
+  if (others.length === 0) return x;
+  const flat = (value: Value) => reshape(graph, value, [elementCount(value.shape)]);
+  const waiting = others.map((other) => slice(graph, flat(other), 0, 0, 1));
+  const joined = concat(graph, [flat(x), ...waiting], 0);
+  return reshape(graph, slice(graph, joined, 0, 0, elementCount(x.shape)), x.shape);
+}
+
 /** Size of one axis; an axis that doesn't exist is a programming error. */
 export function dimension(x: Value, axis: number): number {
   const size = x.shape[axis];

@@ -25,14 +25,14 @@ export interface MemoryEstimate {
 const WORKER_BYTES = 13e6;
 /**
  * onnxruntime's library, and in each worker its sessions' own needs; more where products and solvers run beside them, and
- * most where blocks are differentiated, whose graphs have hundreds of nodes.
+ * most where blocks are differentiated.
  */
 const RUNTIME_BYTES = 35e6;
 const SESSIONS_BYTES: Readonly<Record<Work, number>> = {
   'nothing with graphs': 0,
   evaluating: 22e6,
   pruning: 34e6,
-  differentiating: 52e6,
+  differentiating: 46e6,
 };
 /** Loading the charts, and drawing each linear in them; the workers have ended by then. */
 const CHARTS_BYTES = 45e6;

@@ -3,7 +3,6 @@
  * @module
  */
 import { floatTensor } from '../../forward/stored-tensor.js';
-import { peakIntermediateBytes } from '../../graph/intermediate-bytes.js';
 import { weightName } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
@@ -11,13 +10,14 @@ import { prunedLinears } from '../measure-gradients.js';
 import type { MemorySettings } from '../memory-settings.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { linearsAtOnce } from '../prune-stored-blocks.js';
+import { backwardSessions } from './backward-sessions.js';
 import { gradientGraphs } from './estimate-flops.js';
 import { headGradientSessions } from './head-sessions.js';
 import type { CommonParts, MemoryMoment, MemoryPart, StageMemory } from './stage-memory.js';
 
 export function gradientMemory(run: PreparedRun): StageMemory {
   const { gradients, method } = run;
-  const backward = gradientGraphs(run).map(({ graph }) => peakIntermediateBytes(graph));
+  const backward = backwardSessions(gradientGraphs(run));
   const inWorkers = (settings: MemorySettings, { process, activations }: CommonParts): MemoryPart[] => {
     if (!gradients) return [process('nothing with graphs'), activations([])];
     const head = headGradientSessions(run, gradients.tokens, settings.logitTokens);

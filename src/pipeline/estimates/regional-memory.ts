@@ -8,7 +8,8 @@ import { gramBytes } from '../../statistics/collect-statistics.js';
 import { prunedLinears } from '../measure-gradients.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { prunePlans } from '../prune-plans.js';
-import { type CountedGraph, regionalGraphs, targetGraphs } from './estimate-flops.js';
+import { backwardSessions } from './backward-sessions.js';
+import { regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { heldGradients } from './gradient-memory.js';
 import type { MemoryMoment, MemoryPart, StageMemory } from './stage-memory.js';
 
@@ -21,8 +22,11 @@ export interface RegionalMemory extends StageMemory {
 
 export function regionalMemory(run: PreparedRun): RegionalMemory {
   const { regional } = run;
-  const gradients = peaks(regionalGraphs(run, 'output norm'));
-  const steps = peaks([...regionalGraphs(run, 'output error'), ...targetGraphs(run)]);
+  const gradients = backwardSessions(regionalGraphs(run, 'output norm'));
+  const steps = [
+    ...backwardSessions(regionalGraphs(run, 'output error')),
+    ...targetGraphs(run).map(({ graph }) => peakIntermediateBytes(graph)),
+  ];
   const { optimisations = [] } = regional ?? {};
   const batch = Math.max(0, ...optimisations.map((each) => each.batch));
   const states = run.model.blocks.map((_, index) => regionalBytes(prunedLinears(run, index), batch));
@@ -55,8 +59,4 @@ export function regionalMemory(run: PreparedRun): RegionalMemory {
       return moments;
     },
   };
-}
-
-function peaks(graphs: readonly CountedGraph[]): number[] {
-  return graphs.map(({ graph }) => peakIntermediateBytes(graph));
 }

@@ -93,6 +93,8 @@ export interface GradientNeeds {
   readonly of: GradientLoss;
   /** Calibration windows, from the first, at most. */
   readonly windows: number;
+  /** Of each window, from its first, at most. */
+  readonly tokens: number;
   /** Of every linear that is pruned. */
   readonly moments: readonly GradientMoment[];
 }
@@ -107,6 +109,8 @@ export interface RegionalOptimisation extends RegionalSteps {
   readonly rounds: number;
   /** Calibration windows of a round, at most; the rounds take all windows in turn. */
   readonly windows: number;
+  /** Of each window, from its first, at most. */
+  readonly tokens: number;
 }
 
 /** The loss that a method has measured while it prunes. */

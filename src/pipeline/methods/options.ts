@@ -14,6 +14,21 @@ export function damping(byDefault = 0.01, of = 'its mean') {
     .describe(`Added to the diagonal of the Hessian, as a fraction of ${of}.`);
 }
 
+/**
+ * How much of a window blocks are differentiated over.
+ *
+ * @param where when it matters, for the description
+ */
+export function gradientTokens(where = '') {
+  return z
+    .int()
+    .min(2)
+    .default(2048)
+    .describe(
+      `Tokens of each window, from its first, whose gradients count${where}; at most as many as there are.`,
+    );
+}
+
 /** How many steps an iterative method may take. */
 export function steps(byDefault: number, description: string) {
   return z.int().min(0).max(10_000).default(byDefault).describe(description);

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { type Method, NO_WORK, type RegionalOptimisation } from './method.js';
-import { steps } from './options.js';
+import { gradientTokens, steps } from './options.js';
 
 /** The paper's defaults: 5 rounds over 32 of 128 samples each, and RMSprop at 3e-7 with a step for every sample. */
 export function regionalOptions(rounds: string) {
@@ -16,6 +16,7 @@ export function regionalOptions(rounds: string) {
       .min(1)
       .default(32)
       .describe('Calibration windows of a round, at most; the rounds take all windows in turn.'),
+    tokens: gradientTokens(),
     learning_rate: z
       .number()
       .positive()
@@ -34,17 +35,18 @@ export function regionalOptions(rounds: string) {
 interface RoundOptions {
   readonly rounds: number;
   readonly round_windows: number;
+  readonly tokens: number;
   readonly learning_rate: number;
   readonly batch: number;
 }
 
 /** Undefined without rounds. */
 export function optimisationOf(
-  { rounds, round_windows, learning_rate, batch }: RoundOptions,
+  { rounds, round_windows, tokens, learning_rate, batch }: RoundOptions,
   how: Pick<RegionalOptimisation, 'pruned' | 'regrow'>,
 ): RegionalOptimisation | undefined {
   if (rounds === 0) return undefined;
-  return { rounds, windows: round_windows, learningRate: learning_rate, batch, ...how };
+  return { rounds, windows: round_windows, tokens, learningRate: learning_rate, batch, ...how };
 }
 
 const options = z

@@ -8,12 +8,16 @@ import type { Score } from '../../scores/score.js';
 import { histogramBytes, pruneByScore } from '../../sparsity/prune-by-score.js';
 import { columnNorms } from '../../statistics/group-statistics.js';
 import { type Method, type MethodOutcome, NO_WORK } from './method.js';
+import { gradientTokens } from './options.js';
 
-const gradientWindows = z
-  .int()
-  .min(1)
-  .default(32)
-  .describe('Calibration windows, from the first, whose gradients count; where gradients are asked for.');
+const gradientOptions = {
+  windows: z
+    .int()
+    .min(1)
+    .default(32)
+    .describe('Calibration windows, from the first, whose gradients count; where gradients are asked for.'),
+  tokens: gradientTokens(', where gradients are asked for'),
+};
 
 /** @param own the score's own options in the run file, each with a default */
 export function scoreMethod(score: Score, own: z.ZodObject): Method {
@@ -23,8 +27,8 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     .describe(
       'Weights among which the smallest scores go: those of the matrix, or of each row. N:M has its groups.',
     );
-  const windows = score.gradients && !('windows' in own.shape) ? { windows: gradientWindows } : {};
-  const options = own.extend({ scope, ...windows }).describe(own.description ?? score.name);
+  const gradients = score.gradients ? gradientOptions : {};
+  const options = own.extend({ scope, ...gradients, ...own.shape }).describe(own.description ?? score.name);
   const choices = (given: unknown) => ({
     options: given,
     comparisonGroup: scope.parse((given as { scope?: unknown }).scope),
@@ -37,7 +41,8 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
       const moments = score.gradients?.(given) ?? [];
       if (moments.length === 0) return undefined;
       const { gradientsOf = 'cross-entropy' } = score;
-      return { of: gradientsOf, windows: (given as { windows: number }).windows, moments };
+      const { windows, tokens } = given as { windows: number; tokens: number };
+      return { of: gradientsOf, windows, tokens, moments };
     },
     async prune(pool, { linears, statistics }, given, oneLinear) {
       const norms = columnNorms(statistics);
