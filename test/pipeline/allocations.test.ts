@@ -7,19 +7,20 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
 import { InterruptedError, type ProgressEvent, plan, prune, RequestError } from '../../src/index.js';
 import { makeShallowModel } from '../support/shallow-model.js';
+import { writeShortText } from '../support/short-text.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-allocations-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const model = join(folder, 'model');
 makeShallowModel(join(root, 'models/quickstart'), model, 2);
+const text = writeShortText(folder);
 
 let count = 0;
 function runFile(settings: string, calibrated = false): { path: string; output: string } {
   const path = join(folder, `run-${count++}.yaml`);
   const output = join(folder, `out-${count}`);
-  const data = join(root, 'calibration/general.jsonl');
-  const calibration = calibrated ? `calibration: {data: ${data}, samples: 4, sequence_length: 64}` : '';
+  const calibration = calibrated ? `calibration: {data: ${text}, samples: 4, sequence_length: 64}` : '';
   writeFileSync(path, `model: ${model}\noutput: ${output}\n${calibration}\nprune: ${settings}\n`);
   return { path, output };
 }

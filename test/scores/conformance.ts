@@ -13,7 +13,8 @@ import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
 import type { FiledMatrix, GradientMoment } from '../../src/statistics/gradient-moments.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { smallest } from '../kernels/selection-oracle.js';
-import { bitsOf, Workspace } from '../kernels/workspace.js';
+import { Workspace } from '../kernels/workspace.js';
+import { expectSameBits } from '../support/expect-same-bits.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 
@@ -204,15 +205,6 @@ export function prunedBySorting(
     }
   }
   return result;
-}
-
-/** Compares bit for bit, so that −0 that stays is told from +0 that was pruned. */
-export function expectSameBits(got: Float32Array<ArrayBuffer>, expected: Float32Array<ArrayBuffer>): void {
-  const [a, b] = [bitsOf(got), bitsOf(expected)];
-  expect(a.length).toBe(b.length);
-  const different: number[] = [];
-  for (let i = 0; i < a.length && different.length < 10; i++) if (a[i] !== b[i]) different.push(i);
-  expect(different).toEqual([]);
 }
 
 const unstructured = (sparsity: number): Pattern => ({ kind: 'unstructured', sparsity });

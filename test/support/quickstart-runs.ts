@@ -8,6 +8,7 @@ import { afterAll, expect } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
 import { RequestError } from '../../src/index.js';
 import { makeShallowModel } from './shallow-model.js';
+import { writeShortText } from './short-text.js';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -42,10 +43,7 @@ export function quickstartRuns(blocks = 2): QuickstartRuns {
   afterAll(() => rmSync(folder, { recursive: true }));
   const shallow = join(folder, 'shallow');
   makeShallowModel(quickstart, shallow, blocks);
-  // Enough for the windows below; the whole file takes a while to tokenise.
-  const text = join(folder, 'calibration.jsonl');
-  const documents = readFileSync(join(root, 'calibration/general.jsonl'), 'utf8').split('\n');
-  writeFileSync(text, documents.slice(0, 40).join('\n'));
+  const text = writeShortText(folder);
   let count = 0;
   const newPath = (name: string) => join(folder, `${name}-${count++}`);
   const runFile = (changes: Changes = {}) => {
