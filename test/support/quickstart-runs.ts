@@ -32,6 +32,8 @@ export interface QuickstartRuns {
   readonly folder: string;
   /** The model's first blocks, in one shard. */
   readonly shallow: string;
+  /** Calibration text. */
+  readonly text: string;
   /** Writes a run file with small, quick settings, on the shallow model. */
   runFile(changes?: Changes): { path: string; output: string };
   /** A path in the folder that nothing has yet. */
@@ -63,7 +65,7 @@ export function quickstartRuns(blocks = 2): QuickstartRuns {
     );
     return { path, output };
   };
-  return { folder, shallow, runFile, newPath };
+  return { folder, shallow, text, runFile, newPath };
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
