@@ -21,7 +21,10 @@ function runFile(settings: string, calibrated = false): { path: string; output: 
   const path = join(folder, `run-${count++}.yaml`);
   const output = join(folder, `out-${count}`);
   const calibration = calibrated ? `calibration: {data: ${text}, samples: 4, sequence_length: 64}` : '';
-  writeFileSync(path, `model: ${model}\noutput: ${output}\n${calibration}\nprune: ${settings}\n`);
+  writeFileSync(
+    path,
+    `model: ${model}\noutput: ${output}\n${calibration}\nprune: ${settings}\nresources: {workers: 1}\n`,
+  );
   return { path, output };
 }
 

@@ -37,7 +37,7 @@ function runFile(pruning: string) {
   const calibration = `{data: ${text}, samples: ${WINDOWS}, sequence_length: ${TOKENS}}`;
   writeFileSync(
     path,
-    `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {${pruning}}\n`,
+    `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {${pruning}}\nresources: {workers: 1}\n`,
   );
   return { path, output };
 }

@@ -19,7 +19,7 @@ describe('a run that was stopped', () => {
   };
 
   it.each([0, 1, 2])('after block %i goes on to the same bytes', async (last) => {
-    const changes = { rest: 'write: {max_shard_size: 1MB}' };
+    const changes = { resources: '{workers: 2}', rest: 'write: {max_shard_size: 1MB}' };
     const expected = await expectedFiles(changes);
     expect(Object.keys(expected).filter((name) => name.endsWith('.safetensors'))).toHaveLength(4);
     const { path, output } = runFile(changes);

@@ -135,7 +135,7 @@ describe('a wrong request is refused before anything is written', () => {
   });
 
   it('a memory limit that is too small, with what would be enough', async () => {
-    expect(await refusedUnwritten({ rest: 'resources: {memory_limit: 50MB}' })).toMatch(
+    expect(await refusedUnwritten({ resources: '{memory_limit: 50MB}' })).toMatch(
       /needs at least (\d+) MB.*memory_limit: \1MB is the smallest that works/,
     );
   });

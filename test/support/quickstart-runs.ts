@@ -24,6 +24,7 @@ export interface Changes {
   prune?: string;
   calibration?: string | null;
   evaluation?: string;
+  resources?: string;
   rest?: string;
 }
 
@@ -34,7 +35,7 @@ export interface QuickstartRuns {
   readonly shallow: string;
   /** Calibration text. */
   readonly text: string;
-  /** Writes a run file with small, quick settings, on the shallow model. */
+  /** Writes a run file with small, quick settings, on the shallow model; one worker, since two files are tested at once. */
   runFile(changes?: Changes): { path: string; output: string };
   /** A path in the folder that nothing has yet. */
   newPath(name: string): string;
@@ -60,6 +61,7 @@ export function quickstartRuns(blocks = 2): QuickstartRuns {
         calibration === null ? '' : `calibration: ${calibration}`,
         `prune: ${changes.prune ?? '{method: sparsegpt, sparsity: 0.5}'}`,
         changes.evaluation ? `evaluation: ${changes.evaluation}` : '',
+        `resources: ${changes.resources ?? '{workers: 1}'}`,
         changes.rest ?? '',
       ].join('\n'),
     );
