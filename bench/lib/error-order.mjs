@@ -49,7 +49,7 @@ export function violationsOf({ block, name, pattern, errors }) {
 export function summarise(linears) {
   const methods = Object.keys(linears[0].errors);
   const share = (holds) => linears.filter(holds).length / linears.length;
-  const mean = (valueOf) => linears.reduce((sum, linear) => sum + valueOf(linear), 0) / linears.length;
+  const mean = (figure) => linears.reduce((sum, linear) => sum + figure(linear), 0) / linears.length;
   const beside = methods.includes('thanos') && methods.includes('sparsegpt');
   return {
     linears: linears.length,

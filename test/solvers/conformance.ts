@@ -161,7 +161,7 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
     );
 
     it('gives the same bytes with 1, 2 and 3 workers, one linear after the other or all at once', async () => {
-      const given = problem(600, 60, 5);
+      const given = problem(520, 60, 5);
       for (const pattern of [
         { kind: 'unstructured', sparsity: 0.5 },
         { kind: 'n:m', keep: 2, of: 5 },
