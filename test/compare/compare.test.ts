@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { compare, evaluate, prune, RequestError } from '../../src/index.js';
+import { compare, evaluate, InterruptedError, prune, RequestError } from '../../src/index.js';
 import { makeShallowModel } from '../support/shallow-model.js';
+import { writeShortText } from '../support/short-text.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-compare-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const model = join(folder, 'model');
 makeShallowModel(join(root, 'models/quickstart'), model, 2);
+const text = writeShortText(folder);
 
 const heldOut = join(root, 'calibration/heldout.txt');
 const runFile = (output: string, evaluation = `evaluation: {data: ${heldOut}, context: 128, windows: 3}`) => {
@@ -21,7 +23,7 @@ const runFile = (output: string, evaluation = `evaluation: {data: ${heldOut}, co
     [
       `model: ${model}`,
       `output: ${join(folder, output)}`,
-      `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 4, sequence_length: 64}`,
+      `calibration: {data: ${text}, samples: 4, sequence_length: 64}`,
       'prune: {method: magnitude, sparsity: 0.5}',
       evaluation,
     ].join('\n'),
@@ -91,7 +93,66 @@ it('is refused before any work when the request is wrong', async () => {
   expect(existsSync(join(folder, 'wrong'))).toBe(false);
 });
 
-it('tells a run that fails by its own message', async () => {
-  const options = { methods: ['magnitude'], goals: ['2:5'] };
-  await expect(compare(runFile('failing'), options)).rejects.toThrow('needs an input size that 5 divides');
+it('refuses a goal that does not fit the model before any work, with the method and the linear', async () => {
+  const options = { methods: ['magnitude', 'wanda'], goals: ['2:4', '2:5'] };
+  const attempt = compare(runFile('unfitting'), options);
+  await expect(attempt).rejects.toBeInstanceOf(RequestError);
+  await expect(attempt).rejects.toThrow(
+    /^magnitude at 2:5: model\.layers\.0\.self_attn\.q_proj.* needs an input size that 5 divides/,
+  );
+  expect(existsSync(join(folder, 'unfitting'))).toBe(false);
+});
+
+it('tells a run that fails by its own message, and keeps the dense figures', async () => {
+  const options = { methods: ['magnitude@owl'], goals: ['0.5'] };
+  const path = runFile('failing');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^calibration:.*$/m, ''));
+  const attempt = compare(path, options);
+  await expect(attempt).rejects.toBeInstanceOf(RequestError);
+  await expect(attempt).rejects.toThrow('prune.allocation owl learns from calibration text');
+  const { dense, rows } = JSON.parse(readFileSync(join(folder, 'failing/compare.json'), 'utf8'));
+  expect(dense.perplexity).toBeGreaterThan(1);
+  expect(rows).toEqual([]);
+});
+
+it('goes on after an interruption without doing again what is finished', async () => {
+  const path = runFile('interrupted');
+  const options = { methods: ['magnitude', 'wanda'], goals: ['2:4'] };
+  const controller = new AbortController();
+  const stopped = compare(path, {
+    ...options,
+    signal: controller.signal,
+    // In the middle of the second run.
+    onLine: (line) => {
+      if (line.startsWith('wanda 2:4: ') && line.includes('prune: 2 blocks')) controller.abort();
+    },
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const output = join(folder, 'interrupted');
+  const left = JSON.parse(readFileSync(join(output, 'compare.json'), 'utf8'));
+  expect(left.rows.map((row: { method: string }) => row.method)).toEqual(['magnitude']);
+  expect(existsSync(join(output, 'compare.html'))).toBe(false);
+
+  const lines: string[] = [];
+  const { comparison } = await compare(path, { ...options, onLine: (line) => lines.push(line) });
+  expect(new Set(lines.map((line) => line.slice(0, line.indexOf(':'))))).toEqual(new Set(['wanda 2']));
+  expect(comparison.dense).toEqual(left.dense);
+  expect(comparison.rows[0]).toEqual(left.rows[0]);
+  expect(comparison.rows.map(({ method }) => method)).toEqual(['magnitude', 'wanda']);
+  expect(existsSync(join(output, 'compare.html'))).toBe(true);
+});
+
+it('keeps finished rows while others are measured anew', async () => {
+  const path = runFile('interrupted');
+  const controller = new AbortController();
+  // Stops at the first line of the first row that isn't there.
+  const stopped = compare(path, {
+    methods: ['sparsegpt', 'magnitude', 'wanda'],
+    goals: ['2:4'],
+    signal: controller.signal,
+    onLine: () => controller.abort(),
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const left = JSON.parse(readFileSync(join(folder, 'interrupted/compare.json'), 'utf8'));
+  expect(left.rows.map((row: { method: string }) => row.method)).toEqual(['magnitude', 'wanda']);
 });

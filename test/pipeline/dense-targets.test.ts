@@ -10,6 +10,7 @@ import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { modelOutput } from '../support/model-output.js';
 import { relativeError } from '../support/relative-error.js';
 import { makeShallowModel } from '../support/shallow-model.js';
+import { writeShortText } from '../support/short-text.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-test-'));
@@ -20,17 +21,17 @@ afterAll(async () => {
 });
 const model = join(folder, 'model');
 makeShallowModel(join(root, 'models/quickstart'), model, 2);
+const text = writeShortText(folder);
 
 let count = 0;
 function runFile({ recovery = 0.5, method = 'sparsegpt', more = '', workers = 2 } = {}): string {
   const path = join(folder, `run-${count++}.yaml`);
-  const data = join(root, 'calibration/general.jsonl');
   writeFileSync(
     path,
     [
       `model: ${model}`,
       `output: ${join(folder, `out-${count}`)}`,
-      `calibration: {data: ${data}, samples: 16, sequence_length: 64, recovery: ${recovery}${more}}`,
+      `calibration: {data: ${text}, samples: 16, sequence_length: 64, recovery: ${recovery}${more}}`,
       `prune: {method: ${method}, sparsity: 0.7}`,
       `resources: {workers: ${workers}}`,
     ].join('\n'),

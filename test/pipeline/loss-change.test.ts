@@ -15,6 +15,7 @@ import { float32View } from '../../src/system/native-memory.js';
 import { nativeGram, nativeTensor } from '../support/native.js';
 import { correlatedActivations, normals, uniform } from '../support/random.js';
 import { makeShallowModel } from '../support/shallow-model.js';
+import { writeShortText } from '../support/short-text.js';
 
 const pool = new WorkerPool(2);
 const folder = mkdtempSync(join(tmpdir(), 'secateur-loss-change-'));
@@ -177,6 +178,7 @@ describe('for given losses', () => {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const shallow = join(folder, 'shallow');
 makeShallowModel(join(root, 'models/quickstart'), shallow, 2);
+const text = writeShortText(folder);
 let count = 0;
 
 function runFile(goal: string, rest = '') {
@@ -187,7 +189,7 @@ function runFile(goal: string, rest = '') {
     [
       `model: ${shallow}`,
       `output: ${output}`,
-      `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 4, sequence_length: 40}`,
+      `calibration: {data: ${text}, samples: 4, sequence_length: 40}`,
       `prune: {method: loss_change, ${goal}}`,
       rest,
     ].join('\n'),

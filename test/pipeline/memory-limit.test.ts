@@ -13,10 +13,14 @@ import { shrinkingSettings } from '../../src/pipeline/memory-settings.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import type { Report } from '../../src/report/report-schema.js';
+import { makeShallowModel } from '../support/shallow-model.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-limit-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+// One block is in memory at a time, however many there are.
+const model = join(folder, 'model');
+makeShallowModel(join(root, 'models/quickstart'), model, 2);
 
 const main = join(root, 'dist/cli/main.js');
 
@@ -27,7 +31,7 @@ function runFile(resources: string, workers = 3): { path: string; output: string
   writeFileSync(
     path,
     [
-      `model: ${join(root, 'models/quickstart')}`,
+      `model: ${model}`,
       `output: ${output}`,
       `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 12, sequence_length: 256}`,
       'prune: {method: sparsegpt, sparsity: 0.5}',

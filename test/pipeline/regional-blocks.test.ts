@@ -4,16 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { plan, prune } from '../../src/index.js';
+import { loadRunFile } from '../../src/config/load-run-file.js';
+import { prune } from '../../src/index.js';
+import { estimateFlops } from '../../src/pipeline/estimate-flops.js';
+import { estimateSeconds } from '../../src/pipeline/estimate-seconds.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { modelOutput } from '../support/model-output.js';
 import { relativeError } from '../support/relative-error.js';
 import { makeShallowModel } from '../support/shallow-model.js';
+import { writeShortText } from '../support/short-text.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-regional-'));
 const model = join(folder, 'model');
 makeShallowModel(join(root, 'models/quickstart'), model, 2);
+const text = writeShortText(folder);
 const pool = new WorkerPool(2);
 afterAll(async () => {
   await pool.close();
@@ -27,11 +34,10 @@ let count = 0;
 function runFile(pruning: string) {
   const path = join(folder, `run-${count++}.yaml`);
   const output = join(folder, `out-${count}`);
-  const data = join(root, 'calibration/general.jsonl');
-  const calibration = `{data: ${data}, samples: ${WINDOWS}, sequence_length: ${TOKENS}}`;
+  const calibration = `{data: ${text}, samples: ${WINDOWS}, sequence_length: ${TOKENS}}`;
   writeFileSync(
     path,
-    `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {${pruning}}\n`,
+    `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {${pruning}}\nresources: {workers: 1}\n`,
   );
   return { path, output };
 }
@@ -104,7 +110,14 @@ describe('blocks that were optimised', () => {
   });
 
   it('are planned for', async () => {
-    const planned = async (pruning: string) => await plan(runFile(pruning).path);
+    // A given machine: what plan measures of this one isn't the same twice while others work.
+    const speed = { threadFlops: [5e10, 5e10], prepareSeconds: 0.1, startSeconds: 0.1 };
+    const planned = async (pruning: string) => {
+      const { config } = loadRunFile(runFile(pruning).path, runSchema, { set: [] });
+      const run = await prepareRun(config);
+      const flops = estimateFlops(run);
+      return { flops, seconds: estimateSeconds(run, flops, speed) };
+    };
     const wanda = await planned('method: wanda, sparsity: 0.5');
     const score = await planned('method: wanda++, sparsity: 0.5, options: {rounds: 0}');
     const rounds = await planned('method: wanda++, sparsity: 0.5, options: {rounds: 3, round_windows: 2}');

@@ -147,12 +147,13 @@ describe('two runs into one folder', () => {
     const output = place.output();
     const { child, ended } = await paused(output);
     const before = readdirSync(output, { recursive: true });
-    for (const options of [{}, { fresh: true }, { sets: ['prune.sparsity=0.7'] }]) {
-      const second = await place.prune(output, options);
-      expect(second.code).toBe(2);
-      expect(second.stderr).toContain(
-        `output ${output} is being written by another run (process ${child.pid} on ${hostname()})`,
-      );
+    const words = `output ${output} is being written by another run (process ${child.pid} on ${hostname()})`;
+    const second = await place.prune(output);
+    expect(second.code).toBe(2);
+    expect(second.stderr).toContain(words);
+    for (const options of [{ fresh: true }, { set: ['prune.sparsity=0.7'] }]) {
+      const set = [`output=${output}`, ...(options.set ?? [])];
+      await expect(prune(place.runFile, { ...options, set })).rejects.toThrow(words);
     }
     expect(readdirSync(output, { recursive: true })).toEqual(before);
     child.kill('SIGCONT');

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { prune } from '../../src/index.js';
+import { writeShortText } from '../support/short-text.js';
 import { writeTinyModel } from './tiny-model.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -64,7 +65,7 @@ export class Workplace {
       [
         `model: ${this.model}`,
         `output: ${join(this.folder, 'unused')}`,
-        `calibration: {data: ${join(root, 'calibration/general.jsonl')}, samples: 4, sequence_length: 32}`,
+        `calibration: {data: ${writeShortText(this.folder)}, samples: 4, sequence_length: 32}`,
         'prune: {method: sparsegpt, sparsity: 0.5}',
         'write: {max_shard_size: 120KB}',
         // One, so that the nth call of a thread is always the same.

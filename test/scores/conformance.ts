@@ -13,7 +13,8 @@ import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
 import type { FiledMatrix, GradientMoment } from '../../src/statistics/gradient-moments.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { smallest } from '../kernels/selection-oracle.js';
-import { bitsOf, Workspace } from '../kernels/workspace.js';
+import { Workspace } from '../kernels/workspace.js';
+import { expectSameBits } from '../support/expect-same-bits.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 
@@ -35,6 +36,14 @@ export function randomProblem(rows: number, columns: number, seed = rows + colum
   const spread = normals(rows * columns, seed + 3);
   const gradients = { mean, 'root mean square': mean.map((m, i) => Math.hypot(m, spread[i] as number)) };
   return { rows, columns, weights, columnNorms, gradients };
+}
+
+let large: Required<ScoredProblem> | undefined;
+
+/** Of more than one task; made once for all scores, since drawing it takes longer than pruning it. */
+function largeProblem(): Required<ScoredProblem> {
+  large ??= randomProblem(1100, 1000);
+  return large;
 }
 
 const workspace = new Workspace();
@@ -198,13 +207,6 @@ export function prunedBySorting(
   return result;
 }
 
-/** Compares bit for bit, so that −0 that stays is told from +0 that was pruned. */
-export function expectSameBits(got: Float32Array<ArrayBuffer>, expected: Float32Array<ArrayBuffer>): void {
-  const [a, b] = [bitsOf(got), bitsOf(expected)];
-  expect(a.length).toBe(b.length);
-  expect([...a.keys()].filter((i) => a[i] !== b[i]).slice(0, 10)).toEqual([]);
-}
-
 const unstructured = (sparsity: number): Pattern => ({ kind: 'unstructured', sparsity });
 const patterns: Pattern[] = [
   ...[0, 0.01, 0.29, 0.5, 0.77, 0.999].map(unstructured),
@@ -292,7 +294,7 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
       // Large enough for several tasks, which takes its time.
       if (place === 'memory' || (place === 'BF16' && score.statistics === 'none')) {
         it('gives the same bits with any number of workers', async () => {
-          const problem = at(place, randomProblem(1100, 1000));
+          const problem = at(place, largeProblem());
           for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
             const first = await pruned(pool, score, problem, pattern, place);
             for (const other of pools.slice(1))

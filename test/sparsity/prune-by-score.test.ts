@@ -6,13 +6,8 @@ import { magnitude } from '../../src/scores/magnitude.js';
 import { wanda } from '../../src/scores/wanda.js';
 import type { Pattern } from '../../src/sparsity/pattern.js';
 import { bitsOf } from '../kernels/workspace.js';
-import {
-  expectSameBits,
-  pruned,
-  prunedBySorting,
-  type ScoredProblem,
-  scoresOf,
-} from '../scores/conformance.js';
+import { pruned, prunedBySorting, type ScoredProblem, scoresOf } from '../scores/conformance.js';
+import { expectSameBits } from '../support/expect-same-bits.js';
 import { normals, uniform } from '../support/random.js';
 
 const pool = new WorkerPool(2);

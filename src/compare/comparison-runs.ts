@@ -1,0 +1,87 @@
+/**
+ * The runs of a comparison: a model evaluated, a variant pruned and evaluated, each in a process of its own.
+ * @module
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomically } from '../checkpoint/atomic-file.js';
+import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
+import { stringifyRunConfig } from '../config/stringify-run-config.js';
+import { readReport } from '../report/read-report.js';
+import type { ComparisonRow } from './comparison.js';
+import { runOwnCommand } from './own-command.js';
+import type { Variant } from './variant.js';
+
+export interface ComparisonRunsOptions {
+  /** Leave the pruned checkpoints; otherwise each goes once it is evaluated. */
+  readonly keep?: boolean | undefined;
+  /** Told what the runs say of their progress, line by line. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const evaluated = z.object({
+  checkpoint: z.object({ perplexity: z.number(), standard_error: z.number() }),
+  windows: z.int(),
+  tokens: z.int(),
+});
+
+export class ComparisonRuns {
+  readonly #base: RunConfig;
+  readonly #evaluation: EvaluationConfig;
+  readonly #options: ComparisonRunsOptions;
+
+  constructor(base: RunConfig, evaluation: EvaluationConfig, options: ComparisonRunsOptions) {
+    this.#base = base;
+    this.#evaluation = evaluation;
+    this.#options = options;
+  }
+
+  /** @param what for the lines of progress @throws as `runOwnCommand` */
+  async evaluate(what: string, folder: string): Promise<z.infer<typeof evaluated>> {
+    const { data, context, windows } = this.#evaluation;
+    const own = this.#base.resources.workers;
+    const most = windows === undefined ? [] : ['--windows', String(windows)];
+    const workers = own === 'auto' ? [] : ['--workers', String(own)];
+    const args = ['eval', folder, '--data', data, '--context', String(context), ...most, ...workers];
+    return evaluated.parse(await this.#command(what, args));
+  }
+
+  /** Prunes and evaluates, going on where an earlier call was stopped. @throws as `runOwnCommand` */
+  async measure(variant: Variant): Promise<Omit<ComparisonRow, 'fingerprint'>> {
+    const { method, goal, config } = variant;
+    const what = `${method} ${goal}`;
+    const folder = join(this.#base.output, variant.folder);
+    const runFile = join(this.#base.output, 'runs', `${variant.folder}.yaml`);
+    await writeFileAtomically(runFile, stringifyRunConfig(config));
+    await this.#command(what, ['prune', runFile]);
+    const report = await readReport(folder);
+    const { perplexity, standard_error } = (await this.evaluate(what, folder)).checkpoint;
+    if (!this.#options.keep) removeWeights(folder);
+    const errors = report.layers.flatMap(({ output_error: error }) => error ?? []);
+    return {
+      method,
+      goal,
+      folder: variant.folder,
+      sparsity: report.totals.sparsity,
+      perplexity,
+      standard_error,
+      seconds: report.run.prune_seconds,
+      peak_rss_bytes: report.run.peak_rss_bytes,
+      output_error:
+        errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    };
+  }
+
+  #command(what: string, args: readonly string[]): Promise<unknown> {
+    const { signal, onLine } = this.#options;
+    return runOwnCommand(args, { signal, onLine: (line) => onLine?.(`${what}: ${line}`) });
+  }
+}
+
+function removeWeights(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith('.safetensors')) rmSync(join(folder, name), { force: true });
+  }
+}
