@@ -5,6 +5,7 @@
 import type { PruneConfig, RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import { allocations } from '../pipeline/allocations/allocation-registry.js';
+import { bindMethod } from '../pipeline/methods/bind-method.js';
 import {
   methodByName,
   methods,
@@ -43,18 +44,24 @@ export function variantsOf(
         .replaceAll('++', '-plus-plus')
         .replace(/[^\w.]+/g, '-');
       const { evaluation: _, ...rest } = base;
-      const config = {
-        ...rest,
-        output: `${base.output}/${folder}`,
-        prune: pruneOf(base.prune, method, goal),
-      };
-      return { method, goal, folder, config: checked(config, `${method} at ${goal}`) };
+      const config = checked(
+        { ...rest, output: `${base.output}/${folder}`, prune: pruneOf(base.prune, method, goal) },
+        `${method} at ${goal}`,
+      );
+      return { method, goal, folder, config: withFittingRecovery(config) };
     }),
   );
   const folders = variants.map(({ folder }) => folder);
   const twice = folders.find((folder, i) => folders.indexOf(folder) !== i);
   if (twice !== undefined) throw new RequestError(`${twice} is asked for twice`);
   return variants;
+}
+
+/** Without recovery where a method can't make up for anything. */
+function withFittingRecovery(config: RunConfig): RunConfig {
+  const { calibration, prune } = config;
+  if (!calibration || bindMethod(prune).statistics === 'gram') return config;
+  return { ...config, calibration: { ...calibration, recovery: 0 } };
 }
 
 function pruneOf(base: PruneConfig, text: string, goal: string): Record<string, unknown> {
@@ -79,6 +86,7 @@ function pruneOf(base: PruneConfig, text: string, goal: string): Record<string, 
     ...own,
     options: name === base.method ? withoutGoal(base) : {},
     allocation: allocation ?? base.allocation,
+    existing_zeros: base.existing_zeros,
     rules: base.rules,
   };
 }

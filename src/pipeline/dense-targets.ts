@@ -76,10 +76,14 @@ export class DenseTargets {
     return sums;
   }
 
+  /** Once what was measured last isn't needed any more. */
+  release(): void {
+    this.#collector.discard();
+  }
+
   /** The windows; after the last pass of a block its output lies at the start of their records. */
   get states(): StateRecords {
-    const { path, windows, tokens } = this.#states;
-    return { path, windows, tokens, offset: (window) => this.#states.offset(window) };
+    return this.#states.range(0, this.#states.windows);
   }
 
   dispose(): void {

@@ -61,7 +61,9 @@ export function fitMemory(
   return { ...run, memory, notes: [...run.notes, note] };
 }
 
-function shorter({ windows, evaluation }: PreparedRun): string {
+function shorter({ windows, evaluation, regional }: PreparedRun): string {
+  const batches = regional?.optimisations.some(({ batch }) => batch > 1);
+  if (batches) return '; a smaller batch in prune.options or prune.update needs less';
   const keys = [
     ...(windows > 0 ? ['calibration.sequence_length'] : []),
     ...(evaluation ? ['evaluation.context'] : []),

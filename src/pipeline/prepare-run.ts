@@ -93,16 +93,7 @@ export async function prepareRun(
     throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
   }
   const recovery = config.calibration?.recovery ?? 0;
-  if (recovery > 0 && method.statistics !== 'gram') {
-    throw new RequestError(
-      `calibration.recovery: ${method.name} gives no weight another value; add prune.update: least_squares, or take another method`,
-    );
-  }
-  if (recovery > 0 && method.optimisations.some(({ pruned }) => pruned === 'in rounds')) {
-    throw new RequestError(
-      `calibration.recovery: ${method.name} prunes in rounds, on a few windows each; set its rounds to 0`,
-    );
-  }
+  requireFitting(config, method, recovery);
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
 
@@ -179,6 +170,29 @@ export async function prepareRun(
   return run;
 }
 
+/** @throws RequestError for what doesn't go together */
+function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: number): void {
+  if (recovery > 0 && method.statistics !== 'gram') {
+    throw new RequestError(
+      `calibration.recovery: ${method.name} solves with no Gram matrix; take sparsegpt, thanos, admm or alps, or prune.update least_squares or admm`,
+    );
+  }
+  const rounds = method.optimisations.find(({ pruned }) => pruned === 'in rounds');
+  if (!rounds) return;
+  const after = [prune.refine.name, prune.update.name].find((name) => name !== 'none' && name !== 'regional');
+  if (recovery > 0 || after !== undefined) {
+    const what = after ?? 'calibration.recovery';
+    throw new RequestError(
+      `${prune.method} with ${what}: what its rounds make of the weights would be lost; set prune.options.rounds to 0`,
+    );
+  }
+  if (rounds.regrow && prune.existing_zeros === 'keep') {
+    throw new RequestError(
+      'prune.existing_zeros keep: with prune.options.regrow weights that are zero get a value; leave one of them out',
+    );
+  }
+}
+
 /** What of a request needs calibration text, if anything. */
 function learnsFromText(prune: RunConfig['prune'], method: BoundMethod): string | undefined {
   if (method.statistics !== 'none' || method.gradients) return `prune.method ${method.name}`;
@@ -205,7 +219,7 @@ function regionalWindows(
   if (tokens === undefined) return undefined;
   if (others.length > 0) {
     throw new RequestError(
-      `tokens: the method is to differentiate blocks over ${tokens} tokens of a window, the update over ${others.join(', ')}; give both the same`,
+      `prune.options.tokens and prune.update.tokens: the method is to differentiate blocks over ${tokens} tokens of a window, the update over ${others.join(', ')}; give both the same`,
     );
   }
   return { tokens, gradients: regional, optimisations: steps };

@@ -71,10 +71,10 @@ export async function pruneBlock(
     });
   };
   const notes = (await regional?.prepare({ ...work, states }, rehearse, tools.dense?.states)) ?? [];
-  const known = regional?.isFinal ? rehearsed : undefined;
+  const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
+  const known = pruned > 0 && regional?.isFinal ? rehearsed : undefined;
   // What isn't pruned once more needs no targets.
   const last = known ? { ...tools, dense: undefined } : tools;
-  const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
   const reports = new Map<string, LayerReport>();
   const windows = { states, gramWindows: run.gramWindows };
   await measurePasses(last, work, windows, async (inPass, measured) => {
@@ -124,6 +124,7 @@ async function measurePasses(
       ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
     );
     await prune(inPass, { statistics, targets });
+    dense?.release();
   }
 }
 

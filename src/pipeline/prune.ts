@@ -37,6 +37,7 @@ import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { requireMeasurable } from './loss-windows.js';
 import { measureGradients } from './measure-gradients.js';
 import {
   checkOutputFolder,
@@ -258,6 +259,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
       log.append({ kind: 'allocation', patterns });
     }
     run = allocated(run, patterns);
+    requireMeasurable(run);
     shared = { ...shared, run };
   }
 

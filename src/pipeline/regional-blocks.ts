@@ -87,6 +87,12 @@ export function rehearsals({ regional, windows }: PreparedRun): number[] {
   );
 }
 
+/** How often each block is pruned: what came of the last rehearsal of an update stays. */
+export function timesPruned(run: PreparedRun): number {
+  const isFinal = run.regional?.optimisations.at(-1)?.pruned === 'once before';
+  return rehearsals(run).length + (isFinal ? 0 : 1);
+}
+
 /** Rounds that choose masks: where pruned weights stay zero, so does the mask of the first. */
 function pruningRounds({ rounds, regrow }: RegionalOptimisation): number {
   return regrow ? rounds : Math.min(1, rounds);

@@ -20,7 +20,9 @@ export const layerReportSchema = z.strictObject({
   output_error: z
     .number()
     .nullable()
-    .describe('‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations; null where no activations were seen'),
+    .describe(
+      '‖(W−Ŵ)X‖²/‖WX‖² over the calibration activations, W being what the linear was pruned from: with calibration.recovery what was fitted, where it writes into the residual stream; null where no activations were seen',
+    ),
   predicted_loss: z
     .number()
     .nullable()

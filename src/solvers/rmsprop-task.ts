@@ -40,7 +40,7 @@ export function takeStep({ name, weights, squares, gradients, parts }: StepToTak
     const bad = firstNonFinite(float32View(at(weights).address, count));
     if (bad >= 0) {
       throw new RunError(
-        `${name}: element ${first + bad} isn't finite after a step of the regional optimisation`,
+        `${name}: element ${first + bad} isn't finite after a step of the regional optimisation; a smaller learning_rate would help`,
       );
     }
   }

@@ -214,7 +214,9 @@ function score(
   reverseRows(values, width);
   kernels.scaledAbsScores(weights, norms, scores, elements / width, width);
   if (kernels.firstNonFinite(scores, elements) >= 0) {
-    throw new RunError(`${args.name}: a weight isn't finite while it is pruned`);
+    throw new RunError(
+      `${args.name}: a weight isn't finite while it is pruned; a larger prune.options.damping would help`,
+    );
   }
   if (args.keepZeros) kernels.rankMarkedFirst(scores, marks, elements);
 }

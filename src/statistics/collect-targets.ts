@@ -136,6 +136,11 @@ export class TargetCollector {
     return sums;
   }
 
+  /** Gives the memory of the sums back until they are collected again. */
+  discard(): void {
+    this.#sums.discard();
+  }
+
   dispose(): void {
     this.#sums.dispose();
     this.#waiting.dispose();

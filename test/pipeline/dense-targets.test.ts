@@ -61,6 +61,25 @@ it('writes the same bytes with any number of workers, and when it was stopped af
   expect(weights(output)).toBe(weights(one.output));
 });
 
+it('goes on to the same bytes behind a block that stays dense, with a regional update', async () => {
+  const rules = 'prune.rules=[{match: "model.layers.0.*", keep: dense}]';
+  const update = 'prune.update={name: regional, rounds: 1, round_windows: 4, learning_rate: 0.0003}';
+  const set = [rules, update];
+  const whole = await prune(runFile(), { set });
+  const path = runFile();
+  const controller = new AbortController();
+  const stopped = prune(path, {
+    set,
+    signal: controller.signal,
+    onProgress: (event) => {
+      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
+    },
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const { output } = await prune(path, { set });
+  expect(weights(output)).toBe(weights(whole.output));
+});
+
 it('comes nearer to what the dense model gives, and nearer still with the steps of a regional update', async () => {
   const dense = await modelOutput(pool, model, runFile());
   const error = async (recovery: number, set: string[] = []) => {
@@ -83,7 +102,12 @@ it('is planned with more work, memory and disk', async () => {
 });
 
 it.each([
-  ['a method that changes no weight', { method: 'wanda' }, /wanda gives no weight another value/],
+  ['a method that changes no weight', { method: 'wanda' }, /wanda solves with no Gram matrix/],
+  [
+    'rounds of pruning',
+    { method: 'wanda++, update: least_squares' },
+    /wanda\+\+ with least_squares: what its rounds make of the weights would be lost/,
+  ],
   ['other inputs', { more: ', inputs: mixed' }, /with recovery, inputs are measured pruned, not mixed/],
 ])('refuses %s', async (_, changes, message) => {
   const refused = prune(runFile(changes));

@@ -11,7 +11,12 @@ import { windowNeeds } from './window-needs.js';
 /** @param garbage bytes of buffers that a worker has replaced and not yet freed, at most */
 export function allocationMemory(run: PreparedRun, garbage: number): StageMemory {
   const { allocation } = run;
-  const { sessions, buffers } = windowNeeds(measuringPlans(run), run);
+  const { sessions, buffers } = windowNeeds(measuringPlans(run), {
+    windows: allocation.windows,
+    gramWindows: 0,
+    moments: false,
+    targets: false,
+  });
   return {
     buffers,
     moments({ workers }, { process, activations, weights }) {

@@ -62,6 +62,8 @@ export function estimateFlops(run: PreparedRun): Flops {
     model.blocks.reduce((total, block) => total + f(block), 0);
   const plans = prunePlans(run);
   const work = methodWork(run);
+  const rehearsed = rehearsals(run).reduce((total, each) => total + each, 0);
+  const inGrams = gramWindows + (run.method.statistics === 'gram' ? rehearsed : 0);
   const fits = fitFlops(run, plans);
   const sharing = allocationWork(run);
 
@@ -83,13 +85,12 @@ export function estimateFlops(run: PreparedRun): Flops {
   );
   return {
     forward:
-      (windows + rehearsals(run).reduce((total, each) => total + each, 0)) *
-        sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
+      (windows + rehearsed) * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
       run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
     allocation: sharing.productFlops + sharing.columnFlops,
     gram: sum((block) =>
       inputGroups(block).reduce(
-        (total, { size }) => total + 2 * stripElements(gramStrips(size)) * gramWindows * tokens,
+        (total, { size }) => total + 2 * stripElements(gramStrips(size)) * inGrams * tokens,
         0,
       ),
     ),

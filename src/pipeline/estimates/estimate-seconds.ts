@@ -9,7 +9,7 @@ import { evaluationSets } from '../evaluation-stage.js';
 import type { LayerPlan } from '../layer-plan.js';
 import { batchSize } from '../measure-loss.js';
 import type { PreparedRun } from '../prepare-run.js';
-import { rehearsals } from '../regional-blocks.js';
+import { timesPruned } from '../regional-blocks.js';
 import { allocationWork, type Flops, lossMeasurements, methodWork } from './estimate-flops.js';
 
 /** What was measured shortly before. */
@@ -207,17 +207,18 @@ function solveSeconds(run: PreparedRun, all: number, one: number): number {
   const size = ({ linear }: LayerPlan) => linear.out * linear.in;
   const weights = pruned.reduce((total, layer) => total + size(layer), 0);
   const once = pruned.reduce((total, layer) => total + size(layer) / maskRate(run, layer), 0) / threads;
-  const times = 1 + rehearsals(run).length;
+  const times = timesPruned(run);
   const work = methodWork(run);
   const sum = (weigh: (work: ReturnType<typeof methodWork>[number]) => number) =>
     work.reduce((total, group) => total + weigh(group), 0);
   const slowed = (n: number) => (n + FACTOR_HALF_SPEED) / n;
   return (
-    (weights === 0 ? 0 : (once * times * sum(({ scored }) => scored)) / weights) +
-    sum(({ refined }) => refined) / (RATES.refine * threads) +
-    sum(({ size: n, factorFlops }) => (factorFlops * slowed(n)) / one) +
-    sum(({ size: n, solveFlops }) => (solveFlops * slowed(n)) / all) +
-    sum(({ columnFlops }) => columnFlops) / (COLUMN_FLOPS * threads)
+    times *
+    ((weights === 0 ? 0 : (once * sum(({ scored }) => scored)) / weights) +
+      sum(({ refined }) => refined) / (RATES.refine * threads) +
+      sum(({ size: n, factorFlops }) => (factorFlops * slowed(n)) / one) +
+      sum(({ size: n, solveFlops }) => (solveFlops * slowed(n)) / all) +
+      sum(({ columnFlops }) => columnFlops) / (COLUMN_FLOPS * threads))
   );
 }
 

@@ -23,7 +23,8 @@ const LOSS_HEAP_BYTES = { process: 30e6, worker: 10e6 };
 export function pruningMemory(run: PreparedRun, regional: RegionalMemory): StageMemory {
   const { loss, gramWindows, windows } = run;
   const plans = prunePlans(run);
-  const pruning = windowNeeds(plans, run);
+  const { moments } = run.method;
+  const pruning = windowNeeds(plans, { windows, gramWindows, moments, targets: run.recovery > 0 });
   const measured = loss && wholeWindowNeeds(run, loss.tokens);
   const differentiates = run.gradients !== undefined || run.regional !== undefined;
   const pruned = prunedTogether(plans);

@@ -22,8 +22,21 @@ export interface WindowNeeds {
   readonly buffers: number;
 }
 
+/** What is measured of the windows. */
+export interface Measuring {
+  readonly windows: number;
+  /** Of these, how many go into Gram matrices. */
+  readonly gramWindows: number;
+  readonly moments: boolean;
+  /** Whether what the residual stream lacks is. */
+  readonly targets: boolean;
+}
+
 /** For the passes of all blocks. */
-export function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): WindowNeeds {
+export function windowNeeds(
+  plans: readonly BlockPasses[],
+  { windows, gramWindows, moments, targets }: Measuring,
+): WindowNeeds {
   const sessions = new Map<string, number>();
   const reads: number[] = [];
   const writes: number[] = [];
@@ -32,18 +45,17 @@ export function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): Wi
       for (const range of passRanges(passes, pass)) {
         const measures = pass.groups.length > 0;
         const outputs = [
-          ...(measures && run.gramWindows > 0 ? (['transposed activations'] as const) : []),
-          ...(measures && run.gramWindows === run.windows ? [] : (['sum of squares'] as const)),
+          ...(measures && gramWindows > 0 ? (['transposed activations'] as const) : []),
+          ...(measures && gramWindows === windows ? [] : (['sum of squares'] as const)),
         ];
         for (const output of outputs) {
-          const { moments } = run.method;
           const key = measuringKey(range, output, moments);
           if (!sessions.has(key)) sessions.set(key, peakIntermediateBytes(range.graph(output, moments)));
         }
         grow(reads, range.reads);
         grow(writes, range.writes);
       }
-      if (run.recovery === 0 || targetedAfter(passes, pass).length === 0) continue;
+      if (!targets || targetedAfter(passes, pass).length === 0) continue;
       for (const range of targetRanges(passes, pass)) {
         if (!sessions.has(range.graphKey)) {
           sessions.set(range.graphKey, peakIntermediateBytes(range.graph()));
@@ -59,7 +71,7 @@ export function windowNeeds(plans: readonly BlockPasses[], run: PreparedRun): Wi
 /** For blocks that are computed whole. */
 export function wholeWindowNeeds(run: PreparedRun, tokens: number): WindowNeeds {
   const plans = run.model.blocks.map((block) => planWholeBlock(block, tokens));
-  return windowNeeds(plans, run);
+  return windowNeeds(plans, { windows: 0, gramWindows: 0, moments: false, targets: false });
 }
 
 /** Makes the buffer of each place as large as what is to be in it. */

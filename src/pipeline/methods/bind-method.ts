@@ -62,6 +62,7 @@ function after(before: MethodOutcome | undefined, last: MethodOutcome): MethodOu
   return {
     predictedLoss: last.predictedLoss,
     damping: last.damping ?? before.damping,
+    measuredLoss: last.measuredLoss ?? before.measuredLoss,
     seconds: before.seconds + last.seconds,
     notes: [...before.notes, ...last.notes],
   };

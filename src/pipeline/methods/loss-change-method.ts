@@ -147,7 +147,7 @@ export const lossChangeMethod: Method = {
     const tiles = linears.reduce((sum, linear) => sum + new Tiling(linear.out, linear.in, tile).count, 0);
     return {
       ...NO_WORK,
-      bytes: { group: tiles * BYTES.tile + weights * BYTES.weight, linears: [] },
+      bytes: { group: tiles * BYTES.tile + weights * BYTES.weight, linears: linears.map(() => 0) },
       columnFlops: PLAIN_OPERATIONS * 2 * weights * Math.max(tile[1], 8),
       scored: weights,
     };
