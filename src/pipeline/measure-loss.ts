@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { type MeanEstimate, meanEstimate } from '../evaluation/mean-estimate.js';
+import { copyStates } from '../forward/copy-states.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import { type Locate, type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
-import { copyBytes, storeElements } from '../forward/store-task.js';
+import { storeElements } from '../forward/store-task.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
@@ -97,13 +98,7 @@ export class LossMeter {
   async start(index: number, states: HiddenStates): Promise<void> {
     const { pool, loss } = this.#options;
     this.#index = index;
-    const bytes = loss.tokens * states.hiddenSize * 4;
-    const copies = Array.from({ length: loss.windows }, (_, window) => ({
-      from: { path: states.path, offset: states.offset(window) },
-      to: { path: this.#states.path, offset: this.#states.offset(window) },
-      bytes,
-    }));
-    await pool.map('forward/store-task', copyBytes, copies);
+    await copyStates(pool, states, [...Array(loss.windows).keys()], this.#states, states.hiddenSize);
   }
 
   /**
@@ -142,13 +137,14 @@ export class LossMeter {
     weights: Readonly<Record<string, TensorRef>>,
     ablations: readonly (Ablation | undefined)[],
   ): Promise<Float64Array[]> {
-    const { run, stream, loss } = this.#options;
+    const { run, pool, stream, loss } = this.#options;
     const { blocks } = run.model;
     const { windows } = loss;
     const block = blocks[this.#index] as BlockDescription;
     for (const [index, ablation] of ablations.entries()) {
       const records = this.#states.range(windows * (1 + index), windows);
-      await this.#copyInputs(records.offset);
+      const inputs = [...Array(windows).keys()];
+      await copyStates(pool, this.#states, inputs, records, run.model.hiddenSize);
       const restore = ablation && ablate(ablation);
       await stream.propagate(block, weights, records);
       restore?.();
@@ -164,17 +160,6 @@ export class LossMeter {
     const losses = await stream.crossEntropy(records, tokens, source);
     await stream.loadBlock(block, this.#saved(block));
     return ablations.map((_, index) => losses.slice(index * windows, (index + 1) * windows));
-  }
-
-  async #copyInputs(offset: (window: number) => number): Promise<void> {
-    const { pool, loss, run } = this.#options;
-    const { path } = this.#states;
-    const copies = Array.from({ length: loss.windows }, (_, window) => ({
-      from: { path, offset: this.#states.offset(window) },
-      to: { path, offset: offset(window) },
-      bytes: loss.tokens * run.model.hiddenSize * 4,
-    }));
-    await pool.map('forward/store-task', copyBytes, copies);
   }
 
   /** Writes the block's weights into their file, to the bit. */

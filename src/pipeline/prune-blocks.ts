@@ -48,23 +48,31 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
   const { blocks } = run.model;
   const plans = prunePlans(run);
   const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
-  const states = new HiddenStates(
-    join(options.folder, 'calibration.hidden'),
-    run.windows,
-    calibration.sequenceLength,
-    run.model.hiddenSize,
-    recordBytes(run),
-  );
-  const tools: BlockTools = {
-    ...options,
-    collector: new StatisticsCollector(options.pool, stream.graphs, run.memory.activations),
-    dense: run.recovery > 0 ? new DenseTargets(options) : undefined,
-    regional: run.regional && new RegionalBlocks(options, run.regional),
-    lossMeter: run.loss && new LossMeter({ ...options, loss: run.loss }),
+  const open: { dispose(): void }[] = [];
+  const opened = <Tool extends { dispose(): void }>(tool: Tool): Tool => {
+    open.push(tool);
+    return tool;
   };
-  const { dense, lossMeter } = tools;
   const reports: LayerReport[] = [];
   try {
+    const states = opened(
+      new HiddenStates(
+        join(options.folder, 'calibration.hidden'),
+        run.windows,
+        calibration.sequenceLength,
+        run.model.hiddenSize,
+        recordBytes(run),
+      ),
+    );
+    const dense = run.recovery > 0 ? opened(new DenseTargets(options)) : undefined;
+    const lossMeter = run.loss && opened(new LossMeter({ ...options, loss: run.loss }));
+    const tools: BlockTools = {
+      ...options,
+      collector: opened(new StatisticsCollector(options.pool, stream.graphs, run.memory.activations)),
+      dense,
+      regional: run.regional && opened(new RegionalBlocks(options, run.regional)),
+      lossMeter,
+    };
     await clock.time('write', () => copyOutsideBlocks(options));
     if (finished.length < blocks.length) {
       await clock.time('read', async () => {
@@ -106,7 +114,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       }
     }
   } finally {
-    for (const tool of [states, tools.collector, dense, tools.regional, lossMeter]) tool?.dispose();
+    for (const tool of open) tool.dispose();
   }
   return reports;
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import { join } from 'node:path';
+import { copyStates } from '../forward/copy-states.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import { copyBytes } from '../forward/store-task.js';
 import { runWindow } from '../forward/window-task.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { HIDDEN_OUTPUT } from '../graph/logits-graph.js';
@@ -240,9 +240,8 @@ export class RegionalBlocks {
     const { pool, stream, clock } = this.#options;
     const { rounds, windows } = optimisation;
     const pruneOn = async (taken: readonly number[]) => {
-      await clock.time('read', () => copyInputs(pool, states, taken, rehearsal));
-      const { path, tokens } = rehearsal;
-      await prune({ path, tokens, windows: taken.length, offset: (window) => rehearsal.offset(window) });
+      await clock.time('read', () => copyStates(pool, states, taken, rehearsal, states.hiddenSize));
+      await prune(rehearsal.range(0, taken.length));
     };
     if (optimisation.pruned === 'once before') await pruneOn([...Array(states.windows).keys()]);
     const problem = { block, weights, linears, inputs: states, targets };
@@ -302,19 +301,4 @@ interface Rehearsal {
   readonly targets: StateRecords;
   /** Prunes the block on the windows of other states, whose records begin with the block's input. */
   prune(states: StateRecords): Promise<void>;
-}
-
-/** The block's inputs of some windows, in their order. */
-async function copyInputs(
-  pool: WorkerPool,
-  states: HiddenStates,
-  windows: readonly number[],
-  into: HiddenStates,
-): Promise<void> {
-  const tasks = windows.map((window, index) => ({
-    from: { path: states.path, offset: states.offset(window) },
-    to: { path: into.path, offset: into.offset(index) },
-    bytes: states.tokens * states.hiddenSize * 4,
-  }));
-  await pool.map('forward/store-task', copyBytes, tasks);
 }

@@ -15,6 +15,7 @@ import { KeptRegion, placesFrom } from '../system/kept-region.js';
 import { addCrossProducts } from './cross-product-task.js';
 import { inBatches } from './in-batches.js';
 import { rangesInMemory } from './ranges-in-memory.js';
+import { weightsBytes } from './sum-gradients.js';
 
 /** Rows of a linear that one task adds to. */
 const TASK_ROWS = 512;
@@ -33,11 +34,7 @@ export interface TargetOptions {
 
 /** f32 bytes of the sums of a pass. */
 export function targetBytes(passes: BlockPasses, pass: BlockPass): number {
-  return sumBytes(targetedAfter(passes, pass));
-}
-
-function sumBytes(linears: readonly LinearDescription[]): number {
-  return linears.reduce((sum, linear) => sum + linear.out * linear.in * 4, 0);
+  return weightsBytes(targetedAfter(passes, pass));
 }
 
 /** f32 bytes of what waits to be added. @param most ranges that may be in memory */
@@ -148,7 +145,7 @@ export class TargetCollector {
 
   #sumsOf(linears: readonly LinearDescription[]): Map<string, TensorRef> {
     const places = placesFrom(
-      this.#sums.takeCleared(sumBytes(linears)),
+      this.#sums.takeCleared(weightsBytes(linears)),
       linears.map((linear) => [linear.name, linear.out * linear.in]),
     );
     return new Map(
