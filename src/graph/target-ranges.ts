@@ -60,9 +60,9 @@ export function targetedAfter(planned: BlockPasses, pass: BlockPass): LinearDesc
  */
 export function targetRanges(planned: BlockPasses, pass: BlockPass): TargetRange[] {
   const next = passAfter(planned, pass);
+  const linears = targetedAfter(planned, pass).map(({ name }) => name);
   const tokenwise = next.reads.every(({ shape }) => shape.length === 2 && shape[0] === planned.tokens);
   return cutWindow(planned, next.index, tokenwise).map(({ tokens, same, own, within }) => {
-    const linears = targetedAfter(planned, pass).map(({ name }) => name);
     const build = () => buildTargets(planned.block, tokens, own.reads, linears);
     const { pruned, dense } = build().reads;
     return {

@@ -24,6 +24,11 @@ export interface LinearDescription {
   readonly inputGroup: string;
 }
 
+/** Weights of linears together. */
+export function weightCount(linears: readonly LinearDescription[]): number {
+  return linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+}
+
 /** What the forward of a block may use; the graph compilers implement it. */
 export interface BlockScope {
   readonly graph: GraphBuilder;

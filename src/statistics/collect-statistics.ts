@@ -211,10 +211,10 @@ export class StatisticsCollector {
   }
 
   #slotAddresses(groups: readonly MeasuredGroup[], tokens: number, count: number): Map<string, bigint>[] {
-    const bytes = features(groups) * tokens * 4;
-    const address = this.#activations.take(bytes * count);
-    const sizes = groups.map(({ name, size }) => [name, size * tokens] as const);
-    return Array.from({ length: count }, (_, slot) => placesFrom(address + BigInt(slot * bytes), sizes));
+    return this.#activations.takeSlots(
+      groups.map(({ name, size }) => [name, size * tokens]),
+      count,
+    );
   }
 }
 

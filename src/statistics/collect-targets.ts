@@ -94,7 +94,10 @@ export class TargetCollector {
     await inBatches({
       windows: parts.length,
       batch,
-      slots: this.#slots(outputs, longest, Math.min(inFlight, parts.length)),
+      slots: this.#waiting.takeSlots(
+        outputs.map(({ name, features }) => [name, features * longest]),
+        Math.min(inFlight, parts.length),
+      ),
       signal: this.#pool.signal,
       compute: async (index, slot) => {
         const { window, range } = parts[index] as (typeof parts)[number];
@@ -154,13 +157,6 @@ export class TargetCollector {
         { address: places.get(name) as bigint, shape: [out, columns] },
       ]),
     );
-  }
-
-  #slots(outputs: readonly GraphOutput[], tokens: number, count: number): Slot[] {
-    const sizes = outputs.map(({ name, features }) => [name, features * tokens] as const);
-    const bytes = outputs.reduce((sum, { features }) => sum + features, 0) * tokens * 4;
-    const address = this.#waiting.take(bytes * count);
-    return Array.from({ length: count }, (_, slot) => placesFrom(address + BigInt(slot * bytes), sizes));
   }
 }
 

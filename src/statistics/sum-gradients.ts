@@ -5,7 +5,12 @@
 import { runWindow, type WindowArguments } from '../forward/window-task.js';
 import { weightGradientName } from '../graph/block-gradient-graph.js';
 import { sumGradientsGraph } from '../graph/sum-gradients-graph.js';
-import { type BlockDescription, type LinearDescription, weightName } from '../model/description.js';
+import {
+  type BlockDescription,
+  type LinearDescription,
+  weightCount,
+  weightName,
+} from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -112,7 +117,7 @@ export function gradientBytes(
 
 /** f32 bytes of the weights of linears. */
 export function weightsBytes(linears: readonly LinearDescription[]): number {
-  return linears.reduce((sum, linear) => sum + elementsOf(linear) * 4, 0);
+  return weightCount(linears) * 4;
 }
 
 export function elementsOf(linear: LinearDescription): number {

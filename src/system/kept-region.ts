@@ -22,6 +22,16 @@ export class KeptRegion {
     return this.take(bytes);
   }
 
+  /** As many times, one after the other, places for f32 elements by name. */
+  takeSlots(
+    elements: readonly (readonly [name: string, elements: number])[],
+    count: number,
+  ): Map<string, bigint>[] {
+    const bytes = elements.reduce((sum, [, each]) => sum + each, 0) * 4;
+    const address = this.take(bytes * count);
+    return Array.from({ length: count }, (_, slot) => placesFrom(address + BigInt(slot * bytes), elements));
+  }
+
   /** Gives the memory back to the system until it is written again; it then holds zeros. */
   discard(): void {
     if (this.#region) discardNative(this.#region);

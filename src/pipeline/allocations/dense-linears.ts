@@ -3,7 +3,6 @@
  * @module
  */
 import { z } from 'zod';
-import type { LinearDescription } from '../../model/description.js';
 import type { DenseLinear } from './allocation.js';
 
 /** The option `windows`. */
@@ -26,10 +25,6 @@ export function measuredLinear(linear: DenseLinear): DenseLinear & { readonly co
   const { name, columnNorms } = linear;
   if (!columnNorms) throw new Error(`${name} was not measured`);
   return { ...linear, columnNorms };
-}
-
-export function weightsOf(linears: readonly LinearDescription[]): number {
-  return linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
 }
 
 /** Linears by their block, both in order. */

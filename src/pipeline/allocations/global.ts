@@ -6,13 +6,15 @@
  * (Han et al. 2015; Blalock et al. 2020, arXiv 2003.03033).
  * @module
  */
+
 import { z } from 'zod';
+import { weightCount } from '../../model/description.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
 import { storedParts } from '../../sparsity/stored-parts.js';
 import { scoreSums } from '../../statistics/score-sums-task.js';
 import { type Allocation, type DenseLinear, NO_ALLOCATION_WORK } from './allocation.js';
 import { type CutLinear, cutBytes, cutShares } from './cut-shares.js';
-import { measuredLinear, measuringWindows, sparsityBound, weightsOf } from './dense-linears.js';
+import { measuredLinear, measuringWindows, sparsityBound } from './dense-linears.js';
 
 const options = z
   .strictObject({
@@ -59,7 +61,7 @@ export const global: Allocation = {
     return {
       ...NO_ALLOCATION_WORK,
       bytes: cutBytes(linears.length),
-      scored: passes * weightsOf(linears),
+      scored: passes * weightCount(linears),
     };
   },
 };

@@ -9,11 +9,13 @@
  * from the MLP that perplexity was far worse than with one sparsity for all.)
  * @module
  */
+
 import { z } from 'zod';
+import { weightCount } from '../../model/description.js';
 import { storedParts } from '../../sparsity/stored-parts.js';
 import { probeSquares } from '../../statistics/score-sums-task.js';
 import { type Allocation, NO_ALLOCATION_WORK } from './allocation.js';
-import { measuredLinear, measuringWindows, sparsityBound, weightsOf } from './dense-linears.js';
+import { measuredLinear, measuringWindows, sparsityBound } from './dense-linears.js';
 import { sparsityRange } from './share-out.js';
 
 const probe = z.number().gt(0).lt(1);
@@ -54,7 +56,7 @@ export const loss: Allocation = {
   },
   work: (linears, _workers, given) => ({
     ...NO_ALLOCATION_WORK,
-    scored: options.parse(given).probes.length * weightsOf(linears),
+    scored: options.parse(given).probes.length * weightCount(linears),
   }),
 };
 

@@ -3,20 +3,20 @@
  * Run files have no name for it.
  * @module
  */
+
 import { z } from 'zod';
+import { weightCount } from '../../model/description.js';
 import { countsBelow } from '../../sparsity/find-cuts.js';
 import { storedParts } from '../../sparsity/stored-parts.js';
 import { type Allocation, NO_ALLOCATION_WORK } from './allocation.js';
 import { cutBytes, cutShares } from './cut-shares.js';
-import { weightsOf } from './dense-linears.js';
 
 const options = z.union([
   z.strictObject({ scope: z.enum(['model', 'block']) }),
   z.strictObject({ threshold: z.number().positive() }),
 ]);
 
-export const magnitudeCut: Omit<Allocation, 'options'> = {
-  name: 'magnitude',
+export const magnitudeCut: Omit<Allocation, 'name' | 'options'> = {
   looks: true,
   windows: () => 0,
   async share(pool, { linears, goal = 0 }, given) {
@@ -29,7 +29,7 @@ export const magnitudeCut: Omit<Allocation, 'options'> = {
   work: (linears) => ({
     ...NO_ALLOCATION_WORK,
     bytes: cutBytes(linears.length),
-    scored: 2 * weightsOf(linears),
+    scored: 2 * weightCount(linears),
   }),
 };
 

@@ -2,10 +2,12 @@
  * Outlier-weighed layerwise sparsity: blocks with more outliers keep more (Yin et al. 2024, ICML, arXiv 2310.05175).
  * @module
  */
+
 import { z } from 'zod';
+import { weightCount } from '../../model/description.js';
 import { outlierRatio } from '../../statistics/outlier-ratio.js';
 import { type Allocation, NO_ALLOCATION_WORK } from './allocation.js';
-import { byBlock, measuredLinear, measuringWindows, weightsOf } from './dense-linears.js';
+import { byBlock, measuredLinear, measuringWindows } from './dense-linears.js';
 
 const options = z
   .strictObject({
@@ -43,7 +45,7 @@ export const owl: Allocation = {
     return { sparsities: outlierShares(goal, each, lambda), isExact: false };
   },
   // The mean, and then what lies above.
-  work: (linears) => ({ ...NO_ALLOCATION_WORK, scored: 2 * weightsOf(linears) }),
+  work: (linears) => ({ ...NO_ALLOCATION_WORK, scored: 2 * weightCount(linears) }),
 };
 
 /** Sparsities spread over 2·lambda, the least where most outliers are. */

@@ -20,7 +20,7 @@ import {
 } from '../../graph/regional-gradient-graph.js';
 import { targetedAfter, targetRanges } from '../../graph/target-ranges.js';
 import { elementCount } from '../../graph/value.js';
-import { type BlockDescription, inputGroups } from '../../model/description.js';
+import { type BlockDescription, inputGroups, weightCount } from '../../model/description.js';
 import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
 import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
 import { evaluationSets } from '../evaluation-stage.js';
@@ -114,8 +114,7 @@ function targetFlops(planned: BlockPasses): number {
       const linears = targetedAfter(planned, pass);
       if (linears.length === 0) return total;
       const graphs = targetRanges(planned, pass).reduce((sum, range) => sum + graphFlops(range.graph()), 0);
-      const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
-      return total + graphs + 2 * weights * planned.tokens;
+      return total + graphs + 2 * weightCount(linears) * planned.tokens;
     },
     passFlops(planned, planned.passes),
   );

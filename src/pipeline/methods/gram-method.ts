@@ -3,6 +3,7 @@
  * @module
  */
 import type { z } from 'zod';
+import { weightCount } from '../../model/description.js';
 import type { WorkerPool } from '../../runtime/worker-pool.js';
 import type { GramRef } from '../../statistics/group-statistics.js';
 import type { GroupShape, GroupWork, Method, MethodGroup, MethodOutcome } from './method.js';
@@ -35,7 +36,7 @@ export function gramMethod<Options extends z.ZodObject>(parts: GramMethodParts<O
       return await parts.solve(pool, gram, group, options.parse(given), oneLinear);
     },
     work(group, given) {
-      const weights = group.linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+      const weights = weightCount(group.linears);
       return parts.work(group, weights, options.parse(given));
     },
   };

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import type { MeanEstimate } from '../../evaluation/mean-estimate.js';
 import { elementCount } from '../../graph/value.js';
-import type { LinearDescription } from '../../model/description.js';
+import { type LinearDescription, weightCount } from '../../model/description.js';
 import { formatCount } from '../../report/format.js';
 import { groupMaskCount } from '../../sparsity/group-masks.js';
 import {
@@ -143,7 +143,7 @@ export const lossChangeMethod: Method = {
   },
   work({ linears }, given) {
     const { tile } = options.parse(given);
-    const weights = linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
+    const weights = weightCount(linears);
     const tiles = linears.reduce((sum, linear) => sum + new Tiling(linear.out, linear.in, tile).count, 0);
     return {
       ...NO_WORK,

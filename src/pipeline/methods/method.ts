@@ -208,7 +208,7 @@ export interface Method {
 export interface MethodAllocation {
   /** What asks for it, for messages: `options.scope: model`. */
   readonly reason: string;
-  readonly allocation: Omit<Allocation, 'options'>;
+  readonly allocation: Omit<Allocation, 'name' | 'options'>;
   /** The allocation's. */
   readonly options: unknown;
 }
