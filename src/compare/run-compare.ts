@@ -56,7 +56,10 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
   if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
   const variants = variantsOf(base, options.methods, options.goals);
   const checkpoint = await openCheckpoint(base.model);
-  requireFitting(variants, describeModel(checkpoint.config, `${checkpoint.folder}/config.json`));
+  requireFitting(
+    variants,
+    describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors),
+  );
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
   const text = { evaluation, file: fileState(evaluation.data) };
   const calibration = calibrationFiles(base);

@@ -8,10 +8,8 @@ import { join } from 'node:path';
 import { loadEvaluationText } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
 import { ModelStream } from '../forward/model-stream.js';
-import { floatTensor } from '../forward/stored-tensor.js';
-import { checkTensors } from '../model/check-tensors.js';
-import { describeModel } from '../model/describe-model.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type EvaluationPhase, evaluateModel } from './evaluate-model.js';
 import { type PerplexityEstimate, perplexity } from './perplexity.js';
@@ -41,8 +39,7 @@ export async function evaluateCheckpoint(
   options: CheckpointEvaluationOptions,
 ): Promise<CheckpointEvaluation> {
   const checkpoint = await openCheckpoint(folder);
-  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
-  checkTensors(model, checkpoint.tensors, checkpoint.folder);
+  const { model, locate } = checkpointModel(checkpoint);
   const tokenizer = await loadTokenizer(checkpoint.folder);
   const text = await loadEvaluationText(options.data, tokenizer, {
     context: options.context,
@@ -55,7 +52,6 @@ export async function evaluateCheckpoint(
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
   try {
     const set = { ids: text.tokens, windows: text.windows, tokens: text.context };
-    const locate = (name: string) => floatTensor(checkpoint.tensors, name);
     const [losses] = await evaluateModel(stream, locate, [set], { ...options, folder: scratch });
     if (!losses) throw new Error('no losses');
     return {

@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path';
 import { HiddenStates } from '../forward/hidden-states.js';
-import type { Locate, ModelStream } from '../forward/model-stream.js';
+import type { ModelStream } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
 
 /** Windows of equal length, one after another. */
 export interface TokenWindows {

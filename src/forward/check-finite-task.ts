@@ -9,18 +9,18 @@ import type { NonFiniteElement, StoredElements } from './read-elements.js';
 
 /** The first element that isn't finite, with its value; undefined when all are. */
 export function findNonFinite({
-  path,
+  file,
   offset,
   dtype,
   elements,
 }: StoredElements): NonFiniteElement | undefined {
   const kernels = freshKernels();
-  const file = sourceFile(path);
+  const source = sourceFile(file);
   const size = bytesPerElement(dtype);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
     const n = Math.min(CHUNK_ELEMENTS, elements - start);
-    file.readInto(offset + start * size, kernels.u8(stored, n * size));
+    source.readInto(offset + start * size, kernels.u8(stored, n * size));
     const bad = firstNonFinite(kernels, dtype, stored, n);
     if (bad < 0) continue;
     const value = kernels.arena.allocate(4);

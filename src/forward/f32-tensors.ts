@@ -22,7 +22,7 @@ const ALIGNMENT = 64;
 export function loadTasks(tensor: StoredFloatTensor, target: bigint): LoadArguments[] {
   return partsOf(elementCount(tensor.shape), TASK_ELEMENTS).map(({ first, count }) => ({
     name: tensor.name,
-    path: tensor.path,
+    file: tensor.file,
     offset: tensor.offset + first * bytesPerElement(tensor.dtype),
     dtype: tensor.dtype,
     elements: count,

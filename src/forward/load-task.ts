@@ -3,6 +3,7 @@
  * @module
  */
 import { RunError } from '../errors.js';
+import { filePath } from '../runtime/tensor-file.js';
 import { float32View } from '../system/native-memory.js';
 import { readElements, type StoredElements } from './read-elements.js';
 
@@ -20,6 +21,6 @@ export function loadElements(args: LoadArguments): void {
   const bad = readElements(args, (chunk, start) => output.set(chunk, start));
   if (bad) {
     const index = args.firstIndex + bad.index;
-    throw new RunError(`${args.path}: tensor ${args.name} holds ${bad.value} at index ${index}`);
+    throw new RunError(`${filePath(args.file)}: tensor ${args.name} holds ${bad.value} at index ${index}`);
   }
 }

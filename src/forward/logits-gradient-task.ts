@@ -4,7 +4,7 @@
  */
 import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from '../graph/block-gradient-graph.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import { HEAD_INPUT, LOG_SUM_EXP_INPUT, TARGET_INPUT, TOKEN_WEIGHT_INPUT } from '../graph/logits-graph.js';
+import { LOG_SUM_EXP_INPUT, TARGET_INPUT, TOKEN_WEIGHT_INPUT } from '../graph/logits-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
@@ -12,7 +12,7 @@ import { bytesOf, readExactly, writeExactly } from '../runtime/worker-files.js';
 import type { LogitsArguments } from './logits-task.js';
 
 export interface LogitsGradientArguments extends LogitsArguments {
-  /** Of the gradient [tokens, hidden] so far, in the same file. */
+  /** Of the gradient [tokens, features] so far, in the same file. */
   readonly gradientOffset: number;
   /** Per token, over the whole vocabulary. */
   readonly logSumExp: Float32Array;
@@ -22,29 +22,29 @@ export interface LogitsGradientArguments extends LogitsArguments {
 
 /** The loss is the mean over all tokens but the last, which predicts nothing. */
 export function addLogitsGradient(args: LogitsGradientArguments): void {
-  const { parts, head, path, offset, gradientOffset, hiddenSize, targets, logSumExp } = args;
+  const { parts, head, path, offset, gradientOffset, features, targets, logSumExp } = args;
   const predictions = targets.length - 1;
   let first = 0;
   for (const { tokens, graph } of parts) {
     const start = first;
-    const [hidden, gradient] = ['hidden', 'gradient'].map((name) => scratch(name, tokens * hiddenSize)) as [
+    const [hidden, gradient] = ['hidden', 'gradient'].map((name) => scratch(name, tokens * features)) as [
       Float32Array<ArrayBuffer>,
       Float32Array<ArrayBuffer>,
     ];
-    const place = start * hiddenSize * 4;
+    const place = start * features * 4;
     readExactly(path, offset + place, bytesOf(hidden));
     readExactly(path, gradientOffset + place, bytesOf(gradient));
     const columns = BigInt64Array.from(targets.subarray(start, start + tokens), BigInt);
     const weights = Float32Array.from({ length: tokens }, (_, i) =>
       start + i < predictions ? 1 / predictions : 0,
     );
-    const states = [tokens, hiddenSize];
+    const states = [tokens, features];
     const column = [tokens, 1];
     runGraph(
       graph,
       {
         [HIDDEN_INPUT]: arrayTensor(hidden, states),
-        [HEAD_INPUT]: head,
+        ...head,
         [TARGET_INPUT]: arrayTensor(columns, column),
         [LOG_SUM_EXP_INPUT]: arrayTensor(logSumExp.subarray(start, start + tokens), column),
         [TOKEN_WEIGHT_INPUT]: arrayTensor(weights, column),

@@ -3,13 +3,7 @@
  * @module
  */
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import {
-  HEAD_INPUT,
-  MAXIMUM_OUTPUT,
-  SUM_OUTPUT,
-  TARGET_INPUT,
-  TARGET_OUTPUT,
-} from '../graph/logits-graph.js';
+import { MAXIMUM_OUTPUT, SUM_OUTPUT, TARGET_INPUT, TARGET_OUTPUT } from '../graph/logits-graph.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
@@ -19,10 +13,12 @@ import { bytesOf, readExactly } from '../runtime/worker-files.js';
 export interface LogitsArguments {
   /** Consecutive token ranges of the window, each with the graph for its size. */
   readonly parts: readonly { readonly tokens: number; readonly graph: GraphRef }[];
-  readonly head: TensorRef;
+  /** By the names of the graph's inputs. */
+  readonly head: Readonly<Record<string, TensorRef>>;
   readonly path: string;
   readonly offset: number;
-  readonly hiddenSize: number;
+  /** That the head reads. */
+  readonly features: number;
   /** Per token, the column of its target within the slice; 0 where the target lies outside. */
   readonly targets: Int32Array;
 }
@@ -36,7 +32,7 @@ export interface SliceLogits {
 }
 
 export function sliceLogits(args: LogitsArguments): SliceLogits {
-  const { parts, head, path, offset, hiddenSize, targets } = args;
+  const { parts, head, path, offset, features, targets } = args;
   const total = targets.length;
   const result = {
     maximum: new Float32Array(total),
@@ -45,15 +41,15 @@ export function sliceLogits(args: LogitsArguments): SliceLogits {
   };
   let first = 0;
   for (const { tokens, graph } of parts) {
-    const hidden = scratch('hidden', tokens * hiddenSize);
-    readExactly(path, offset + first * hiddenSize * 4, bytesOf(hidden));
+    const hidden = scratch('hidden', tokens * features);
+    readExactly(path, offset + first * features * 4, bytesOf(hidden));
     const range = (data: Float32Array) => arrayTensor(data.subarray(first, first + tokens), [tokens]);
     const columns = BigInt64Array.from(targets.subarray(first, first + tokens), BigInt);
     runGraph(
       graph,
       {
-        [HIDDEN_INPUT]: arrayTensor(hidden, [tokens, hiddenSize]),
-        [HEAD_INPUT]: head,
+        [HIDDEN_INPUT]: arrayTensor(hidden, [tokens, features]),
+        ...head,
         [TARGET_INPUT]: arrayTensor(columns, [tokens, 1]),
       },
       {

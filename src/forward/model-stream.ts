@@ -13,13 +13,15 @@ import {
 } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import {
-  finalNormGradientGraph,
-  finalNormGraph,
+  HEAD_BIAS_INPUT,
+  HEAD_INPUT,
   HIDDEN_OUTPUT,
   logitsGradientGraph,
   logitsGraph,
+  stageGradientGraph,
+  stageGraph,
 } from '../graph/logits-graph.js';
-import type { BlockDescription, ModelDescription } from '../model/description.js';
+import type { BlockDescription, ModelDescription, TensorDescription } from '../model/description.js';
 import { GraphStore } from '../runtime/compiled-graph.js';
 import { type Part, partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -30,11 +32,9 @@ import { bytesPerElement } from './float-storage.js';
 import type { HiddenStates, StateRecords, WindowRecords } from './hidden-states.js';
 import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
+import type { Locate } from './model-tensors.js';
 import type { StoredFloatTensor } from './stored-tensor.js';
 import { runWindow } from './window-task.js';
-
-/** Where the tensor of a full name is stored. */
-export type Locate = (name: string) => StoredFloatTensor;
 
 /** f32 elements of the slice of the head that is in memory at a time. */
 const HEAD_SLICE_ELEMENTS = 4_194_304;
@@ -45,13 +45,24 @@ const LOGIT_GRAPHS = { values: logitsGraph, gradient: logitsGradientGraph } as c
 
 /** Rows of the head in one slice. */
 export function headSliceRows(model: ModelDescription): number {
-  return Math.min(model.vocabularySize, Math.max(1024, Math.floor(HEAD_SLICE_ELEMENTS / model.hiddenSize)));
+  const rows = Math.floor(HEAD_SLICE_ELEMENTS / model.closing.features);
+  return Math.min(model.vocabularySize, Math.max(1024, rows));
 }
 
 /** Native memory for the weights of whatever is at work: the largest block, or a slice of the head. */
 export function streamBytes(model: ModelDescription): number {
-  const slice = { name: '', shape: [headSliceRows(model), model.hiddenSize] };
-  return Math.max(largestBlockBytes(model.blocks), f32Bytes([slice]), f32Bytes(model.finalTensors));
+  const { blocks, opening, closing } = model;
+  const slice = f32Bytes(headSlice(model, headSliceRows(model)));
+  const stages = [opening, closing].map((stage) => f32Bytes(stage?.tensors ?? []));
+  return Math.max(largestBlockBytes(blocks), slice, ...stages);
+}
+
+/** Some rows of the head, and of its bias. */
+function headSlice({ head, headBias, closing }: ModelDescription, rows: number): TensorDescription[] {
+  return [
+    { name: head.name, shape: [rows, closing.features] },
+    ...(headBias ? [{ name: headBias.name, shape: [rows] }] : []),
+  ];
 }
 
 /** Bytes of a window's record when whole blocks are computed. */
@@ -88,8 +99,16 @@ export class ModelStream {
   /** Fills the hidden states with the embeddings of `tokens` [windows · tokens]. */
   async embed(states: HiddenStates, tokens: Int32Array, locate: Locate): Promise<void> {
     const embedding = locate(this.model.embedding.name);
+    const { opening } = this.model;
+    const [, features = 0] = this.model.embedding.shape;
+    const stage = opening && {
+      graph: this.graphs.get(`opening ${states.tokens}`, () => stageGraph(opening, states.tokens, features)),
+      weights: await this.#weights.load(opening.tensors, locate, this.#pool),
+      features: opening.features,
+    };
     const windows = Array.from({ length: states.windows }, (_, window) => ({
       embedding,
+      stage,
       tokens: tokens.slice(window * states.tokens, (window + 1) * states.tokens),
       path: states.path,
       offset: states.offset(window),
@@ -168,7 +187,7 @@ export class ModelStream {
     locate: Locate,
     options: StreamOptions = {},
   ): Promise<Float64Array> {
-    await this.#finalNorm(states, states, locate);
+    await this.#close(states, states, locate);
     const { logSumExp, targetLogit } = await this.#tokenLogits(states, tokens, locate, options);
     return Float64Array.from({ length: states.windows }, (_, window) => {
       let loss = 0;
@@ -201,8 +220,9 @@ export class ModelStream {
       tokens: length,
       offset: (window) => gradients.offset(window) + after,
     };
-    await this.#finalNorm(states, normalised, locate);
+    await this.#close(states, normalised, locate);
     const { logSumExp } = await this.#tokenLogits(normalised, tokens, locate, {});
+    const { closing, hiddenSize } = this.model;
     for (const { first, count } of this.#headSlices()) {
       const head = await this.#loadHeadSlice(locate, first, count);
       await this.#forEachWindow(normalised, {}, async (_, offset, window) => {
@@ -213,7 +233,7 @@ export class ModelStream {
           path: gradients.path,
           offset,
           gradientOffset: gradients.offset(window),
-          hiddenSize: this.model.hiddenSize,
+          features: closing.features,
           targets: sliceTargets(tokens, start, length, first, count).map((target) =>
             target < 0 ? count : target,
           ),
@@ -221,11 +241,11 @@ export class ModelStream {
         });
       });
     }
-    const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.graphs.get(`final norm gradient ${length}`, () =>
-      finalNormGradientGraph(this.model, length),
+    const weights = await this.#weights.load(closing.tensors, locate, this.#pool);
+    const graph = this.graphs.get(`closing gradient ${length}`, () =>
+      stageGradientGraph(closing, length, hiddenSize),
     );
-    const shape = [length, this.model.hiddenSize];
+    const shape = [length, hiddenSize];
     await this.#forEachWindow(gradients, {}, async (own, record, window) => {
       await this.#pool.run('forward/window-task', runWindow, {
         graph,
@@ -234,12 +254,12 @@ export class ModelStream {
         record,
         reads: [
           { name: HIDDEN_INPUT, shape, offset: 0, from: { path, record: states.offset(window) } },
-          { name: OUTPUT_GRADIENT_INPUT, shape, offset: 0 },
+          { name: OUTPUT_GRADIENT_INPUT, shape: [length, closing.features], offset: 0 },
         ],
         writes: [{ name: HIDDEN_GRADIENT_OUTPUT, shape, offset: 0 }],
         captures: {},
         returns: {},
-        where: 'the gradient of the final norm',
+        where: 'the gradient before the head',
       });
     });
   }
@@ -249,10 +269,12 @@ export class ModelStream {
     this.graphs.dispose();
   }
 
-  async #finalNorm(from: StateRecords, to: StateRecords, locate: Locate): Promise<void> {
-    const weights = await this.#weights.load(this.model.finalTensors, locate, this.#pool);
-    const graph = this.graphs.get(`final norm ${from.tokens}`, () => finalNormGraph(this.model, from.tokens));
-    const shape = [from.tokens, this.model.hiddenSize];
+  /** What lies between the last block and the head. */
+  async #close(from: StateRecords, to: StateRecords, locate: Locate): Promise<void> {
+    const { closing, hiddenSize } = this.model;
+    const { tokens } = from;
+    const weights = await this.#weights.load(closing.tensors, locate, this.#pool);
+    const graph = this.graphs.get(`closing ${tokens}`, () => stageGraph(closing, tokens, hiddenSize));
     await this.#forEachWindow(to, {}, async (path, record, window) => {
       const source = { path: from.path, record: from.offset(window) };
       await this.#pool.run('forward/window-task', runWindow, {
@@ -260,11 +282,11 @@ export class ModelStream {
         weights,
         path,
         record,
-        reads: [{ name: HIDDEN_INPUT, shape, offset: 0, from: source }],
-        writes: [{ name: HIDDEN_OUTPUT, shape, offset: 0 }],
+        reads: [{ name: HIDDEN_INPUT, shape: [tokens, hiddenSize], offset: 0, from: source }],
+        writes: [{ name: HIDDEN_OUTPUT, shape: [tokens, closing.features], offset: 0 }],
         captures: {},
         returns: {},
-        where: 'final norm',
+        where: 'what the head reads',
       });
     });
   }
@@ -294,7 +316,7 @@ export class ModelStream {
             head,
             path,
             offset,
-            hiddenSize: this.model.hiddenSize,
+            features: this.model.closing.features,
             targets: targets.map((target) => Math.max(target, 0)),
           });
           for (let i = 0; i < states.tokens; i++) {
@@ -316,24 +338,37 @@ export class ModelStream {
     return partsOf(this.model.vocabularySize, headSliceRows(this.model));
   }
 
-  async #loadHeadSlice(locate: Locate, first: number, count: number): Promise<TensorRef> {
-    const head = locate(this.model.head.name);
-    const shape = [count, this.model.hiddenSize];
-    const offset = head.offset + first * this.model.hiddenSize * bytesPerElement(head.dtype);
-    const refs = await this.#weights.load(
-      [{ name: head.name, shape }],
-      () => ({ ...head, offset, shape }),
-      this.#pool,
-    );
-    const ref = refs[head.name];
-    if (!ref) throw new Error('the head was not loaded');
-    return ref;
+  /** @returns by the names of the graphs' inputs */
+  async #loadHeadSlice(
+    locate: Locate,
+    first: number,
+    count: number,
+  ): Promise<Readonly<Record<string, TensorRef>>> {
+    const { head, headBias } = this.model;
+    const tensors = headSlice(this.model, count);
+    const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]));
+    const rows = (name: string): StoredFloatTensor => {
+      const whole = locate(name);
+      const [, features = 1] = whole.shape;
+      const offset = whole.offset + first * features * bytesPerElement(whole.dtype);
+      return { ...whole, offset, shape: shapes.get(name) ?? [] };
+    };
+    const refs = await this.#weights.load(tensors, rows, this.#pool);
+    const named = (name: string): TensorRef => {
+      const ref = refs[name];
+      if (!ref) throw new Error(`${name} was not loaded`);
+      return ref;
+    };
+    return {
+      [HEAD_INPUT]: named(head.name),
+      ...(headBias ? { [HEAD_BIAS_INPUT]: named(headBias.name) } : {}),
+    };
   }
 
   #logitParts(of: keyof typeof LOGIT_GRAPHS, tokens: number, vocabularySlice: number) {
     return logitParts(tokens, this.#logitTokens).map((size) => {
       const graph = this.graphs.get(`logits ${of} ${size} ${vocabularySlice}`, () =>
-        LOGIT_GRAPHS[of](size, this.model.hiddenSize, vocabularySlice),
+        LOGIT_GRAPHS[of](this.model, size, vocabularySlice),
       );
       return { tokens: size, graph };
     });

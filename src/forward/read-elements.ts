@@ -3,14 +3,15 @@
  * @module
  */
 import type { FloatDtype } from '../model/check-tensors.js';
+import type { TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesPerElement, CHUNK_ELEMENTS, decode } from './float-storage.js';
 
 /** Consecutive elements of a stored tensor. */
 export interface StoredElements {
-  readonly path: string;
-  /** Bytes from the start of the file. */
+  readonly file: TensorFile;
+  /** Bytes from the start of the file, or of the view. */
   readonly offset: number;
   readonly dtype: FloatDtype;
   readonly elements: number;
@@ -28,17 +29,17 @@ export interface NonFiniteElement {
  * @returns the first element that isn't finite, at which reading stops; undefined when all are
  */
 export function readElements(
-  { path, offset, dtype, elements }: StoredElements,
+  { file, offset, dtype, elements }: StoredElements,
   use: (chunk: Float32Array, start: number) => void,
 ): NonFiniteElement | undefined {
   const kernels = freshKernels();
-  const file = sourceFile(path);
+  const source = sourceFile(file);
   const size = bytesPerElement(dtype);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
   const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
     const n = Math.min(CHUNK_ELEMENTS, elements - start);
-    file.readInto(offset + start * size, kernels.u8(stored, n * size));
+    source.readInto(offset + start * size, kernels.u8(stored, n * size));
     const bad = decode(kernels, dtype, stored, decoded, n);
     if (bad >= 0) return { index: start + bad, value: kernels.f32(decoded, n)[bad] as number };
     use(kernels.f32(decoded, n), start);

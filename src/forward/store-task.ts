@@ -4,6 +4,7 @@
  */
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
+import type { TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
@@ -18,7 +19,7 @@ export interface StoreArguments {
   /** Index of the first element within its tensor, for messages. */
   readonly firstIndex: number;
   readonly dtype: FloatDtype;
-  readonly path: string;
+  readonly file: TensorFile;
   readonly offset: number;
 }
 
@@ -29,7 +30,7 @@ export interface StoreArguments {
  * @throws RunError naming tensor and index of the first weight that isn't finite
  */
 export async function storeElements(args: StoreArguments): Promise<number> {
-  const { name, source, elements, firstIndex, dtype, path, offset } = args;
+  const { name, source, elements, firstIndex, dtype, file, offset } = args;
   const kernels = freshKernels();
   const size = bytesPerElement(dtype);
   const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
@@ -45,7 +46,7 @@ export async function storeElements(args: StoreArguments): Promise<number> {
         `${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`,
       );
     }
-    writeExactly(path, offset + start * size, kernels.u8(stored, n * size));
+    writeExactly(file, offset + start * size, kernels.u8(stored, n * size));
     zeros += countZeros(kernels, dtype, stored, n);
     // Methods that only take weights away leave what the dtype holds.
     if (isExact(kernels, dtype, plain, n)) continue;

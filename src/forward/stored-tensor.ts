@@ -4,11 +4,12 @@
  */
 import { RequestError } from '../errors.js';
 import { FLOAT_DTYPES, type FloatDtype } from '../model/check-tensors.js';
+import type { TensorFile } from '../runtime/tensor-file.js';
 
 export interface StoredFloatTensor {
   readonly name: string;
-  readonly path: string;
-  /** Bytes from the start of the file. */
+  readonly file: TensorFile;
+  /** Bytes from the start of the file, or of the view. */
   readonly offset: number;
   readonly dtype: FloatDtype;
   readonly shape: readonly number[];
@@ -32,5 +33,5 @@ export function floatTensor(tensors: ReadonlyMap<string, StoredTensor>, name: st
   if (!tensor) throw new RequestError(`tensor ${name} is missing`);
   const { dtype } = tensor;
   if (!isFloatDtype(dtype)) throw new RequestError(`${tensor.path}: tensor ${name} is stored as ${dtype}`);
-  return { name, path: tensor.path, offset: tensor.offset, dtype, shape: tensor.shape };
+  return { name, file: tensor.path, offset: tensor.offset, dtype, shape: tensor.shape };
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { RequestError } from '../errors.js';
-import type { ModelDescription, TensorDescription } from './description.js';
+import type { BlockDescription, ModelDescription, TensorDescription } from './description.js';
 
 /** The floating-point storage that can be read and written. */
 export const FLOAT_DTYPES = ['BF16', 'F16', 'F32'] as const;
@@ -14,13 +14,49 @@ interface StoredTensor {
   readonly shape: readonly number[];
 }
 
-/** Every tensor that the model needs, by full name, in the order of the computation. */
+/** Every tensor of the description, by full name, in the order of the computation. */
+export function describedTensors(model: ModelDescription): TensorDescription[] {
+  const blocks = model.blocks.flatMap((block) => block.tensors.map((tensor) => inBlock(block, tensor)));
+  const { embedding, opening, closing, head, headBias } = model;
+  return [
+    embedding,
+    ...(opening?.tensors ?? []),
+    ...blocks,
+    ...closing.tensors,
+    ...(head.name === embedding.name ? [] : [head]),
+    ...(headBias ? [headBias] : []),
+  ];
+}
+
+/** The same tensor by its full name. */
+function inBlock(
+  { prefix }: BlockDescription,
+  { name, shape, stored }: TensorDescription,
+): TensorDescription {
+  return {
+    name: prefix + name,
+    shape,
+    stored: stored && { ...stored, tensor: prefix + stored.tensor },
+  };
+}
+
+/** Name of the tensor in the checkpoint. */
+export function storedName({ name, stored }: TensorDescription): string {
+  return stored?.tensor ?? name;
+}
+
+/** Names of the tensors in the checkpoint that a block is made of. */
+export function storedNames(block: BlockDescription): string[] {
+  return [...new Set(block.tensors.map((tensor) => storedName(inBlock(block, tensor))))];
+}
+
+/** Every tensor that the checkpoint must have, by full name, in the order of the computation. */
 export function requiredTensors(model: ModelDescription): TensorDescription[] {
-  const blocks = model.blocks.flatMap((block) =>
-    block.tensors.map(({ name, shape }) => ({ name: block.prefix + name, shape })),
-  );
-  const head = model.head.name === model.embedding.name ? [] : [model.head];
-  return [model.embedding, ...blocks, ...model.finalTensors, ...head];
+  const tensors = describedTensors(model).map((tensor) => {
+    const name = storedName(tensor);
+    return [name, { name, shape: tensor.stored?.shape ?? tensor.shape }] as const;
+  });
+  return [...new Map(tensors).values()];
 }
 
 /**

@@ -5,26 +5,34 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
+import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
-import type { Family } from './family.js';
+import { qwen } from './families/qwen.js';
+import { smollm3 } from './families/smollm3.js';
+import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama];
+const families: readonly Family[] = [llama, qwen, smollm3, granite];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 
 /**
  * @param config the parsed `config.json`
  * @param where its path, for messages
+ * @param names of the checkpoint's tensors; without them, they are as `transformers` writes them
  * @throws RequestError for a family that isn't supported or a config that doesn't describe one
  */
-export function describeModel(config: unknown, where: string): ModelDescription {
+export function describeModel(
+  config: unknown,
+  where: string,
+  names: TensorNames = new Set(),
+): ModelDescription {
   const header = headerSchema.safeParse(config);
   if (!header.success)
     throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
   const { model_type: modelType, quantization_config: quantization } = header.data;
-  const family = families.find((candidate) => candidate.modelType === modelType);
+  const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
-    const supported = families.map((candidate) => candidate.modelType).join(', ');
+    const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
   }
   if (quantization !== undefined && quantization !== null) {
@@ -36,5 +44,5 @@ export function describeModel(config: unknown, where: string): ModelDescription 
   if (!parsed.success) {
     throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
   }
-  return family.describe(config);
+  return family.describe(config, names);
 }

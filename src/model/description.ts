@@ -6,10 +6,27 @@
 import type { GraphBuilder } from '../graph/graph-builder.js';
 import type { Value } from '../graph/value.js';
 
-/** A tensor that the checkpoint must hold, by its full name. */
+/**
+ * A matrix as part of a stored tensor: element (r, c) lies at
+ * offset + ⌊r / run⌋·runStride + (r mod run)·rowStride + c·columnStride elements.
+ */
+export interface Placement {
+  /** The stored tensor, named as what is described. */
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly run: number;
+  readonly runStride: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** A tensor that the forward needs. */
 export interface TensorDescription {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Where it lies when the checkpoint has no tensor of this name and shape. */
+  readonly stored?: Placement | undefined;
 }
 
 /** One prunable matrix of a block. */
@@ -29,11 +46,15 @@ export function weightCount(linears: readonly LinearDescription[]): number {
   return linears.reduce((sum, linear) => sum + linear.out * linear.in, 0);
 }
 
-/** What the forward of a block may use; the graph compilers implement it. */
-export interface BlockScope {
+/** What a computation may use; the graph compilers implement it. */
+export interface WeightScope {
   readonly graph: GraphBuilder;
-  /** A tensor of the block by its name within the block: `input_layernorm.weight`. */
+  /** A described tensor by its name: within a block `input_layernorm.weight`, outside `model.norm.weight`. */
   weight(name: string): Value;
+}
+
+/** What the forward of a block may use. */
+export interface BlockScope extends WeightScope {
   /** Applies a prunable linear (with its bias if the description has one) to x [tokens, in]. */
   linear(name: string, x: Value): Value;
 }
@@ -52,6 +73,16 @@ export interface BlockDescription {
   forward(scope: BlockScope, hidden: Value): Value;
 }
 
+/** What is computed outside the blocks. */
+export interface Stage {
+  /** By full names. */
+  readonly tensors: readonly TensorDescription[];
+  /** Features of what it gives. */
+  readonly features: number;
+  /** [tokens, features that come in] → [tokens, features] */
+  forward(scope: WeightScope, x: Value): Value;
+}
+
 export interface ModelDescription {
   /** `model_type` of the config. */
   readonly family: string;
@@ -60,14 +91,18 @@ export interface ModelDescription {
   /** Longest sequence the model was made for. */
   readonly maxSequenceLength: number;
   readonly blocks: readonly BlockDescription[];
-  /** [vocabulary, hidden] */
+  /** [vocabulary, features] */
   readonly embedding: TensorDescription;
-  /** [vocabulary, hidden]; the embedding itself when tied. */
+  /** Between the embeddings and the first block, where there is more than the rows of the embedding. */
+  readonly opening?: Stage | undefined;
+  /** Between the last block and the head. */
+  readonly closing: Stage;
+  /** [vocabulary, features of `closing`]; the embedding itself when tied. */
   readonly head: TensorDescription;
-  /** Tensors outside the blocks that the final normalisation needs. */
-  readonly finalTensors: readonly TensorDescription[];
-  /** What happens between the last block and the head; `weight` takes full names. */
-  finalNorm(graph: GraphBuilder, weight: (name: string) => Value, hidden: Value): Value;
+  /** [vocabulary], added to the logits. */
+  readonly headBias?: TensorDescription | undefined;
+  /** c of c·tanh(logit/c). */
+  readonly logitSoftcap?: number | undefined;
 }
 
 /** Full name of a linear's weight in the checkpoint. */

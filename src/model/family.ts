@@ -5,11 +5,16 @@
 import type { z } from 'zod';
 import type { ModelDescription } from './description.js';
 
+/** The names of the tensors that a checkpoint has. */
+export interface TensorNames {
+  has(name: string): boolean;
+}
+
 export interface Family {
-  /** `model_type` in `config.json`. */
-  readonly modelType: string;
+  /** Its values of `model_type` in `config.json`. */
+  readonly modelTypes: readonly string[];
   /** What of `config.json` the family reads. */
   readonly configSchema: z.ZodType;
   /** @throws RequestError when the config asks for something the family doesn't compute */
-  describe(config: unknown): ModelDescription;
+  describe(config: unknown, names: TensorNames): ModelDescription;
 }

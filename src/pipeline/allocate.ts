@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import { floatTensor } from '../forward/stored-tensor.js';
 import { pruningPasses } from '../graph/block-passes.js';
 import { weightName } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -50,7 +49,7 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
     measuringRecordBytes(run),
   );
   const collector = new StatisticsCollector(pool, stream.graphs, run.memory.activations);
-  const locate = (name: string) => floatTensor(run.checkpoint.tensors, name);
+  const { locate } = run;
   const plans = measuringPlans(run);
   const norms: Map<string, Float32Array>[] = [];
   try {
@@ -101,7 +100,7 @@ export async function shareSparsity(
   { run, pool, clock }: AllocateOptions,
   norms: DenseNorms | undefined,
 ): Promise<Pattern[]> {
-  const { model, checkpoint, config, allocation } = run;
+  const { model, config, allocation } = run;
   const sharing = run.layers.filter(({ shares }) => shares);
   const linears = sharing.map(({ name, block: index, linear }) => {
     const block = model.blocks[index];
@@ -110,7 +109,7 @@ export async function shareSparsity(
       name,
       block: index,
       size: linear.out * linear.in,
-      weights: floatTensor(checkpoint.tensors, weightName(block, linear)),
+      weights: run.locate(weightName(block, linear)),
       columnNorms: norms?.[index]?.get(linear.inputGroup),
     };
   });

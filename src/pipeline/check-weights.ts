@@ -7,6 +7,7 @@ import { findNonFinite } from '../forward/check-finite-task.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
+import { filePath } from '../runtime/tensor-file.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
@@ -17,16 +18,18 @@ export async function checkWeights(run: PreparedRun, pool: WorkerPool, clock: St
   let done = 0;
   await clock.time('read', () =>
     pool.forEach(tensors, async ({ name, shape }) => {
-      const { path, offset, dtype } = floatTensor(run.checkpoint.tensors, name);
+      const { file, offset, dtype } = floatTensor(run.checkpoint.tensors, name);
       const elements = elementCount(shape);
       const found = await pool.run('forward/check-finite-task', findNonFinite, {
-        path,
+        file,
         offset,
         dtype,
         elements,
       });
       if (found)
-        throw new RequestError(`${path}: tensor ${name} holds ${found.value} at index ${found.index}`);
+        throw new RequestError(
+          `${filePath(file)}: tensor ${name} holds ${found.value} at index ${found.index}`,
+        );
       clock.step('read', 0, ++done, tensors.length);
     }),
   );

@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
-import type { Locate, ModelStream } from '../forward/model-stream.js';
+import type { ModelStream } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
 import { type BlockPass, type BlockPasses, outputPasses, pruningPasses } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';

@@ -5,7 +5,8 @@
 import { textOverlap } from '../calibration/overlap.js';
 import { evaluateModel, type TokenWindows } from '../evaluation/evaluate-model.js';
 import { perplexity } from '../evaluation/perplexity.js';
-import type { Locate, ModelStream } from '../forward/model-stream.js';
+import type { ModelStream } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
 import type { EvaluationReport, Perplexity } from '../report/report-schema.js';
 import type { PhaseSeconds } from './phase-timer.js';
 import type { PreparedRun } from './prepare-run.js';

@@ -2,14 +2,17 @@
  * The `inspect` command's work: zeros and patterns of a checkpoint as it lies on the disk.
  * @module
  */
-import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
+import type { Locate } from '../forward/model-tensors.js';
 import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
-import { describeModel } from '../model/describe-model.js';
+import { describedTensors, storedName } from '../model/check-tensors.js';
 import { weightName } from '../model/description.js';
 import { automaticWorkers, settle, WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { parsePattern } from '../sparsity/pattern.js';
+import { linearName } from './layer-plan.js';
 
 export interface InspectedTensor {
   readonly name: string;
@@ -19,15 +22,28 @@ export interface InspectedTensor {
   /** ±0 elements; null for dtypes that aren't read. */
   readonly zeros: number | null;
   readonly sparsity: number | null;
-  /** Whether it is one of the linears that pruning works on. */
+  /** Whether it is one of the linears that pruning works on, or holds some of them. */
   readonly prunable: boolean;
-  /** Groups that break the pattern asked for; only for prunable tensors whose input size it divides. */
+  /** Groups along the inputs that break the pattern asked for; only for linears whose input size it divides. */
   readonly violations?: number;
+}
+
+export interface InspectedLinear {
+  /** Full name without `.weight`. */
+  readonly name: string;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+  /** Linears of a block with the same group read the same activation. */
+  readonly inputGroup: string;
+  /** The tensor that holds it. */
+  readonly tensor: string;
 }
 
 export interface InspectResult {
   readonly folder: string;
   readonly tensors: readonly InspectedTensor[];
+  /** What pruning works on, in the order of the computation; empty for models that aren't supported. */
+  readonly linears: readonly InspectedLinear[];
   readonly totals: {
     readonly parameters: number;
     readonly zeros: number;
@@ -46,35 +62,39 @@ export async function runInspect(
 ): Promise<InspectResult> {
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
   const checkpoint = await openCheckpoint(folder);
-  const { prunable, notes } = prunableNames(checkpoint.config, checkpoint.folder);
+  const { linears, locate, notes } = prunableLinears(checkpoint);
   const pool = new WorkerPool(automaticWorkers());
   try {
     const tensors = await settle(
       [...checkpoint.tensors.values()].map(async ({ name, shape, dtype }): Promise<InspectedTensor> => {
         const numel = elementCount(shape);
-        const base = { name, shape, dtype, numel, prunable: prunable.has(name) };
+        const held = linears.filter(({ tensor }) => tensor === name);
+        const base = { name, shape, dtype, numel, prunable: held.length > 0 };
         if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
-        const fits = pattern?.kind === 'n:m' && base.prunable && (shape.at(-1) ?? 0) % pattern.of === 0;
-        const counted = await countZeros(
-          pool,
-          floatTensor(checkpoint.tensors, name),
-          fits ? pattern : undefined,
+        const { zeros } = await countZeros(pool, floatTensor(checkpoint.tensors, name), undefined);
+        const counted = { ...base, zeros, sparsity: numel === 0 ? 0 : zeros / numel };
+        const fitting = held.filter(
+          (linear) => pattern?.kind === 'n:m' && linear.shape[1] % pattern.of === 0,
         );
-        const zeros = { zeros: counted.zeros, sparsity: numel === 0 ? 0 : counted.zeros / numel };
-        return { ...base, ...zeros, ...(fits ? { violations: counted.violations } : {}) };
+        if (fitting.length === 0) return counted;
+        const counts = await settle(
+          fitting.map((linear) => countZeros(pool, locate(`${linear.name}.weight`), pattern)),
+        );
+        return { ...counted, violations: counts.reduce((sum, { violations }) => sum + violations, 0) };
       }),
     );
     const sum = (list: readonly InspectedTensor[], f: (tensor: InspectedTensor) => number) =>
       list.reduce((total, tensor) => total + f(tensor), 0);
-    const linears = tensors.filter((tensor) => tensor.prunable);
+    const prunable = tensors.filter((tensor) => tensor.prunable);
     return {
       folder: checkpoint.folder,
       tensors,
+      linears,
       totals: {
         parameters: sum(tensors, ({ numel }) => numel),
         zeros: sum(tensors, ({ zeros }) => zeros ?? 0),
-        prunable: sum(linears, ({ numel }) => numel),
-        prunableZeros: sum(linears, ({ zeros }) => zeros ?? 0),
+        prunable: sum(prunable, ({ numel }) => numel),
+        prunableZeros: sum(prunable, ({ zeros }) => zeros ?? 0),
         bytes: checkpoint.bytes,
       },
       ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
@@ -86,12 +106,25 @@ export async function runInspect(
 }
 
 /** The linears of a supported model; for any other checkpoint none, and a note that says why. */
-function prunableNames(config: unknown, folder: string): { prunable: Set<string>; notes: string[] } {
+function prunableLinears(checkpoint: Checkpoint): {
+  readonly linears: readonly InspectedLinear[];
+  readonly locate: Locate;
+  readonly notes: readonly string[];
+} {
   try {
-    const model = describeModel(config, `${folder}/config.json`);
-    const names = model.blocks.flatMap((block) => block.linears.map((linear) => weightName(block, linear)));
-    return { prunable: new Set(names), notes: [] };
+    const { model, locate } = checkpointModel(checkpoint);
+    const stored = new Map(describedTensors(model).map((tensor) => [tensor.name, storedName(tensor)]));
+    const linears = model.blocks.flatMap((block) =>
+      block.linears.map((linear): InspectedLinear => {
+        const { out, in: columns, inputGroup } = linear;
+        const weight = weightName(block, linear);
+        const name = linearName(block, linear);
+        return { name, shape: [out, columns], inputGroup, tensor: stored.get(weight) ?? weight };
+      }),
+    );
+    return { linears, locate, notes: [] };
   } catch (error) {
-    return { prunable: new Set(), notes: [(error as Error).message] };
+    const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+    return { linears: [], locate, notes: [(error as Error).message] };
   }
 }

@@ -5,7 +5,6 @@
 import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import { floatTensor } from '../forward/stored-tensor.js';
 import type { LinearDescription } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { collectGradients } from '../statistics/collect-gradients.js';
@@ -43,7 +42,7 @@ export async function measureGradients(options: MeasureGradientsOptions): Promis
   await collectGradients({
     stream,
     pool,
-    locate: (name) => floatTensor(run.checkpoint.tensors, name),
+    locate: run.locate,
     tokens: firstTokens(calibration, gradients),
     sequenceLength: gradients.tokens,
     folder: options.folder,

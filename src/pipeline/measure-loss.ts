@@ -10,9 +10,9 @@ import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { type MeanEstimate, meanEstimate } from '../evaluation/mean-estimate.js';
 import { copyStates } from '../forward/copy-states.js';
 import { HiddenStates } from '../forward/hidden-states.js';
-import { type Locate, type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
+import { type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
 import { storeElements } from '../forward/store-task.js';
-import { floatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import type { BlockDescription, ModelDescription } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
@@ -56,7 +56,7 @@ export function lossTokenBytes(model: ModelDescription, loss: LossNeeds): number
 }
 
 export interface LossMeterOptions {
-  readonly run: Pick<PreparedRun, 'checkpoint' | 'model'>;
+  readonly run: Pick<PreparedRun, 'locate' | 'model'>;
   /** With as many windows and tokens as there are. */
   readonly loss: LossNeeds;
   readonly calibration: CalibrationSet;
@@ -150,7 +150,7 @@ export class LossMeter {
       restore?.();
     }
     await this.#save(block, weights);
-    const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
+    const source = run.locate;
     const records = this.#states.range(windows, windows * ablations.length);
     for (const later of blocks.slice(this.#index + 1)) {
       await stream.propagate(later, await stream.loadBlock(later, source), records);
@@ -166,7 +166,7 @@ export class LossMeter {
   async #save(block: BlockDescription, weights: Readonly<Record<string, TensorRef>>): Promise<void> {
     const saved = this.#saved(block);
     const tasks = block.tensors.flatMap(({ name }) => {
-      const { path, offset, dtype, shape } = saved(block.prefix + name);
+      const { file, offset, dtype, shape } = saved(block.prefix + name);
       const { address = 0n } = weights[name] ?? {};
       return partsOf(elementCount(shape), TASK_ELEMENTS).map(({ first, count }) => ({
         name: block.prefix + name,
@@ -174,7 +174,7 @@ export class LossMeter {
         elements: count,
         firstIndex: first,
         dtype,
-        path,
+        file,
         offset: offset + first * 4,
       }));
     });
@@ -192,7 +192,7 @@ export class LossMeter {
     return (name) => {
       const place = offsets.get(name);
       if (!place) throw new Error(`${name} was not saved`);
-      return { name, path: this.#weightsPath, dtype: 'F32', ...place };
+      return { name, file: this.#weightsPath, dtype: 'F32', ...place };
     };
   }
 }

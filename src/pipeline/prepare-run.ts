@@ -16,10 +16,11 @@ import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
 import { isHubName } from '../config/resolve-model.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
+import type { Locate } from '../forward/model-tensors.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import { targetedAfter } from '../graph/target-ranges.js';
-import { checkTensors, requiredTensors } from '../model/check-tensors.js';
-import { describeModel } from '../model/describe-model.js';
+import { requiredTensors } from '../model/check-tensors.js';
 import type { ModelDescription } from '../model/description.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
@@ -51,6 +52,8 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly checkpoint: Checkpoint;
   readonly model: ModelDescription;
+  /** Where the source has the model's tensors. */
+  readonly locate: Locate;
   readonly method: BoundMethod;
   readonly layers: readonly LayerPlan[];
   readonly allocation: BoundAllocation;
@@ -84,8 +87,7 @@ export async function prepareRun(
   timer: PhaseTimer = new PhaseTimer('prepare'),
 ): Promise<PreparedRun> {
   const checkpoint = await openModel(config.model);
-  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
-  checkTensors(model, checkpoint.tensors, checkpoint.folder);
+  const { model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
   const learning = learnsFromText(config.prune, method);
@@ -130,6 +132,7 @@ export async function prepareRun(
     config,
     checkpoint,
     model,
+    locate,
     method,
     layers,
     allocation,

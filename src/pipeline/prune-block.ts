@@ -4,7 +4,6 @@
  */
 import { loadTensor } from '../forward/f32-tensors.js';
 import type { HiddenStates, StateRecords } from '../forward/hidden-states.js';
-import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
@@ -61,7 +60,7 @@ export async function pruneBlock(
 ): Promise<LayerReport[]> {
   const { run, clock, method, regional } = tools;
   const { index, block, layers } = work;
-  await clock.time('write', () => copyUnpruned(tools, block, layers));
+  await clock.time('write', () => copyUnpruned(tools, block));
   const rehearsed = new Map<string, MethodOutcome>();
   const rehearse = async (own: StateRecords) => {
     const windows = { states: own, gramWindows: method.statistics === 'gram' ? own.windows : 0 };
@@ -147,9 +146,7 @@ async function storeLayers(
     settle(
       layers.map(async (layer, position) => {
         const gram = measured.statistics.get(layer.linear.inputGroup)?.gram;
-        const dense =
-          measured.targets?.get(layer.linear.name) ??
-          floatTensor(run.checkpoint.tensors, weightName(block, layer.linear));
+        const dense = measured.targets?.get(layer.linear.name) ?? run.locate(weightName(block, layer.linear));
         return layerReport(method, layer, {
           outcome: outcomes.get(layer.name),
           zeros: zeros[position] ?? 0,
@@ -174,7 +171,7 @@ async function solveLayers(
   const loadDense = async ({ linear }: LayerPlan, address: bigint) => {
     const target = targets?.get(linear.name);
     if (target) copyFloats(target, address);
-    else await loadTensor(pool, floatTensor(run.checkpoint.tensors, weightName(block, linear)), address);
+    else await loadTensor(pool, run.locate(weightName(block, linear)), address);
   };
   const groups = inputGroups(block)
     .sort((a, b) => b.size - a.size)

@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { HiddenStates } from '../forward/hidden-states.js';
-import type { Locate, ModelStream } from '../forward/model-stream.js';
-import { floatTensor } from '../forward/stored-tensor.js';
+import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
+import { storedNames } from '../model/check-tensors.js';
 import type { BlockDescription } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -23,7 +23,7 @@ import { type BlockTools, pruneBlock } from './prune-block.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
 import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
-import { type BlockStore, copyOutsideBlocks, writtenBy } from './store-block.js';
+import { type BlockStore, copyOutsideBlocks } from './store-block.js';
 
 export interface BlockLoopOptions extends BlockStore {
   readonly journal: Journal;
@@ -47,7 +47,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
   const { run, stream, writer, calibration, clock, finished } = options;
   const { blocks } = run.model;
   const plans = prunePlans(run);
-  const source: Locate = (name) => floatTensor(run.checkpoint.tensors, name);
+  const source = run.locate;
   const open: { dispose(): void }[] = [];
   const opened = <Tool extends { dispose(): void }>(tool: Tool): Tool => {
     open.push(tool);
@@ -95,7 +95,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
             const before = await clock.time('read', () => stream.loadBlock(block, source));
             await clock.time('propagate', () => dense.propagate(block, before));
           }
-          weights = await clock.time('read', () => stream.loadBlock(block, writtenBy(writer)));
+          weights = await clock.time('read', () => stream.loadBlock(block, writer.locate));
         }
       } else {
         weights = await clock.time('read', () => stream.loadBlock(block, source));
@@ -122,7 +122,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
 /** A block that an earlier run has finished. */
 export async function skipBlock({ writer, clock }: BlockLoopOptions, block: BlockDescription): Promise<void> {
   clock.skip();
-  for (const { name } of block.tensors) await writer.complete(block.prefix + name);
+  for (const name of storedNames(block)) await writer.stored.complete(name);
 }
 
 /** Puts a block that has been written on the disk, and then into the journal. */
@@ -131,6 +131,6 @@ export async function recordBlock(
   index: number,
   layers: readonly LayerReport[],
 ): Promise<void> {
-  await writer.sync();
+  await writer.stored.sync();
   journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
 }

@@ -3,7 +3,6 @@
  * shard, and no block is ever in memory.
  * @module
  */
-import { floatTensor } from '../forward/stored-tensor.js';
 import { type BlockDescription, weightName } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { settle } from '../runtime/worker-pool.js';
@@ -11,7 +10,7 @@ import { blockSummary, layerReport } from './layer-report.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { BoundMethod } from './methods/method.js';
 import { type BlockLoopOptions, recordBlock, skipBlock } from './prune-blocks.js';
-import { copyOutsideBlocks, copyUnpruned, writtenBy } from './store-block.js';
+import { copyOutsideBlocks, copyUnpruned } from './store-block.js';
 
 /**
  * Linears that are pruned at the same time. Each is work for all workers; a second one keeps them busy while the first
@@ -61,18 +60,17 @@ async function pruneStoredBlock(
 ): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
   const { run, pool, writer, method, pruneStored, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
-  await clock.time('write', () => copyUnpruned(options, block, layers));
+  await clock.time('write', () => copyUnpruned(options, block));
   const pruned = layers.flatMap((layer) =>
     layer.pattern === 'dense' ? [] : [{ layer, pattern: layer.pattern }],
   );
-  const locate = writtenBy(writer);
   const reports = new Map<string, LayerReport>();
   const completing: Promise<void>[] = [];
   const prune = async ({ layer, pattern }: (typeof pruned)[number]) => {
     const tensor = weightName(block, layer.linear);
     const matrix = {
-      source: floatTensor(run.checkpoint.tensors, tensor),
-      target: locate(tensor),
+      source: run.locate(tensor),
+      target: writer.locate(tensor),
       onWritten: (bytes: number) => writer.wrote(tensor, bytes),
     };
     const gradients = options.gradients?.matrices(layer);

@@ -5,12 +5,11 @@
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
-import { type CheckpointWriter, createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
+import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
 import { ModelStream } from '../forward/model-stream.js';
-import { floatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { weightName } from '../model/description.js';
 import { readReport } from '../report/read-report.js';
@@ -39,6 +38,7 @@ import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
 import { requireMeasurable } from './loss-windows.js';
 import { measureGradients } from './measure-gradients.js';
+import { ModelWriter } from './model-writer.js';
 import {
   checkOutputFolder,
   claimOutputFolder,
@@ -54,7 +54,6 @@ import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
 import { pruneStoredBlocks } from './prune-stored-blocks.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
-import { writtenBy } from './store-block.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
@@ -135,7 +134,7 @@ async function perform(
   for (const message of notes) onProgress({ kind: 'note', message });
 
   const pool = new WorkerPool(run.memory.workers, options.signal);
-  let writer: CheckpointWriter | undefined;
+  let writer: ModelWriter | undefined;
   try {
     await pool.ready();
     prepare.lap('start workers');
@@ -165,7 +164,7 @@ async function perform(
     throw writer ? failure.explain(error) : error;
   } finally {
     await pool.close();
-    await writer?.close();
+    await writer?.stored.close();
   }
 }
 
@@ -178,7 +177,7 @@ async function openOutput(
   folder: string,
   journal: JournalContent | undefined,
   occupied: boolean,
-): Promise<{ log: Journal; writer: CheckpointWriter }> {
+): Promise<{ log: Journal; writer: ModelWriter }> {
   const { output } = run.config;
   let log: Journal | undefined;
   try {
@@ -186,12 +185,23 @@ async function openOutput(
     log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, otherFiles, journal);
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
     const resume = journal !== undefined;
-    return { log, writer: await createCheckpointWriter({ folder: output, plan: run.shards, resume }) };
+    const stored = await createCheckpointWriter({ folder: output, plan: run.shards, resume });
+    return { log, writer: new ModelWriter(stored, run.model, prunedWeights(run)) };
   } catch (error) {
     log?.close();
     if (!occupied) removeNewRun(output);
     throw error;
   }
+}
+
+/** Full names of the weights that are pruned. */
+function prunedWeights({ model, layers }: PreparedRun): Set<string> {
+  return new Set(
+    layers.flatMap(({ block: index, linear, pattern }) => {
+      const block = model.blocks[index];
+      return block && pattern !== 'dense' ? [weightName(block, linear)] : [];
+    }),
+  );
 }
 
 async function check(
@@ -207,7 +217,7 @@ async function check(
 interface Shared {
   readonly run: PreparedRun;
   readonly pool: WorkerPool;
-  readonly writer: CheckpointWriter;
+  readonly writer: ModelWriter;
   readonly folder: string;
   readonly onProgress: ProgressListener;
 }
@@ -232,9 +242,8 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
     if (known) {
       dense = { heldOut: known.sets[0]?.dense ?? null, calibration: known.sets[1]?.dense ?? null };
     } else {
-      const source = (name: string) => floatTensor(run.checkpoint.tensors, name);
       const stage = await withStream(shared, (stream) =>
-        evaluateStage('evaluate dense', stream, source, sets, {
+        evaluateStage('evaluate dense', stream, run.locate, sets, {
           folder,
           onProgress,
         }),
@@ -276,7 +285,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock, gradients });
-  await clock.time('write', () => writer.finish({ copyFrom: run.checkpoint }));
+  await clock.time('write', () => writer.stored.finish({ copyFrom: run.checkpoint }));
   gradients?.remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
@@ -286,7 +295,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   let pruned: SetPerplexities = { heldOut: null, calibration: null };
   if (sets.heldOut) {
     const stage = await withStream(shared, (stream) =>
-      evaluateStage('evaluate pruned', stream, writtenBy(writer), sets, {
+      evaluateStage('evaluate pruned', stream, writer.locate, sets, {
         folder,
         onProgress,
       }),
@@ -351,7 +360,6 @@ async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) 
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
 async function verify({ run, pool, writer, onProgress }: Shared, layers: readonly LayerReport[]) {
   const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
-  const locate = writtenBy(writer);
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
       if (layer.pattern === 'dense') return;
@@ -360,7 +368,7 @@ async function verify({ run, pool, writer, onProgress }: Shared, layers: readonl
       if (!block || report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
       const { zeros, violations } = await countZeros(
         pool,
-        locate(weightName(block, layer.linear)),
+        writer.locate(weightName(block, layer.linear)),
         layer.pattern,
       );
       if (zeros !== report.zeros || violations > 0) {

@@ -2,16 +2,14 @@
  * Writes the tensors of a run's output.
  * @module
  */
-import type { CheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import { bytesPerElement } from '../forward/float-storage.js';
-import type { Locate } from '../forward/model-stream.js';
 import { copyBytes, storeElements } from '../forward/store-task.js';
-import { isFloatDtype } from '../forward/stored-tensor.js';
-import { type BlockDescription, weightName } from '../model/description.js';
+import { storedNames } from '../model/check-tensors.js';
+import type { BlockDescription } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
-import type { LayerPlan } from './layer-plan.js';
+import type { ModelWriter } from './model-writer.js';
 import type { PreparedRun } from './prepare-run.js';
 
 /** Elements of one task. */
@@ -24,11 +22,11 @@ const TASK_ELEMENTS = 4_194_304;
  */
 export async function storeTensor(
   pool: WorkerPool,
-  writer: CheckpointWriter,
+  writer: ModelWriter,
   name: string,
   weights: TensorRef,
 ): Promise<number> {
-  const { path, offset, dtype } = writtenBy(writer)(name);
+  const { file, offset, dtype } = writer.locate(name);
   const [rows = 0, columns = 0] = weights.shape;
   const parts = partsOf(rows * columns, TASK_ELEMENTS).map(({ first, count }) => ({
     name,
@@ -36,7 +34,7 @@ export async function storeTensor(
     elements: count,
     firstIndex: first,
     dtype,
-    path,
+    file,
     offset: offset + first * bytesPerElement(dtype),
   }));
   const zeros = await pool.map('forward/store-task', storeElements, parts);
@@ -54,24 +52,28 @@ interface StoredBytes {
   readonly bytes: number;
 }
 
-/** Copies tensors as they are. Those that are already complete are left alone. */
+/** Copies tensors as they are. Those that are already complete are left alone; those of which parts are pruned aren't yet. */
 async function copyTensors(
   pool: WorkerPool,
-  writer: CheckpointWriter,
+  writer: ModelWriter,
   tensors: readonly StoredBytes[],
 ): Promise<void> {
+  const { stored } = writer;
   await settle(
     tensors.map(async ({ name, path, offset, bytes }) => {
-      if (writer.isComplete(name)) return;
-      const to = writer.locate(name);
+      if (stored.isComplete(name)) return;
+      const isWhole = writer.fate(name) === 'kept';
+      const to = stored.locate(name);
       const parts = partsOf(bytes, COPY_BYTES).map(({ first, count }) => ({
         from: { path, offset: offset + first },
         to: { path: to.path, offset: to.offset + first },
         bytes: count,
       }));
-      const onDone = (index: number) => writer.wrote(name, parts[index]?.bytes ?? 0);
+      const onDone = (index: number) => {
+        if (isWhole) stored.wrote(name, parts[index]?.bytes ?? 0);
+      };
       await pool.map('forward/store-task', copyBytes, parts, onDone);
-      await writer.complete(name);
+      if (isWhole) await stored.complete(name);
     }),
   );
 }
@@ -80,40 +82,25 @@ async function copyTensors(
 export interface BlockStore {
   readonly run: PreparedRun;
   readonly pool: WorkerPool;
-  readonly writer: CheckpointWriter;
+  readonly writer: ModelWriter;
 }
 
 /** Copies the tensors that belong to no block. */
 export async function copyOutsideBlocks({ run, pool, writer }: BlockStore): Promise<void> {
-  const inBlocks = new Set(
-    run.model.blocks.flatMap((block) => block.tensors.map(({ name }) => block.prefix + name)),
-  );
+  const inBlocks = new Set(run.model.blocks.flatMap(storedNames));
   const rest = [...run.checkpoint.tensors.values()].filter(({ name }) => !inBlocks.has(name));
   await copyTensors(pool, writer, rest);
 }
 
-/** Copies the tensors of a block that aren't pruned. */
+/** Copies the tensors of a block of which something isn't pruned. */
 export async function copyUnpruned(
   { run, pool, writer }: BlockStore,
   block: BlockDescription,
-  layers: readonly LayerPlan[],
 ): Promise<void> {
-  const pruned = new Set(
-    layers.filter(({ pattern }) => pattern !== 'dense').map(({ linear }) => weightName(block, linear)),
-  );
-  const names = block.tensors.map(({ name }) => block.prefix + name).filter((name) => !pruned.has(name));
+  const names = storedNames(block).filter((name) => writer.fate(name) !== 'pruned');
   await copyTensors(
     pool,
     writer,
     names.flatMap((name) => run.checkpoint.tensors.get(name) ?? []),
   );
-}
-
-/** Tensors as they lie in the output so far. */
-export function writtenBy(writer: CheckpointWriter): Locate {
-  return (name) => {
-    const { path, offset, dtype, shape } = writer.locate(name);
-    if (!isFloatDtype(dtype)) throw new Error(`${name} is stored as ${dtype}`);
-    return { name, path, offset, dtype, shape };
-  };
 }

@@ -6,12 +6,20 @@ import { openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
+import { filePath, type TensorFile } from './tensor-file.js';
+import { readView, writeView } from './view-bytes.js';
 
 const sources = new Map<string, ByteSource>();
 const descriptors = new Map<string, number>();
 
-/** A source checkpoint's shard, opened read-only on first use. */
-export function sourceFile(path: string): ByteSource {
+/** The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use. */
+export function sourceFile(file: TensorFile): Pick<ByteSource, 'readInto'> {
+  const source = shard(filePath(file));
+  if (typeof file === 'string') return source;
+  return { readInto: (offset, target) => readView(file, offset, target, source.readInto) };
+}
+
+function shard(path: string): ByteSource {
   let source = sources.get(path);
   if (!source) {
     source = openByteSource(path);
@@ -48,7 +56,12 @@ export function readExactly(path: string, offset: number, target: Uint8Array): v
 }
 
 /** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
-export function writeExactly(path: string, offset: number, data: Uint8Array): void {
+export function writeExactly(file: TensorFile, offset: number, data: Uint8Array): void {
+  const path = filePath(file);
+  if (typeof file !== 'string') {
+    writeView(file, offset, data, (position, piece) => writeExactly(path, position, piece));
+    return;
+  }
   try {
     for (let done = 0; done < data.byteLength; ) {
       done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);

@@ -32,7 +32,7 @@ export async function countZeros(
   const elementBytes = bytesPerElement(tensor.dtype);
   const step = rowsWithin(TASK_ELEMENTS, columns);
   const parts = partsOf(rows, step).map(({ first, count }) => ({
-    path: tensor.path,
+    file: tensor.file,
     offset: tensor.offset + first * columns * elementBytes,
     elementBytes,
     rows: count,

@@ -3,11 +3,12 @@
  * @module
  */
 import { rowsWithin } from '../runtime/parts.js';
+import type { TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 
 export interface CountArguments {
-  readonly path: string;
+  readonly file: TensorFile;
   readonly offset: number;
   /** Bytes of an element: 2 for bf16 and f16, 4 for f32. */
   readonly elementBytes: 2 | 4;
@@ -27,9 +28,9 @@ export interface ZeroCount {
 const CHUNK_ELEMENTS = 131_072;
 
 export function countStoredZeros(args: CountArguments): ZeroCount {
-  const { path, offset, elementBytes, rows, columns, group } = args;
+  const { file, offset, elementBytes, rows, columns, group } = args;
   const kernels = freshKernels();
-  const file = sourceFile(path);
+  const source = sourceFile(file);
   const step = rowsWithin(CHUNK_ELEMENTS, columns);
   const place = kernels.arena.allocate(Math.min(step, rows) * columns * elementBytes);
   let zeros = 0;
@@ -37,7 +38,7 @@ export function countStoredZeros(args: CountArguments): ZeroCount {
   for (let first = 0; first < rows; first += step) {
     const count = Math.min(step, rows - first);
     const elements = count * columns;
-    file.readInto(offset + first * columns * elementBytes, kernels.u8(place, elements * elementBytes));
+    source.readInto(offset + first * columns * elementBytes, kernels.u8(place, elements * elementBytes));
     zeros +=
       elementBytes === 2 ? kernels.countZeros16(place, elements) : kernels.countZeros32(place, elements);
     if (!group) continue;

@@ -6,6 +6,7 @@
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { partsOf, rowsWithin } from '../runtime/parts.js';
+import type { TensorFile } from '../runtime/tensor-file.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
@@ -28,7 +29,7 @@ export interface StoredMatrix {
   /** [out, in] */
   readonly source: StoredFloatTensor;
   /** Where the pruned weights go, of the same dtype; offset in bytes. */
-  readonly target: { readonly path: string; readonly offset: number };
+  readonly target: { readonly file: TensorFile; readonly offset: number };
   /** Told whenever so many more bytes have been written. */
   readonly onWritten?: ((bytes: number) => void) | undefined;
 }
@@ -159,8 +160,8 @@ function placeOf({ weights }: ScoredMatrix, firstIndex: number): RowsPlace {
   return {
     tensor: source.name,
     dtype: source.dtype,
-    source: { path: source.path, offset: source.offset + bytes },
-    target: { path: target.path, offset: target.offset + bytes },
+    source: { file: source.file, offset: source.offset + bytes },
+    target: { file: target.file, offset: target.offset + bytes },
     firstIndex,
   };
 }

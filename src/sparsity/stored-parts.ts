@@ -23,14 +23,14 @@ export function storedParts(
   factors?: Float32Array,
 ): ScoredRows[] {
   const [rows = 0, columns = 0] = weights.shape;
-  const { path, offset, dtype } = weights;
+  const { file, offset, dtype } = weights;
   return partsOf(rows, rowsWithin(TASK_ELEMENTS, columns)).map(({ first, count }) => ({
     score,
     name,
     place: {
       tensor: weights.name,
       dtype,
-      source: { path, offset: offset + first * columns * bytesPerElement(dtype) },
+      source: { file, offset: offset + first * columns * bytesPerElement(dtype) },
       target: undefined,
       firstIndex: first * columns,
     },

@@ -7,6 +7,7 @@ import { RunError } from '../errors.js';
 import { bytesPerElement, countZeros, decode } from '../forward/float-storage.js';
 import type { FloatDtype } from '../model/check-tensors.js';
 import type { Kernels } from '../runtime/kernels.js';
+import { filePath, type TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { float32View } from '../system/native-memory.js';
 
@@ -21,9 +22,9 @@ export interface StoredRows {
   readonly tensor: string;
   readonly dtype: FloatDtype;
   /** Bytes from the start of each file. */
-  readonly source: { readonly path: string; readonly offset: number };
+  readonly source: { readonly file: TensorFile; readonly offset: number };
   /** Undefined where they are only read. */
-  readonly target: { readonly path: string; readonly offset: number } | undefined;
+  readonly target: { readonly file: TensorFile; readonly offset: number } | undefined;
   /** Index of the first element within its tensor, for messages. */
   readonly firstIndex: number;
 }
@@ -67,7 +68,7 @@ function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): W
 /** What stays is written as it was stored, to the bit. */
 function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightRows {
   const { tensor, dtype, source, target, firstIndex } = place;
-  const file = sourceFile(source.path);
+  const file = sourceFile(source.file);
   const size = bytesPerElement(dtype);
   const stored = kernels.arena.allocate(chunk * size);
   const weights = kernels.arena.allocate(chunk * 4);
@@ -79,14 +80,14 @@ function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightR
       if (bad < 0) return;
       const value = kernels.f32(weights, n)[bad];
       throw new RunError(
-        `${source.path}: tensor ${tensor} holds ${value} at index ${firstIndex + first + bad}`,
+        `${filePath(source.file)}: tensor ${tensor} holds ${value} at index ${firstIndex + first + bad}`,
       );
     },
     prune(first, n, mask) {
       if (!target) throw new Error(`${tensor} is only read`);
       if (size === 4) kernels.applyMask(stored, mask, n);
       else kernels.applyMask16(stored, mask, n);
-      writeExactly(target.path, target.offset + first * size, kernels.u8(stored, n * size));
+      writeExactly(target.file, target.offset + first * size, kernels.u8(stored, n * size));
       return countZeros(kernels, dtype, stored, n);
     },
   };

@@ -6,7 +6,8 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HiddenStates } from '../forward/hidden-states.js';
-import { type Locate, lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
+import { lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
 import {
   blockGradientGraph,
   HIDDEN_GRADIENT_OUTPUT,

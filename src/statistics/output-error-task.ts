@@ -8,6 +8,7 @@ import { readElements } from '../forward/read-elements.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
+import { filePath } from '../runtime/tensor-file.js';
 import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
@@ -69,11 +70,11 @@ function loadRows({ dense, firstRow, rows, columns }: OutputErrorArguments): Flo
     return target;
   }
   const offset = dense.offset + firstRow * columns * bytesPerElement(dense.dtype);
-  const { path, dtype } = dense;
-  const bad = readElements({ path, offset, dtype, elements: rows * columns }, (chunk, start) =>
+  const { file, dtype } = dense;
+  const bad = readElements({ file, offset, dtype, elements: rows * columns }, (chunk, start) =>
     target.set(chunk, start),
   );
-  if (bad) throw new RunError(`${path}: tensor ${dense.name} changed while it was being pruned`);
+  if (bad) throw new RunError(`${filePath(file)}: tensor ${dense.name} changed while it was being pruned`);
   return target;
 }
 

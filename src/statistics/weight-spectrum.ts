@@ -9,6 +9,7 @@ import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { type Part, partsOf } from '../runtime/parts.js';
 import { scratch } from '../runtime/scratch.js';
+import { filePath } from '../runtime/tensor-file.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { collectGarbage } from '../system/collect-garbage.js';
@@ -96,10 +97,11 @@ function readColumns(tensor: StoredFloatTensor, { first, count }: Part, target: 
   }
 }
 
-function read({ name, path, offset, dtype }: StoredFloatTensor, first: number, target: Float32Array): void {
+function read({ name, file, offset, dtype }: StoredFloatTensor, first: number, target: Float32Array): void {
   const bad = readElements(
-    { path, offset: offset + first * bytesPerElement(dtype), dtype, elements: target.length },
+    { file, offset: offset + first * bytesPerElement(dtype), dtype, elements: target.length },
     (chunk, start) => target.set(chunk, start),
   );
-  if (bad) throw new RunError(`${path}: tensor ${name} holds ${bad.value} at index ${first + bad.index}`);
+  if (bad)
+    throw new RunError(`${filePath(file)}: tensor ${name} holds ${bad.value} at index ${first + bad.index}`);
 }

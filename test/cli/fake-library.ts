@@ -134,6 +134,7 @@ export function fakeLibrary(overrides: Partial<Library> = {}): Library {
         },
         tensor('model.layers.0.steps', [4], null, false),
       ],
+      linears: [],
       totals: { parameters: 6276, zeros: 1537, prunable: 3072, prunableZeros: 1536, bytes: 12552 },
       ...(options?.pattern ? { pattern: options.pattern } : {}),
       notes: [],

@@ -225,6 +225,7 @@ describe('what people read', () => {
     const inspect: Library['inspect'] = async (folder) => ({
       folder,
       tensors,
+      linears: [],
       totals: { parameters: 1920, zeros: 952, prunable: 1920, prunableZeros: 952, bytes: 7680 },
       pattern: '2:4',
       notes: [],

@@ -28,7 +28,7 @@ describe.each([
     const bits = (size === 2 ? new Uint16Array(ELEMENTS) : new Uint32Array(ELEMENTS)).fill(one);
     for (const [at, value] of Object.entries(special)) bits[Number(at)] = value;
     writeFileSync(path, Buffer.concat([Buffer.alloc(HEADER, 0xff), new Uint8Array(bits.buffer)]));
-    return findNonFinite({ path, offset: HEADER, dtype, elements: ELEMENTS - 1 });
+    return findNonFinite({ file: path, offset: HEADER, dtype, elements: ELEMENTS - 1 });
   };
 
   it('finds nothing among finite values, nor behind the end', () => {

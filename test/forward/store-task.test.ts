@@ -28,7 +28,7 @@ async function store(dtype: 'BF16' | 'F16' | 'F32', weights: Float32Array, name:
     elements: weights.length,
     firstIndex: 0,
     dtype,
-    path,
+    file: path,
     offset: 0,
   });
   const file = readFileSync(path);

@@ -20,7 +20,7 @@ it.each<[string, unknown, RegExp]>([
   ),
   ['num_hidden_layers', 1e9, /<=4096/],
   ['head_dim', 2 ** 24, /<=16384/],
-  ['head_dim', 3, /head size 3 /],
+  ['head_dim', 3, /3 dimensions of a head/],
   ['hidden_size', 2 ** 24, /head size 4194304 /],
   ['rope_theta', -1, /at rope_theta/],
   ['rope_scaling', 'linear', /at rope_scaling/],

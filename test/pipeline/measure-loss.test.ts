@@ -7,7 +7,8 @@ import { afterAll, expect, it } from 'vitest';
 import type { CalibrationSet } from '../../src/calibration/load-calibration.js';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
-import { type Locate, ModelStream } from '../../src/forward/model-stream.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import type { Locate } from '../../src/forward/model-tensors.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { elementCount } from '../../src/graph/value.js';
 import { describeModel } from '../../src/model/describe-model.js';
@@ -59,7 +60,14 @@ async function measure(pool: WorkerPool, index: number, wanted: readonly [string
     );
   const before = all();
   const loss = { windows, tokens, measurements: () => 0, refusal: () => undefined };
-  const meter = new LossMeter({ run: { checkpoint, model }, loss, calibration, pool, stream, folder: own });
+  const meter = new LossMeter({
+    run: { locate: source, model },
+    loss,
+    calibration,
+    pool,
+    stream,
+    folder: own,
+  });
   await meter.start(index, states);
   // What the block's record holds later is of no consequence.
   await stream.embed(states, ids, source);

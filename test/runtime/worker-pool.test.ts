@@ -19,7 +19,7 @@ it('begins no task after its signal is aborted, and ends those under way', async
   const controller = new AbortController();
   const pool = new WorkerPool(2, controller.signal);
   const look = () =>
-    pool.run('forward/check-finite-task', findNonFinite, { path, offset: 0, dtype: 'F32', elements });
+    pool.run('forward/check-finite-task', findNonFinite, { file: path, offset: 0, dtype: 'F32', elements });
   const underWay = look();
   const reason = new Error('stopped');
   controller.abort(reason);

@@ -174,8 +174,8 @@ export async function pruned(
     writeFileSync(from, before);
     writeFileSync(to, blank);
     const offset = MARGIN.before;
-    const source = { name: 'layer.w.weight', path: from, offset, dtype: place, shape: [rows, columns] };
-    const stored = { ...matrix, weights: { source, target: { path: to, offset } } };
+    const source = { name: 'layer.w.weight', file: from, offset, dtype: place, shape: [rows, columns] };
+    const stored = { ...matrix, weights: { source, target: { file: to, offset } } };
     const zeros = await pruneByScore(pool, score, stored, { options });
     const after = new Uint8Array(readFileSync(to));
     expect(Buffer.compare(readFileSync(from), before)).toBe(0);

@@ -41,7 +41,7 @@ function store({ dtype, bytes, zeros, others }: Stored, shape: readonly number[]
   });
   const path = join(folder, `${files++}.bin`);
   writeFileSync(path, file);
-  return { tensor: { name: 'w', path, offset, dtype, shape }, isZero };
+  return { tensor: { name: 'w', file: path, offset, dtype, shape }, isZero };
 }
 
 function violations(isZero: readonly boolean[], keep: number, of: number): number {
@@ -95,7 +95,7 @@ it('counts tensors of more than one task, and one long row', async () => {
   const path = join(folder, 'large.bin');
   writeFileSync(path, data);
   for (const shape of [[count], [count / 8, 8], [8, count / 8]]) {
-    const tensor = { name: 'w', path, offset: 0, dtype: bf16.dtype, shape };
+    const tensor = { name: 'w', file: path, offset: 0, dtype: bf16.dtype, shape };
     expect(await countZeros(pool, tensor, { kind: 'n:m', keep: 1, of: 8 })).toEqual({
       zeros: (count / 8 - 1) * 7,
       violations: 1,
@@ -111,5 +111,5 @@ it('refuses groups that would reach from one row into the next', async () => {
 
 it('names the worker failure when the file is shorter than the tensor', async () => {
   const { tensor } = store(dtypes[0] as Stored, [4, 6], 0.5);
-  await expect(countZeros(pool, { ...tensor, shape: [4000, 6] }, undefined)).rejects.toThrow(tensor.path);
+  await expect(countZeros(pool, { ...tensor, shape: [4000, 6] }, undefined)).rejects.toThrow(tensor.file);
 });

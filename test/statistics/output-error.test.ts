@@ -38,7 +38,7 @@ it.each([
       reference += output ** 2;
     }
   }
-  const dense = { name: 'w', path, offset: 0, dtype: 'F32' as const, shape: [rows, columns] };
+  const dense = { name: 'w', file: path, offset: 0, dtype: 'F32' as const, shape: [rows, columns] };
   const result = await outputError(
     pool,
     dense,
@@ -52,7 +52,7 @@ it('is 0 when nothing changed', async () => {
   const w = normals(50, 1);
   const path = join(folder, 'same.bin');
   writeFileSync(path, w);
-  const dense = { name: 'w', path, offset: 0, dtype: 'F32' as const, shape: [5, 10] };
+  const dense = { name: 'w', file: path, offset: 0, dtype: 'F32' as const, shape: [5, 10] };
   expect(await outputError(pool, dense, nativeTensor(w, [5, 10]), nativeGram(normals(300, 2), 30, 10))).toBe(
     0,
   );

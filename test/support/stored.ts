@@ -19,5 +19,5 @@ export function storedMatrix(
     path,
     Buffer.concat([margin, Buffer.from(data.buffer, data.byteOffset, data.byteLength), margin]),
   );
-  return { name, path, offset: MARGIN, dtype: 'F32', shape };
+  return { name, file: path, offset: MARGIN, dtype: 'F32', shape };
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { GraphBuilder } from '../graph-builder.js';
-import { gemm, matmul, multiply, power, scale, subtract } from '../operators/arithmetic.js';
+import { gemm, matmul, multiply, power, scale } from '../operators/arithmetic.js';
 import { transpose } from '../operators/shape.js';
 import type { Value } from '../value.js';
 import { constantNumbers, type GradientRules, inputOf, numberAttribute, outputOf } from './gradient-rule.js';
@@ -36,12 +36,6 @@ export const arithmeticRules: GradientRules = {
 
   Exp(graph, node, gradient) {
     return [() => multiply(graph, gradient, outputOf(node))];
-  },
-
-  /** y·(1 − y) */
-  Sigmoid(graph, node, gradient) {
-    const y = outputOf(node);
-    return [() => multiply(graph, gradient, subtract(graph, y, multiply(graph, y, y)))];
   },
 
   Pow(graph, node, gradient) {

@@ -5,21 +5,22 @@
 import type { GraphBuilder, GraphNode } from '../graph-builder.js';
 import { add, matmul, multiply, scale, subtract } from '../operators/arithmetic.js';
 import {
-  type AttentionShape,
+  attentionOf,
   attentionWeights,
   byKeyValueHead,
   byQueryHead,
   CAUSAL_ATTENTION,
-  causalMask,
   fromQueryHeads,
   ofChunk,
   QUERY_CHUNK,
   queryChunks,
+  scoreTerms,
 } from '../operators/attention.js';
 import { reduce } from '../operators/reduce.js';
 import { computedAfter, dimension, pad, reshape, slice, transpose } from '../operators/shape.js';
 import type { Value } from '../value.js';
-import { type GradientRules, inputOf, numberAttribute, outputOf } from './gradient-rule.js';
+import { throughTanh } from './activation-rules.js';
+import { type GradientRules, inputOf, outputOf } from './gradient-rule.js';
 
 /**
  * Half a chunk comes first, so that chunks end elsewhere than in the forward. onnxruntime would keep the memory of a value of
@@ -45,16 +46,15 @@ interface AttentionGradients {
 }
 
 /**
- * With the weights P of a chunk, g its output's gradient, y its output and s = 1/√headDim: D = P∘(g·vᵀ − Σ g∘y), and then
- * s·D·k for q, s·Dᵀ·q for k and Pᵀ·g for v. The weights are computed again, and each chunk waits for the one before, so that
+ * With the weights P of a chunk, g its output's gradient, y its output and s the scale: D = P∘(g·vᵀ − Σ g∘y), and then
+ * s·D·k for q, s·Dᵀ·q for k and Pᵀ·g for v; with a softcap D is multiplied by 1 − tanh², the derivative of the cap. The weights are computed again, and each chunk waits for the one before, so that
  * only those of one chunk are in memory (Dao et al. 2022, FlashAttention, section 3.1 and appendix B).
  */
 function attentionGradients(graph: GraphBuilder, node: GraphNode, gradient: Value): AttentionGradients {
-  const shape = shapeOf(node);
+  const { shape, terms } = attentionOf(node);
   const [q, k, v] = [inputOf(node, 0), inputOf(node, 1), inputOf(node, 2)];
   const tokens = dimension(q, 0);
-  const factor = 1 / Math.sqrt(shape.headDim);
-  const queries = byQueryHead(graph, scale(graph, q, factor), shape);
+  const queries = byQueryHead(graph, scale(graph, q, shape.scale), shape);
   const keys = byKeyValueHead(graph, k, shape, [1, 0, 2]);
   const keyColumns = byKeyValueHead(graph, k, shape, [1, 2, 0]);
   const valueColumns = byKeyValueHead(graph, v, shape, [1, 2, 0]);
@@ -64,45 +64,39 @@ function attentionGradients(graph: GraphBuilder, node: GraphNode, gradient: Valu
 
   const ofQueries: Value[] = [];
   let [ofKeys, ofValues]: Value[] = [];
-  // The last chunk reaches all keys.
-  for (const chunk of queryChunks(tokens, FIRST_CHUNK).toReversed()) {
-    const { end } = chunk;
+  for (const chunk of queryChunks(tokens, shape, FIRST_CHUNK).toReversed()) {
+    const { firstKey, end } = chunk;
     // Of what an operator reads, onnxruntime computes last what was added first; so these wait for the chunk's turn, too.
-    const chunkKeys = slice(graph, keys, 1, 0, end);
+    const chunkKeys = slice(graph, keys, 1, firstKey, end);
     const [chunkKeyColumns, chunkValueColumns] = [keyColumns, valueColumns].map((x) =>
-      slice(graph, x, 2, 0, end),
+      slice(graph, x, 2, firstKey, end),
     ) as [Value, Value];
-    const mask = causalMask(graph, tokens, chunk);
+    const added = scoreTerms(graph, tokens, chunk, shape, terms);
     const before = [ofQueries[0], ofKeys, ofValues].filter((value) => value !== undefined);
     const [query, g] = [queries, outputGradients].map((x) =>
       computedAfter(graph, ofChunk(graph, x, chunk), before.length > 0 ? before : [gradient]),
     ) as [Value, Value];
-    const weights = attentionWeights(graph, query, chunkKeyColumns, mask);
+    const { weights, capped } = attentionWeights(graph, query, chunkKeyColumns, added);
     const ofWeights = matmul(graph, g, chunkValueColumns);
     const share = ofChunk(graph, shares, chunk);
-    const ofScores = multiply(graph, subtract(graph, ofWeights, share), weights);
+    const ofCapped = multiply(graph, subtract(graph, ofWeights, share), weights);
+    const ofScores = capped ? throughTanh(graph, capped, ofCapped) : ofCapped;
     ofQueries.unshift(matmul(graph, ofScores, chunkKeys));
     const accumulate = (sum: Value | undefined, left: Value, right: Value) => {
       const product = matmul(graph, transpose(graph, left, [0, 2, 1]), right);
-      return sum ? add(graph, sum, pad(graph, product, 2, 0, tokens - end)) : product;
+      const padded = pad(graph, product, 2, firstKey, tokens - end);
+      return sum ? add(graph, sum, padded) : padded;
     };
     ofKeys = accumulate(ofKeys, query, ofScores);
     ofValues = accumulate(ofValues, g, weights);
   }
-  const rows = (x: Value | undefined) => {
+  const rows = (x: Value | undefined, { shape: own }: Value) => {
     if (!x) throw new Error(`${CAUSAL_ATTENTION} of no tokens`);
-    return reshape(graph, transpose(graph, x, [2, 0, 1]), k.shape);
+    return reshape(graph, transpose(graph, x, [2, 0, 1]), own);
   };
   return {
-    q: scale(graph, fromQueryHeads(graph, ofQueries, shape), factor),
-    k: rows(ofKeys),
-    v: rows(ofValues),
+    q: scale(graph, fromQueryHeads(graph, ofQueries, shape), shape.scale),
+    k: rows(ofKeys, k),
+    v: rows(ofValues, v),
   };
-}
-
-function shapeOf(node: GraphNode): AttentionShape {
-  const [heads, keyValueHeads, headDim] = ['heads', 'keyValueHeads', 'headDim'].map((name) =>
-    numberAttribute(node, name, 0),
-  ) as [number, number, number];
-  return { heads, keyValueHeads, headDim };
 }

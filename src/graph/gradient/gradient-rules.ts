@@ -2,6 +2,7 @@
  * The derivatives of all operators that have one.
  * @module
  */
+import { activationRules } from './activation-rules.js';
 import { arithmeticRules } from './arithmetic-rules.js';
 import { attentionRules } from './attention-rules.js';
 import type { GradientRules } from './gradient-rule.js';
@@ -11,6 +12,7 @@ import { rotaryRules } from './rotary-rules.js';
 import { shapeRules } from './shape-rules.js';
 
 export const GRADIENT_RULES: GradientRules = {
+  ...activationRules,
   ...arithmeticRules,
   ...attentionRules,
   ...normalizationRules,

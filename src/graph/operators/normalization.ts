@@ -13,6 +13,20 @@ export function rmsNorm(graph: GraphBuilder, x: Value, weight: Value, epsilon: n
   });
 }
 
+/** (x − mean(x)) / √(variance(x) + epsilon) · weight (+ bias) (Ba et al. 2016, arXiv 1607.06450). */
+export function layerNorm(
+  graph: GraphBuilder,
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  epsilon: number,
+): Value {
+  return graph.node('LayerNormalization', bias ? [x, weight, bias] : [x, weight], x.shape, {
+    axis: { kind: 'int', value: -1 },
+    epsilon: { kind: 'float', value: epsilon },
+  });
+}
+
 export function softmax(graph: GraphBuilder, x: Value): Value {
   return graph.node('Softmax', [x], x.shape, { axis: { kind: 'int', value: -1 } });
 }

@@ -6,28 +6,39 @@ import type { GraphBuilder } from '../graph-builder.js';
 import type { Value } from '../value.js';
 import { dimension, reshape } from './shape.js';
 
-/** Frequencies of a rotary embedding. */
-export interface RotaryFrequencies {
-  /** Radians per position, one for each pair of a head's dimensions. */
-  readonly inverse: Float64Array;
+/** How the positions of a window are turned. */
+export interface RotaryAngles {
+  /** Radians per position, one for each pair of dimensions. */
+  readonly frequencies: Float64Array;
+  /** Factor of what is turned. */
+  readonly scale: number;
+}
+
+export interface RotaryEmbedding {
+  /** Pairs that are turned: the first dimensions of a head. Others stay as they are. */
+  readonly pairs: number;
+  /** Whether pair i are the dimensions 2i and 2i + 1 instead of i and i + pairs. */
+  readonly interleaved: boolean;
+  /** @param tokens of the window */
+  angles(tokens: number): RotaryAngles;
 }
 
 /**
- * Rotates the pairs (i, i + head_dim/2) of every head by position · frequency_i (Su et al. 2021,
- * arXiv 2104.09864, in the half-split layout of Hugging Face checkpoints).
+ * Turns the pairs of every head by position · frequency (Su et al. 2021, arXiv 2104.09864).
  *
  * @param x [tokens, heads · head_dim], position 0 first
  */
-export function rotary(graph: GraphBuilder, x: Value, heads: number, frequencies: RotaryFrequencies): Value {
+export function rotary(graph: GraphBuilder, x: Value, heads: number, embedding: RotaryEmbedding): Value {
   const tokens = dimension(x, 0);
-  const pairs = frequencies.inverse.length;
+  const { pairs, interleaved } = embedding;
   const table = (f: (angle: number) => number) => () => {
+    const { frequencies, scale } = embedding.angles(tokens);
     const data = new Float32Array(tokens * pairs);
     for (let position = 0; position < tokens; position++) {
       for (let pair = 0; pair < pairs; pair++) {
         // The angle is rounded to f32 first, as the models were trained and are served with.
-        const angle = Math.fround(position * Math.fround(frequencies.inverse[pair] ?? 0));
-        data[position * pairs + pair] = f(angle);
+        const angle = Math.fround(position * Math.fround(frequencies[pair] ?? 0));
+        data[position * pairs + pair] = scale * f(angle);
       }
     }
     return data;
@@ -35,8 +46,11 @@ export function rotary(graph: GraphBuilder, x: Value, heads: number, frequencies
   const cos = graph.table('rotary_cos', [1, tokens, pairs], table(Math.cos));
   const sin = graph.table('rotary_sin', [1, tokens, pairs], table(Math.sin));
   const batched = reshape(graph, x, [1, ...x.shape]);
+  const isPartial = 2 * pairs < dimension(x, 1) / heads;
   const rotated = graph.node('RotaryEmbedding', [batched, cos, sin], batched.shape, {
     num_heads: { kind: 'int', value: heads },
+    ...(interleaved ? { interleaved: { kind: 'int', value: 1 } } : {}),
+    ...(isPartial ? { rotary_embedding_dim: { kind: 'int', value: 2 * pairs } } : {}),
   });
   return reshape(graph, rotated, x.shape);
 }

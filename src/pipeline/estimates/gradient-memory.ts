@@ -2,7 +2,6 @@
  * Memory of collecting the dense model's gradients, and of methods that then prune from file to file.
  * @module
  */
-import { floatTensor } from '../../forward/stored-tensor.js';
 import { weightName } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
@@ -59,12 +58,12 @@ export function heldGradients(run: PreparedRun, settings: MemorySettings, window
 const STORED_HISTOGRAM_BYTES = 65_536;
 
 /** Of the `atOnce` largest linears. */
-function storedHistogramBytes({ layers, model, checkpoint }: PreparedRun, atOnce: number): number {
+function storedHistogramBytes({ layers, model, locate }: PreparedRun, atOnce: number): number {
   return layers
     .flatMap(({ block: index, linear, pattern }) => {
       const block = model.blocks[index];
       if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
-      const { dtype } = floatTensor(checkpoint.tensors, weightName(block, linear));
+      const { dtype } = locate(weightName(block, linear));
       const elements = linear.out * linear.in;
       if (dtype === 'F32') return [histogramBytes(elements)];
       return [Math.ceil(elements / HISTOGRAM_TASK_ELEMENTS) * STORED_HISTOGRAM_BYTES];

@@ -5,19 +5,19 @@
 import { headSliceRows } from '../../forward/model-stream.js';
 import { peakIntermediateBytes } from '../../graph/intermediate-bytes.js';
 import {
-  finalNormGradientGraph,
-  finalNormGraph,
   logitsGradientGraph,
   logitsGraph,
+  stageGradientGraph,
+  stageGraph,
 } from '../../graph/logits-graph.js';
 import type { PreparedRun } from '../prepare-run.js';
 
-/** For the last norm and the logits of a window. */
+/** For what lies before the head, and the logits of a window. */
 export function logitsSessions(run: PreparedRun, tokens: number, logitTokens: number): number[] {
   const { model } = run;
-  const norm = peakIntermediateBytes(finalNormGraph(model, tokens));
+  const norm = peakIntermediateBytes(stageGraph(model.closing, tokens, model.hiddenSize));
   const chunk = Math.min(tokens, logitTokens);
-  return [norm, peakIntermediateBytes(logitsGraph(chunk, model.hiddenSize, headSliceRows(model)))];
+  return [norm, peakIntermediateBytes(logitsGraph(model, chunk, headSliceRows(model)))];
 }
 
 /** The same, and of the sessions for their gradients. */
@@ -26,7 +26,7 @@ export function headGradientSessions(run: PreparedRun, tokens: number, logitToke
   const chunk = Math.min(tokens, logitTokens);
   return [
     ...logitsSessions(run, tokens, logitTokens),
-    peakIntermediateBytes(finalNormGradientGraph(model, tokens)),
-    peakIntermediateBytes(logitsGradientGraph(chunk, model.hiddenSize, headSliceRows(model))),
+    peakIntermediateBytes(stageGradientGraph(model.closing, tokens, model.hiddenSize)),
+    peakIntermediateBytes(logitsGradientGraph(model, chunk, headSliceRows(model))),
   ];
 }

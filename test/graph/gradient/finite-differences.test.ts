@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../../src/graph/gradient/differentiate.js';
 import { GRADIENT_RULES } from '../../../src/graph/gradient/gradient-rules.js';
 import { GraphBuilder } from '../../../src/graph/graph-builder.js';
-import { silu } from '../../../src/graph/operators/activation.js';
+import {
+  gelu,
+  geluSigmoid,
+  geluTanh,
+  relu,
+  silu,
+  squaredRelu,
+  tanh,
+} from '../../../src/graph/operators/activation.js';
 import {
   add,
   exponential,
@@ -16,7 +24,7 @@ import {
   subtract,
 } from '../../../src/graph/operators/arithmetic.js';
 import { causalAttention } from '../../../src/graph/operators/attention.js';
-import { rmsNorm, softmax } from '../../../src/graph/operators/normalization.js';
+import { layerNorm, rmsNorm, softmax } from '../../../src/graph/operators/normalization.js';
 import { reduce } from '../../../src/graph/operators/reduce.js';
 import { rotary } from '../../../src/graph/operators/rotary.js';
 import { concat, expand, pad, reshape, slice, transpose } from '../../../src/graph/operators/shape.js';
@@ -33,8 +41,12 @@ interface Case {
   readonly sample?: (value: number, index: number) => number;
 }
 
-const frequencies = { inverse: Float64Array.of(1, 0.3, 0.05) };
-const attention = { heads: 4, keyValueHeads: 2, headDim: 3 };
+const turned = (pairs: number, interleaved = false) => ({
+  pairs,
+  interleaved,
+  angles: () => ({ frequencies: Float64Array.of(1, 0.3, 0.05), scale: 1.3 }),
+});
+const attention = { heads: 4, keyValueHeads: 2, scale: 0.6 };
 /** Two chunks of 64 queries and one of 2. */
 const tokens = 130;
 
@@ -114,7 +126,35 @@ const cases: Case[] = [
     inputs: [[2, 3, 4], [4]],
     build: (g, x, w) => rmsNorm(g, x, w, 1e-5),
   },
-  { name: 'rotary embedding', inputs: [[4, 12]], build: (g, x) => rotary(g, x, 2, frequencies) },
+  { name: 'rotary embedding', inputs: [[4, 12]], build: (g, x) => rotary(g, x, 2, turned(3)) },
+  { name: 'partial rotary embedding', inputs: [[4, 20]], build: (g, x) => rotary(g, x, 2, turned(3)) },
+  {
+    name: 'rotary embedding of neighbours',
+    inputs: [[4, 20]],
+    build: (g, x) => rotary(g, x, 2, turned(3, true)),
+  },
+  ...[gelu, geluTanh, geluSigmoid, tanh].map((activation) => ({
+    name: activation.name,
+    inputs: [[3, 7]],
+    build: activation,
+  })),
+  ...[relu, squaredRelu].map((activation) => ({
+    name: activation.name,
+    inputs: [[3, 7]],
+    build: activation,
+    // Not near the bend.
+    sample: (value: number) => value + Math.sign(value) * 0.1,
+  })),
+  {
+    name: 'layer normalisation',
+    inputs: [[3, 6], [6], [6]],
+    build: (g, x, w, b) => layerNorm(g, x, w, b, 0.1),
+  },
+  {
+    name: 'layer normalisation of heads without bias',
+    inputs: [[2, 3, 4], [4]],
+    build: (g, x, w) => layerNorm(g, x, w, undefined, 1e-5),
+  },
   ...(['ReduceSum', 'ReduceSumSquare', 'ReduceMax'] as const).flatMap((operator) =>
     [false, true].map((keep) => ({
       name: `${operator}${keep ? ', the axis kept' : ''}`,

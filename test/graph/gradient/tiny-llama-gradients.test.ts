@@ -10,8 +10,6 @@ import {
 } from '../../../src/graph/block-gradient-graph.js';
 import { buildBlock, HIDDEN_INPUT } from '../../../src/graph/block-scope.js';
 import {
-  finalNormGradientGraph,
-  finalNormGraph,
   HEAD_INPUT,
   HIDDEN_OUTPUT,
   LOG_SUM_EXP_INPUT,
@@ -19,6 +17,8 @@ import {
   logitsGraph,
   MAXIMUM_OUTPUT,
   SUM_OUTPUT,
+  stageGradientGraph,
+  stageGraph,
   TARGET_INPUT,
   TOKEN_WEIGHT_INPUT,
 } from '../../../src/graph/logits-graph.js';
@@ -38,11 +38,12 @@ function blockForward(block: BlockDescription, tokens: number) {
 
 /** The gradient of the mean cross-entropy with respect to what the head reads, the vocabulary in slices. */
 function headGradient(
-  { hiddenSize, vocabularySize }: ModelDescription,
+  model: ModelDescription,
   hidden: Float32Array,
   head: Float32Array,
   ids: readonly number[],
 ): Float32Array {
+  const { hiddenSize, vocabularySize } = model;
   const tokens = ids.length;
   const slices = [0, 50, 100].map((first, index, all) => {
     const end = all[index + 1] ?? vocabularySize;
@@ -53,7 +54,7 @@ function headGradient(
     BigInt64Array.from(targets, (target) => BigInt(target >= 0 && target < size ? target : outside));
   const sums = new Float64Array(tokens);
   for (const slice of slices) {
-    const result = evaluator(logitsGraph(tokens, hiddenSize, slice.size))({
+    const result = evaluator(logitsGraph(model, tokens, slice.size))({
       [HIDDEN_INPUT]: hidden,
       [HEAD_INPUT]: slice.head,
       [TARGET_INPUT]: columns(slice.targets, slice.size, 0),
@@ -68,7 +69,7 @@ function headGradient(
   }
   let gradient = new Float32Array(tokens * hiddenSize);
   for (const slice of slices) {
-    const result = evaluator(logitsGradientGraph(tokens, hiddenSize, slice.size))({
+    const result = evaluator(logitsGradientGraph(model, tokens, slice.size))({
       [HIDDEN_INPUT]: hidden,
       [HEAD_INPUT]: slice.head,
       [TARGET_INPUT]: columns(slice.targets, slice.size, slice.size),
@@ -112,11 +113,13 @@ describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-
       }
       const final: Arrays = {
         [HIDDEN_INPUT]: inputs.at(-1) as Float32Array,
-        ...Object.fromEntries(model.finalTensors.map((tensor) => [tensor.name, weight(tensor.name)])),
+        ...Object.fromEntries(model.closing.tensors.map((tensor) => [tensor.name, weight(tensor.name)])),
       };
-      const normalised = evaluator(finalNormGraph(model, tokens))(final)[HIDDEN_OUTPUT] as Float32Array;
+      const normalised = evaluator(stageGraph(model.closing, tokens, model.hiddenSize))(final)[
+        HIDDEN_OUTPUT
+      ] as Float32Array;
       const ofHead = headGradient(model, normalised, weight(model.head.name), ids);
-      let gradient = evaluator(finalNormGradientGraph(model, tokens))({
+      let gradient = evaluator(stageGradientGraph(model.closing, tokens, model.hiddenSize))({
         ...final,
         [OUTPUT_GRADIENT_INPUT]: ofHead,
       })[HIDDEN_GRADIENT_OUTPUT] as Float32Array;

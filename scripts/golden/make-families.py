@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Makes random tiny checkpoints of every model family, and what transformers computes with them.
+
+usage: make-families.py [--out FOLDER] [NAME…]      default: all, into test/golden/families of this project
+
+The variants are in families/*.py beside this script: by name, a seed, the number of tokens and the config as a checkpoint has
+it. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors (float32: the tokens, what
+the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean cross-entropy, by parameters
+of the blocks; computed in float64).
+"""
+
+import argparse
+import copy
+import importlib
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def variants() -> dict[str, dict]:
+    sys.path.insert(0, str(HERE / "families"))
+    found: dict[str, dict] = {}
+    for file in sorted((HERE / "families").glob("*.py")):
+        own = importlib.import_module(file.stem).VARIANTS
+        assert not found.keys() & own.keys(), f"{file}: a name is taken"
+        found |= own
+    return found
+
+
+def blocks_of(model: torch.nn.Module, count: int) -> torch.nn.ModuleList:
+    lists = [m for _, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
+    return lists[0]
+
+
+def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
+    """Weights large enough that attention is far from uniform and every part of a block matters; values that bf16 holds."""
+    conv1d = {id(m.weight) for m in model.modules() if type(m).__name__ == "Conv1D"}
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            noise = torch.randn(p.shape, generator=generator)
+            if p.dim() == 1:
+                value = p + 0.25 * noise
+            elif id(p) in embeddings:
+                value = noise * (0.4 if "pos" in name or "wpe" in name else 1.0)
+            elif p.dim() == 2:
+                value = noise * 1.4 / p.shape[0 if id(p) in conv1d else 1] ** 0.5
+            else:
+                value = noise * 1.4 / p.shape[-1] ** 0.5
+            p.copy_(value.bfloat16().float())
+
+
+def layer_count(config) -> int:
+    return getattr(config, "num_hidden_layers", None) or config.n_layer
+
+
+@torch.no_grad()
+def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    result: dict[str, torch.Tensor] = {"input_ids": ids}
+    blocks = blocks_of(model, layer_count(model.config.get_text_config()))
+
+    def entering(_module, arguments, keywords):
+        hidden = arguments[0] if arguments else keywords["hidden_states"]
+        result["embeddings"] = hidden[0].clone()
+
+    hooks = [blocks[0].register_forward_pre_hook(entering, with_kwargs=True)]
+    for i, block in enumerate(blocks):
+        hooks.append(block.register_forward_hook(
+            lambda _module, _inputs, output, i=i: result.__setitem__(
+                f"hidden_states.{i}", (output[0] if isinstance(output, tuple) else output).reshape(ids.shape[1], -1).clone())))
+    result["logits"] = model(ids, use_cache=False).logits[0].clone()
+    for hook in hooks:
+        hook.remove()
+    return result
+
+
+def gradients(folder: pathlib.Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """By the names that the checkpoint has."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager")
+    logits = model(ids, use_cache=False).logits[0]
+    torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:]).backward()
+    for p in model.parameters():
+        p.data = torch.zeros_like(p) if p.grad is None else p.grad.detach()
+    # Saved like the weights, so that the names and shapes are those of the checkpoint, whatever the model calls them.
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        saved = load_file(pathlib.Path(scratch) / "model.safetensors")
+    marks = (".layers.", ".h.", "layers.", "h.")
+    return {k: v.float() for k, v in saved.items()
+            if any(k.startswith(m) or m in k for m in marks) and v.dim() >= 2 and v.abs().max() > 0}
+
+
+def make(name: str, variant: dict, root: pathlib.Path) -> None:
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
+    generator = torch.Generator().manual_seed(variant["seed"])
+    config = AutoConfig.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation="eager", dtype=torch.float32).eval()
+    randomise(model, generator)
+    # Without the token that models with a padding index treat in another way.
+    vocabulary = config.get_text_config().vocab_size
+    ids = torch.randint(2, vocabulary, (1, variant["tokens"]), generator=generator)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.to(torch.bfloat16).save_pretrained(scratch)
+        weights = load_file(pathlib.Path(scratch) / "model.safetensors")
+    prefix = variant.get("drop_prefix", "")
+    weights = {k.removeprefix(prefix): v for k, v in weights.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    reloaded, info = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
+    values = expected(reloaded.eval(), ids)
+    assert all(torch.isfinite(v).all() for v in values.values()), name
+    save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
+    of_weights = {k.removeprefix(prefix): v for k, v in gradients(folder, ids).items()}
+    save_file(of_weights, folder / "gradients.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{name:28} {size:8} bytes, logits sd {values['logits'].std():.2f}, {len(of_weights)} gradients")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=pathlib.Path, default=HERE.parents[1] / "test/golden/families")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    known = variants()
+    for name in arguments.names or known:
+        make(name, known[name], arguments.out)
+
+
+if __name__ == "__main__":
+    main()

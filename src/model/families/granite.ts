@@ -1,0 +1,48 @@
+/**
+ * Granite 3 (Granite Team 2024, "Granite 3.0 Language Models"): Llama's blocks with factors of embeddings, attention, branches
+ * and logits (maximal update parametrisation, Yang et al. 2022, arXiv 2203.03466).
+ * @module
+ */
+import { z } from 'zod';
+import type { Family } from '../family.js';
+import { rmsNorms } from '../parts/norms.js';
+import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const configSchema = z.looseObject({
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  attention_bias: z.boolean().default(false),
+  mlp_bias: z.boolean().default(false),
+  embedding_multiplier: z.number().default(1),
+  logits_scaling: z.number().positive().default(1),
+  residual_multiplier: z.number().default(1),
+  attention_multiplier: z.number().default(1),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+export const granite: Family = {
+  modelTypes: ['granite'],
+  configSchema,
+  describe(raw, names) {
+    const config = configSchema.parse(raw);
+    const { headDim } = attentionSizes(config);
+    const attention = { rotary: rotaryEmbedding(config, { headDim }), scale: config.attention_multiplier };
+    return ropeDecoder({
+      family: 'granite',
+      config,
+      names,
+      norm: rmsNorms(config.rms_norm_eps),
+      tied: config.tie_word_embeddings,
+      biases: {
+        queryKeyValue: config.attention_bias,
+        output: config.attention_bias,
+        feedForward: config.mlp_bias,
+      },
+      blockKind: () => ({ name: 'block', attention }),
+      embeddingScale: config.embedding_multiplier,
+      residualScale: config.residual_multiplier,
+      logitScale: 1 / config.logits_scaling,
+    });
+  },
+};

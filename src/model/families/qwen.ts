@@ -1,0 +1,69 @@
+/**
+ * Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv 2407.10671), which have biases of q, k and v, and Qwen3 (Yang et al. 2025,
+ * arXiv 2505.09388), which normalises the heads of q and k instead.
+ * @module
+ */
+import { z } from 'zod';
+import type { Family } from '../family.js';
+import { perHead, rmsNorms } from '../parts/norms.js';
+import {
+  attentionKind,
+  attentionSizes,
+  decoderConfigShape,
+  layerTypesShape,
+  rmsNormShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const configSchema = z.looseObject({
+  model_type: z.string(),
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  ...layerTypesShape,
+  attention_bias: z.boolean().default(false),
+  use_sliding_window: z.boolean().default(false),
+  max_window_layers: z.int().nonnegative().default(28),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+/** Of a head, where a config of Qwen3 doesn't say it. */
+const QWEN3_HEAD_DIM = 128;
+
+export const qwen: Family = {
+  modelTypes: ['qwen2', 'qwen3'],
+  configSchema,
+  describe(raw, names) {
+    const parsed = configSchema.parse(raw);
+    const isThird = parsed.model_type === 'qwen3';
+    const config = isThird ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD_DIM } : parsed;
+    const { headDim, heads, keyValueHeads } = attentionSizes(config);
+    const norm = rmsNorms(config.rms_norm_eps);
+    const slides = config.use_sliding_window && config.sliding_window;
+    const types =
+      config.layer_types ??
+      Array.from({ length: config.num_hidden_layers }, (_, index) =>
+        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
+      );
+    const attention = {
+      rotary: rotaryEmbedding(config, { headDim }),
+      queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
+      keyNorm: isThird ? perHead(norm('self_attn.k_norm', headDim), keyValueHeads) : undefined,
+    };
+    return ropeDecoder({
+      family: config.model_type,
+      config,
+      names,
+      norm,
+      tied: config.tie_word_embeddings,
+      biases: isThird
+        ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
+        : { queryKeyValue: true },
+      blockKind(index) {
+        const kind = attentionKind(types, index);
+        const window = kind === 'sliding_attention' && slides ? slides : undefined;
+        return { name: window ? kind : 'full_attention', attention: { ...attention, window } };
+      },
+    });
+  },
+};

@@ -1,0 +1,71 @@
+/**
+ * SmolLM3 (Bakouch et al. 2025, "SmolLM3: smol, multilingual, long-context reasoner"): every fourth block attends without
+ * positions (NoPE, Kazemnejad et al. 2023, arXiv 2305.19466).
+ * @module
+ */
+import { z } from 'zod';
+import type { Family } from '../family.js';
+import { rmsNorms } from '../parts/norms.js';
+import {
+  attentionKind,
+  attentionSizes,
+  decoderConfigShape,
+  layerTypesShape,
+  rmsNormShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const configSchema = z.looseObject({
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  ...layerTypesShape,
+  attention_bias: z.boolean().default(false),
+  mlp_bias: z.boolean().default(false),
+  use_sliding_window: z.boolean().default(false),
+  no_rope_layers: z.array(z.int()).nullish(),
+  no_rope_layer_interval: z.int().positive().default(4),
+  tie_word_embeddings: z.boolean().default(true),
+});
+
+/** Where a config has none. */
+const THETA = 2_000_000;
+
+export const smollm3: Family = {
+  modelTypes: ['smollm3'],
+  configSchema,
+  describe(raw, names) {
+    const config = configSchema.parse(raw);
+    const { headDim } = attentionSizes(config);
+    const embedding = rotaryEmbedding(config, { headDim, theta: THETA });
+    // The list says of each block whether it has positions, whatever its name.
+    const hasRope = (index: number) =>
+      config.no_rope_layers
+        ? config.no_rope_layers[index] !== 0
+        : (index + 1) % config.no_rope_layer_interval !== 0;
+    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+    const types =
+      config.layer_types ??
+      Array.from({ length: config.num_hidden_layers }, (_, index) =>
+        slides && !hasRope(index) ? 'sliding_attention' : 'full_attention',
+      );
+    return ropeDecoder({
+      family: 'smollm3',
+      config,
+      names,
+      norm: rmsNorms(config.rms_norm_eps),
+      tied: config.tie_word_embeddings,
+      biases: {
+        queryKeyValue: config.attention_bias,
+        output: config.attention_bias,
+        feedForward: config.mlp_bias,
+      },
+      blockKind(index) {
+        const kind = attentionKind(types, index);
+        const rotary = hasRope(index) ? embedding : undefined;
+        const window = kind === 'sliding_attention' ? slides : undefined;
+        return { name: `${kind}${rotary ? '' : ' without positions'}`, attention: { rotary, window } };
+      },
+    });
+  },
+};

@@ -1,0 +1,221 @@
+/**
+ * The rotary embedding that a model's config asks for.
+ * @module
+ */
+import { z } from 'zod';
+import { RequestError } from '../errors.js';
+import type { RotaryAngles, RotaryEmbedding } from '../graph/operators/rotary.js';
+import { configSize } from './config-size.js';
+
+const factors = z.array(z.number().positive()).max(2 ** 13);
+
+const scalingSchema = z.looseObject({
+  rope_type: z.string().optional(),
+  /** The name of `rope_type` in older configs. */
+  type: z.string().optional(),
+  rope_theta: z.number().positive().nullish(),
+  partial_rotary_factor: z.number().positive().max(1).nullish(),
+  factor: z.number().positive().nullish(),
+  low_freq_factor: z.number().positive().nullish(),
+  high_freq_factor: z.number().positive().nullish(),
+  original_max_position_embeddings: z.number().positive().nullish(),
+  attention_factor: z.number().positive().nullish(),
+  beta_fast: z.number().positive().nullish(),
+  beta_slow: z.number().positive().nullish(),
+  mscale: z.number().nullish(),
+  mscale_all_dim: z.number().nullish(),
+  truncate: z.boolean().nullish(),
+  long_factor: factors.nullish(),
+  short_factor: factors.nullish(),
+});
+
+type RopeScaling = z.infer<typeof scalingSchema>;
+
+/** The fields of `config.json` that say how positions are turned: the older and the newer spelling. */
+export const ropeConfigShape = {
+  rope_theta: z.number().positive().nullish(),
+  rope_scaling: scalingSchema.nullish(),
+  /** One for all blocks, or one for each kind of block. */
+  rope_parameters: scalingSchema.nullish(),
+  partial_rotary_factor: z.number().positive().max(1).nullish(),
+  original_max_position_embeddings: configSize.nullish(),
+};
+
+export type RopeConfig = z.infer<z.ZodObject<typeof ropeConfigShape>> & {
+  readonly max_position_embeddings: number;
+};
+
+export interface RotaryOptions {
+  readonly headDim: number;
+  readonly interleaved?: boolean;
+  /** Kind of the block, where `rope_parameters` has one entry a kind. */
+  readonly kind?: string;
+  /** Where the config has none. */
+  readonly theta?: number;
+  readonly partialFactor?: number;
+}
+
+/** What `transformers` assumes when a config has no `rope_theta`. */
+const DEFAULT_THETA = 10_000;
+
+/** What all types are computed from. */
+interface Rope {
+  readonly type: string;
+  readonly theta: number;
+  /** Dimensions that are turned. */
+  readonly size: number;
+  /** Longest window of the model. */
+  readonly longest: number;
+  /** Longest window that it was first trained on. */
+  readonly original: number;
+  readonly scaling: RopeScaling;
+  /** @throws RequestError when the config has none */
+  required(name: 'factor' | 'low_freq_factor' | 'high_freq_factor'): number;
+}
+
+type RopeType = (rope: Rope) => RotaryEmbedding['angles'];
+
+const TYPES: Readonly<Record<string, RopeType>> = {
+  default: (rope) => fixed({ frequencies: plainFrequencies(rope), scale: 1 }),
+  linear: (rope) => {
+    const factor = rope.required('factor');
+    return fixed({ frequencies: plainFrequencies(rope).map((frequency) => frequency / factor), scale: 1 });
+  },
+  dynamic,
+  llama3,
+  yarn,
+  longrope: longRope,
+  /** The first name of the same in Phi-3's configs. */
+  su: longRope,
+};
+
+/**
+ * Types: `default` (Su et al. 2021), `linear` (position interpolation, Chen et al. 2023, arXiv 2306.15595), `dynamic` (NTK-aware
+ * scaling with the length of the window, as described in section 3.3 of Peng et al. 2023), `yarn` (Peng et al. 2023,
+ * arXiv 2309.00071), `llama3` (Grattafiori et al. 2024, arXiv 2407.21783), `longrope` (Ding et al. 2024, arXiv 2402.13753).
+ *
+ * @throws RequestError for another type, a missing parameter of the type, or an odd number of dimensions to turn
+ */
+export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): RotaryEmbedding {
+  const { headDim, interleaved = false, kind } = options;
+  const scaling = scalingOf(config, kind);
+  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? options.partialFactor ?? 1;
+  const size = Math.trunc(headDim * partial);
+  if (size < 2 || size % 2 !== 0) {
+    throw new RequestError(`config.json: ${size} dimensions of a head are to be rotated, which are no pairs`);
+  }
+  const type = scaling.rope_type ?? scaling.type ?? 'default';
+  const longest = config.max_position_embeddings;
+  const rope: Rope = {
+    type,
+    theta: scaling.rope_theta ?? config.rope_theta ?? options.theta ?? DEFAULT_THETA,
+    size,
+    longest,
+    original: config.original_max_position_embeddings ?? scaling.original_max_position_embeddings ?? longest,
+    scaling,
+    required: (name) => requiredParameter(scaling, type, name),
+  };
+  const angles = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined;
+  if (!angles) {
+    const supported = Object.keys(TYPES).join(', ');
+    throw new RequestError(`config.json: RoPE of type ${type} is not supported; supported: ${supported}`);
+  }
+  return { pairs: size / 2, interleaved, angles: angles(rope) };
+}
+
+function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
+  const own = kind === undefined ? undefined : config.rope_parameters?.[kind];
+  if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};
+  const parsed = scalingSchema.safeParse(own);
+  if (!parsed.success) {
+    throw new RequestError(`config.json: rope_parameters.${kind}: ${z.prettifyError(parsed.error)}`);
+  }
+  return parsed.data;
+}
+
+function requiredParameter<Name extends keyof RopeScaling>(
+  scaling: RopeScaling,
+  type: string,
+  name: Name,
+): NonNullable<RopeScaling[Name]> {
+  const value = scaling[name];
+  if (value === undefined || value === null) {
+    throw new RequestError(`config.json: RoPE of type ${type} needs ${String(name)}`);
+  }
+  return value;
+}
+
+function fixed(angles: RotaryAngles): RotaryEmbedding['angles'] {
+  return () => angles;
+}
+
+/** theta^(−2i/size) */
+function plainFrequencies({ size, theta }: Pick<Rope, 'size' | 'theta'>): Float64Array {
+  return Float64Array.from({ length: size / 2 }, (_, pair) => theta ** ((-2 * pair) / size));
+}
+
+function dynamic(rope: Rope): RotaryEmbedding['angles'] {
+  const { size, theta, longest } = rope;
+  const factor = rope.required('factor');
+  return (tokens) => {
+    const stretch = (factor * Math.max(tokens, longest)) / longest - (factor - 1);
+    return {
+      frequencies: plainFrequencies({ size, theta: theta * stretch ** (size / (size - 2)) }),
+      scale: 1,
+    };
+  };
+}
+
+function llama3(rope: Rope): RotaryEmbedding['angles'] {
+  const factor = rope.required('factor');
+  const low = rope.required('low_freq_factor');
+  const high = rope.required('high_freq_factor');
+  const frequencies = plainFrequencies(rope).map((frequency) => {
+    const turns = (rope.original * frequency) / (2 * Math.PI);
+    const smooth = Math.min(Math.max((turns - low) / (high - low), 0), 1);
+    return (1 - smooth) * (frequency / factor) + smooth * frequency;
+  });
+  return fixed({ frequencies, scale: 1 });
+}
+
+/** Length of attention's logits in YaRN, 0.1·m·ln(s) + 1 (Peng et al. 2023, section 3.4). */
+export function yarnScale(factor: number, mscale = 1): number {
+  return factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1;
+}
+
+function yarn(rope: Rope): RotaryEmbedding['angles'] {
+  const { size, theta, original, longest, scaling } = rope;
+  const factor = scaling.factor ?? longest / original;
+  const { mscale, mscale_all_dim: all } = scaling;
+  const scale =
+    scaling.attention_factor ??
+    (mscale && all ? yarnScale(factor, mscale) / yarnScale(factor, all) : yarnScale(factor));
+  const pairWith = (turns: number) =>
+    (size * Math.log(original / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const round = (scaling.truncate ?? true) ? [Math.floor, Math.ceil] : [Number, Number];
+  const first = Math.max(round[0]?.(pairWith(scaling.beta_fast ?? 32)) ?? 0, 0);
+  const last = Math.min(round[1]?.(pairWith(scaling.beta_slow ?? 1)) ?? 0, size - 1);
+  const width = first === last ? 0.001 : last - first;
+  const frequencies = plainFrequencies(rope).map((frequency, pair) => {
+    const interpolated = Math.min(Math.max((pair - first) / width, 0), 1);
+    return (frequency / factor) * interpolated + frequency * (1 - interpolated);
+  });
+  return fixed({ frequencies, scale });
+}
+
+function longRope(rope: Rope): RotaryEmbedding['angles'] {
+  const { type, original, longest, scaling } = rope;
+  const factor = scaling.factor ?? longest / original;
+  const scale =
+    scaling.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
+  const divided = (name: 'long_factor' | 'short_factor'): RotaryAngles => {
+    const divisors = requiredParameter(scaling, type, name);
+    const plain = plainFrequencies(rope);
+    if (divisors.length !== plain.length) {
+      throw new RequestError(`config.json: ${name} has ${divisors.length} numbers for ${plain.length} pairs`);
+    }
+    return { frequencies: plain.map((frequency, pair) => frequency / (divisors[pair] as number)), scale };
+  };
+  const [long, short] = [divided('long_factor'), divided('short_factor')];
+  return (tokens) => (tokens > original ? long : short);
+}

@@ -1,0 +1,135 @@
+/** Every family against transformers, on random tiny checkpoints (scripts/golden/make-families.py). */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { checkpointModel } from '../../src/forward/checkpoint-model.js';
+import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import {
+  blockGradientGraph,
+  HIDDEN_GRADIENT_OUTPUT,
+  OUTPUT_GRADIENT_INPUT,
+  weightGradientName,
+} from '../../src/graph/block-gradient-graph.js';
+import { HIDDEN_INPUT } from '../../src/graph/block-scope.js';
+import { elementCount } from '../../src/graph/value.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { type Arrays, evaluator } from '../support/evaluate-graph.js';
+import { type GoldenModel, goldenModel } from '../support/golden-model.js';
+import { relativeError } from '../support/relative-error.js';
+
+const golden = fileURLToPath(new URL('../golden/families', import.meta.url));
+const pool = new WorkerPool(1);
+const scratch = mkdtempSync(join(tmpdir(), 'secateur-families-'));
+afterAll(async () => {
+  await pool.close();
+  rmSync(scratch, { recursive: true });
+});
+
+function largestDifference(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), 0);
+}
+
+/** Logits of the states that the head reads, in f64. */
+function logitsOf({ model, ids, weight }: GoldenModel, states: Float32Array): Float32Array {
+  const { vocabularySize, headBias, logitSoftcap: cap } = model;
+  const { features } = model.closing;
+  const head = weight(model.head.name);
+  const bias = headBias && weight(headBias.name);
+  return Float32Array.from({ length: ids.length * vocabularySize }, (_, index) => {
+    const [t, v] = [Math.floor(index / vocabularySize), index % vocabularySize];
+    let sum = bias?.[v] ?? 0;
+    for (let j = 0; j < features; j++) {
+      sum += (states[t * features + j] as number) * (head[v * features + j] as number);
+    }
+    return cap === undefined ? sum : cap * Math.tanh(sum / cap);
+  });
+}
+
+/** Mean of −log softmax(logits)[next token]. */
+function crossEntropy({ model, ids, expected }: GoldenModel): number {
+  const { vocabularySize } = model;
+  let loss = 0;
+  for (let t = 0; t < ids.length - 1; t++) {
+    const row = expected('logits').subarray(t * vocabularySize, (t + 1) * vocabularySize);
+    const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
+    loss += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
+  }
+  return loss;
+}
+
+describe.each(readdirSync(golden).sort())('%s', (name) => {
+  it('gives the states, logits and gradients of transformers', async () => {
+    const folder = join(golden, name);
+    const own = await goldenModel(folder);
+    const { model, ids, weight, gradient, expected } = own;
+    const { locate } = checkpointModel(await openCheckpoint(folder));
+    const tokens = ids.length;
+    const stream = new ModelStream(model, pool, 32);
+    const record = Math.max(stream.recordBytes(tokens), 2 * tokens * model.hiddenSize * 4);
+    const hidden = new HiddenStates(join(scratch, `${name}.hidden`), 1, tokens, model.hiddenSize, record);
+    const ofLoss = new HiddenStates(join(scratch, `${name}.gradient`), 1, tokens, model.hiddenSize, record);
+    const read = (states: HiddenStates, features = model.hiddenSize) => {
+      const bytes = readFileSync(states.path).subarray(0, tokens * features * 4);
+      return new Float32Array(new Uint8Array(bytes).buffer);
+    };
+
+    await stream.embed(hidden, ids, locate);
+    expect(largestDifference(read(hidden), expected('embeddings'))).toBeLessThan(1e-5);
+    const inputs: Float32Array[] = [];
+    for (const [index, block] of model.blocks.entries()) {
+      inputs.push(read(hidden));
+      await stream.propagate(block, await stream.loadBlock(block, locate), hidden);
+      const wanted = expected(`hidden_states.${index}`);
+      expect(largestDifference(read(hidden), wanted), `block ${index}`).toBeLessThan(1e-4);
+    }
+    await stream.crossEntropyGradient(hidden, ids, locate, ofLoss);
+    let upstream = read(ofLoss);
+    const [loss] = await stream.crossEntropy(hidden, ids, locate);
+    expect(Math.abs((loss as number) - crossEntropy(own))).toBeLessThan(2e-5);
+    const logits = logitsOf(own, read(hidden, model.closing.features));
+    expect(largestDifference(logits, expected('logits'))).toBeLessThan(2e-4);
+
+    for (const [index, block] of [...model.blocks.entries()].reverse()) {
+      const weights: Arrays = Object.fromEntries(
+        block.tensors.map((tensor) => [tensor.name, weight(block.prefix + tensor.name)]),
+      );
+      const linears = block.linears.map((linear) => linear.name);
+      const result = evaluator(blockGradientGraph(block, tokens, linears))({
+        ...weights,
+        [HIDDEN_INPUT]: inputs[index] as Float32Array,
+        [OUTPUT_GRADIENT_INPUT]: upstream,
+      });
+      for (const linear of linears) {
+        const actual = result[weightGradientName(linear)] as Float32Array;
+        const wanted = gradient(`${block.prefix}${linear}.weight`);
+        expect(relativeError(actual, wanted), `${block.prefix}${linear}`).toBeLessThan(1e-3);
+      }
+      upstream = result[HIDDEN_GRADIENT_OUTPUT] as Float32Array<ArrayBuffer>;
+    }
+    stream.dispose();
+  });
+
+  it('describes linears that its tensors and groups agree with', async () => {
+    const { model } = await goldenModel(join(golden, name));
+    for (const block of model.blocks) {
+      for (const { name: linear, out, in: columns, inputGroup } of block.linears) {
+        const tensor = block.tensors.find((each) => each.name === `${linear}.weight`);
+        expect(tensor?.shape).toEqual([out, columns]);
+        const sizes = block.linears.filter((each) => each.inputGroup === inputGroup).map((each) => each.in);
+        expect(new Set(sizes).size).toBe(1);
+      }
+      // Parts of a stored tensor cover no element twice.
+      const parts = block.tensors.filter(({ stored }) => stored);
+      for (const whole of new Set(parts.map(({ stored }) => stored?.tensor))) {
+        const own = parts.filter(({ stored }) => stored?.tensor === whole);
+        const elements = own.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+        expect(elements).toBe(elementCount(own[0]?.stored?.shape ?? []));
+      }
+    }
+  });
+});
