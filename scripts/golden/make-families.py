@@ -22,6 +22,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+# Plain products instead of fused kernels, in float64 as well.
+EAGER = {"attn_implementation": "eager", "experts_implementation": "eager"}
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -84,7 +86,7 @@ def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def gradients(folder: pathlib.Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """By the names that the checkpoint has."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, **EAGER)
     logits = model(ids, use_cache=False).logits[0]
     torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:]).backward()
     for p in model.parameters():
@@ -105,7 +107,7 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
     generator = torch.Generator().manual_seed(variant["seed"])
     config = AutoConfig.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation="eager", dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(config), **EAGER, dtype=torch.float32).eval()
     randomise(model, generator)
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
@@ -117,7 +119,7 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     weights = {k.removeprefix(prefix): v for k, v in weights.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     reloaded, info = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        folder, dtype=torch.float32, **EAGER, output_loading_info=True)
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
     values = expected(reloaded.eval(), ids)
     assert all(torch.isfinite(v).all() for v in values.values()), name

@@ -120,6 +120,20 @@ const calibrationSource = z.strictObject({
   weight: z.number().positive().default(1).describe('Share of the samples, relative to the other files.'),
 });
 
+const expertsSchema = z.strictObject({
+  minimum_tokens: z
+    .int()
+    .nonnegative()
+    .default(32)
+    .describe('Fewest calibration tokens that an expert is measured on.'),
+  fallback: z
+    .enum(['error', 'magnitude'])
+    .default('error')
+    .describe(
+      'What becomes of an expert that gets fewer. error: the run stops and names it; magnitude: its weights are pruned by their size, and the report says so.',
+    ),
+});
+
 const calibrationSchema = z
   .strictObject({
     data: z
@@ -156,6 +170,11 @@ const calibrationSchema = z
       .default(0)
       .describe(
         'How much of what the residual stream has lost to pruning each linear that writes into it is to make up for, of methods that give weights other values: 0 for none, 1 for all of it. 0.3 to 0.5 did best. Takes the windows through the dense model as well, keeps them on the disk twice, and needs inputs pruned.',
+      ),
+    experts: expertsSchema
+      .prefault({})
+      .describe(
+        'Experts that get few of the tokens, in models of which each token goes through a few experts.',
       ),
   })
   .superRefine((value, context) => {

@@ -7,11 +7,13 @@ import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
+import { mixtral } from './families/mixtral.js';
 import { qwen } from './families/qwen.js';
+import { qwenMoe } from './families/qwen-moe.js';
 import { smollm3 } from './families/smollm3.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite];
+const families: readonly Family[] = [llama, qwen, smollm3, granite, mixtral, qwenMoe];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 

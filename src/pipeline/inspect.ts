@@ -8,7 +8,7 @@ import type { Locate } from '../forward/model-tensors.js';
 import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { describedTensors, storedName } from '../model/check-tensors.js';
-import { weightName } from '../model/description.js';
+import { unitsOf, weightName } from '../model/description.js';
 import { automaticWorkers, settle, WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { parsePattern } from '../sparsity/pattern.js';
@@ -114,11 +114,11 @@ function prunableLinears(checkpoint: Checkpoint): {
   try {
     const { model, locate } = checkpointModel(checkpoint);
     const stored = new Map(describedTensors(model).map((tensor) => [tensor.name, storedName(tensor)]));
-    const linears = model.blocks.flatMap((block) =>
-      block.linears.map((linear): InspectedLinear => {
+    const linears = model.blocks.flatMap(unitsOf).flatMap((unit) =>
+      unit.linears.map((linear): InspectedLinear => {
         const { out, in: columns, inputGroup } = linear;
-        const weight = weightName(block, linear);
-        const name = linearName(block, linear);
+        const weight = weightName(unit, linear);
+        const name = linearName(unit, linear);
         return { name, shape: [out, columns], inputGroup, tensor: stored.get(weight) ?? weight };
       }),
     );

@@ -27,6 +27,7 @@ export class ModelWriter {
   readonly #parts = new Map<string, TensorDescription[]>();
   /** Of these, the ones that aren't complete yet. */
   readonly #pending = new Map<string, Set<string>>();
+  readonly #copied = new Set<string>();
 
   /** @param pruned full names of the described tensors that are pruned */
   constructor(stored: CheckpointWriter, model: ModelDescription, pruned: ReadonlySet<string>) {
@@ -52,6 +53,16 @@ export class ModelWriter {
     if (!first) return 'kept';
     const pruned = parts.reduce((sum, { shape }) => sum + elementCount(shape), 0);
     return pruned === elementCount((first.stored ?? first).shape) ? 'pruned' : 'mixed';
+  }
+
+  /**
+   * Whether a tensor of the checkpoint has to be copied: not if everything in it is pruned, nor if that was asked before,
+   * since the experts of a block share tensors that hold parts of all of them.
+   */
+  isToCopy(name: string): boolean {
+    if (this.fate(name) === 'pruned' || this.#copied.has(name)) return false;
+    this.#copied.add(name);
+    return true;
   }
 
   /** Says that so many more bytes of a pruned tensor have been written. */

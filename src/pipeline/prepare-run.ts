@@ -96,6 +96,7 @@ export async function prepareRun(
   }
   const recovery = config.calibration?.recovery ?? 0;
   requireFitting(config, method, recovery);
+  requireFittingExperts(model, method, recovery);
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
 
@@ -194,6 +195,21 @@ function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: num
       'prune.existing_zeros keep: with prune.options.regrow weights that are zero get a value; leave one of them out',
     );
   }
+}
+
+/** @throws RequestError for what isn't done with blocks that have experts */
+function requireFittingExperts({ blocks, family }: ModelDescription, method: BoundMethod, recovery: number) {
+  if (!blocks.some(({ experts }) => experts)) return;
+  const asked = [
+    ...(recovery > 0 ? ['calibration.recovery'] : []),
+    ...(method.loss ? ['measured losses'] : []),
+    ...(method.gradients ? ['gradients'] : []),
+    ...(method.optimisations.length > 0 ? ['regional optimisation'] : []),
+  ];
+  if (asked.length === 0) return;
+  throw new RequestError(
+    `${asked.join(' and ')}: not for models with experts (${family}); take another method, or leave it out`,
+  );
 }
 
 /** What of a request needs calibration text, if anything. */

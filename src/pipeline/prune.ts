@@ -11,7 +11,6 @@ import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
 import { ModelStream } from '../forward/model-stream.js';
 import { elementCount } from '../graph/value.js';
-import { weightName } from '../model/description.js';
 import { readReport } from '../report/read-report.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
 import { loadReportPage, writeReport } from '../report/write-report.js';
@@ -36,6 +35,7 @@ import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
 import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
@@ -195,13 +195,8 @@ async function openOutput(
 }
 
 /** Full names of the weights that are pruned. */
-function prunedWeights({ model, layers }: PreparedRun): Set<string> {
-  return new Set(
-    layers.flatMap(({ block: index, linear, pattern }) => {
-      const block = model.blocks[index];
-      return block && pattern !== 'dense' ? [weightName(block, linear)] : [];
-    }),
-  );
+function prunedWeights({ layers }: PreparedRun): Set<string> {
+  return new Set(layers.filter(({ pattern }) => pattern !== 'dense').map(layerWeightName));
 }
 
 async function check(
@@ -363,12 +358,11 @@ async function verify({ run, pool, writer, onProgress }: Shared, layers: readonl
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
       if (layer.pattern === 'dense') return;
-      const block = run.model.blocks[layer.block];
       const report = layers[index];
-      if (!block || report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
+      if (report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
       const { zeros, violations } = await countZeros(
         pool,
-        writer.locate(weightName(block, layer.linear)),
+        writer.locate(layerWeightName(layer)),
         layer.pattern,
       );
       if (zeros !== report.zeros || violations > 0) {

@@ -5,7 +5,7 @@
 import { bytesPerElement } from '../forward/float-storage.js';
 import { copyBytes, storeElements } from '../forward/store-task.js';
 import { storedNames } from '../model/check-tensors.js';
-import type { BlockDescription } from '../model/description.js';
+import { type BlockDescription, unitsOf } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
@@ -87,17 +87,14 @@ export interface BlockStore {
 
 /** Copies the tensors that belong to no block. */
 export async function copyOutsideBlocks({ run, pool, writer }: BlockStore): Promise<void> {
-  const inBlocks = new Set(run.model.blocks.flatMap(storedNames));
+  const inBlocks = new Set(run.model.blocks.flatMap(unitsOf).flatMap(storedNames));
   const rest = [...run.checkpoint.tensors.values()].filter(({ name }) => !inBlocks.has(name));
   await copyTensors(pool, writer, rest);
 }
 
-/** Copies the tensors of a block of which something isn't pruned. */
-export async function copyUnpruned(
-  { run, pool, writer }: BlockStore,
-  block: BlockDescription,
-): Promise<void> {
-  const names = storedNames(block).filter((name) => writer.fate(name) !== 'pruned');
+/** Copies the tensors of a block, or of one of its experts, of which something isn't pruned. */
+export async function copyUnpruned({ run, pool, writer }: BlockStore, unit: BlockDescription): Promise<void> {
+  const names = storedNames(unit).filter((name) => writer.isToCopy(name));
   await copyTensors(
     pool,
     writer,

@@ -49,10 +49,11 @@ it('holds the gradients of PyTorch for every linear that is pruned, from the beg
     tokens: Int32Array.from([...window, ...window, ...window.toReversed()]),
     sequenceLength: window.length,
   } as unknown as CalibrationSet;
-  const layers = model.blocks.flatMap(({ prefix, linears }, block): LayerPlan[] =>
-    linears.map((linear) => ({
-      name: prefix + linear.name,
+  const layers = model.blocks.flatMap((unit, block): LayerPlan[] =>
+    unit.linears.map((linear) => ({
+      name: unit.prefix + linear.name,
       block,
+      unit,
       linear,
       pattern: linear.name.endsWith('k_proj') ? 'dense' : { kind: 'unstructured', sparsity: 0.5 },
       shares: true,

@@ -50,7 +50,7 @@ async function measure(pool: WorkerPool, index: number, wanted: readonly [string
   const states = new HiddenStates(join(own, 'calibration.hidden'), windows, sequenceLength, model.hiddenSize);
   await stream.embed(states, ids, source);
   for (const before of model.blocks.slice(0, index)) {
-    await stream.propagate(before, await stream.loadBlock(before, source), states);
+    await stream.propagate(before, await stream.loadBlock(before, source), states, { experts: undefined });
   }
   const block = model.blocks[index] as BlockDescription;
   const weights = await stream.loadBlock(block, source);

@@ -3,7 +3,7 @@
  * @module
  */
 import type { GraphBuilder } from '../graph-builder.js';
-import { gemm, matmul, multiply, power, scale } from '../operators/arithmetic.js';
+import { divide, gemm, matmul, multiply, power, scale } from '../operators/arithmetic.js';
 import { transpose } from '../operators/shape.js';
 import type { Value } from '../value.js';
 import { constantNumbers, type GradientRules, inputOf, numberAttribute, outputOf } from './gradient-rule.js';
@@ -31,6 +31,16 @@ export const arithmeticRules: GradientRules = {
     return [
       () => sumToShape(graph, multiply(graph, gradient, b), a.shape),
       () => sumToShape(graph, multiply(graph, gradient, a), b.shape),
+    ];
+  },
+
+  /** With y = a/b: g/b for a, −g·y/b for b. */
+  Div(graph, node, gradient) {
+    const [a, b] = [inputOf(node, 0), inputOf(node, 1)];
+    const share = () => divide(graph, gradient, b);
+    return [
+      () => sumToShape(graph, share(), a.shape),
+      () => scale(graph, sumToShape(graph, multiply(graph, share(), outputOf(node)), b.shape), -1),
     ];
   },
 

@@ -5,8 +5,9 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
+import type { Value } from '../../graph/value.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
-import type { ModelDescription } from '../description.js';
+import type { BlockScope, Experts, ModelDescription } from '../description.js';
 import type { TensorNames } from '../family.js';
 import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
@@ -135,6 +136,8 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly maxSequenceLength?: number;
   readonly biases?: AttentionBiases & { readonly feedForward?: boolean };
   readonly blockKind: (index: number) => BlockKind;
+  /** In the place of the feed-forward network of some blocks. @param prefix of the block */
+  readonly experts?: (index: number, prefix: string) => ExpertBranch | undefined;
   /** In the place of linears that are tensors of their own. */
   readonly projections?: Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'>;
   readonly feedForward?: Part;
@@ -142,6 +145,12 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly norms?: BranchNorms;
   /** Factor of what the branches give. */
   readonly residualScale?: number;
+}
+
+/** A router, and what it sends tokens to. */
+export interface ExpertBranch {
+  readonly router: Part<BlockScope, Value | undefined>;
+  readonly experts: Experts;
 }
 
 export interface BranchNorms {
@@ -172,6 +181,8 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
   const normNamed = (name: string | undefined) => (name === undefined ? undefined : norm(name, hidden));
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) => {
     const { name, attention } = options.blockKind(index);
+    const blockPrefix = `${prefix}layers.${index}.`;
+    const sparse = options.experts?.(index, blockPrefix);
     const { parts, forward } = sequentialResiduals(
       [
         {
@@ -181,14 +192,19 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
         },
         {
           before: normNamed(norms.beforeFeedForward),
-          part: feedForward,
+          part: sparse?.router ?? feedForward,
           after: normNamed(norms.afterFeedForward),
         },
       ],
       options.residualScale,
     );
-    const block = { prefix: `${prefix}layers.${index}.`, hiddenSize: hidden, graphKey: `${family} ${name}` };
-    return blockOf(parts, { ...block, forward });
+    return blockOf(parts, {
+      prefix: blockPrefix,
+      hiddenSize: hidden,
+      graphKey: `${family} ${name}${sparse ? ' with experts' : ''}`,
+      forward,
+      experts: sparse?.experts,
+    });
   });
   return causalModel({
     family,
