@@ -203,7 +203,7 @@ function requireFittingExperts({ blocks, family }: ModelDescription, method: Bou
   const asked = [
     ...(recovery > 0 ? ['calibration.recovery'] : []),
     ...(method.loss ? ['measured losses'] : []),
-    ...(method.gradients ? ['gradients'] : []),
+    ...(method.gradients?.of === 'output norm' ? ['gradients of each block'] : []),
     ...(method.optimisations.length > 0 ? ['regional optimisation'] : []),
   ];
   if (asked.length === 0) return;

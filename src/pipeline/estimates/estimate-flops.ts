@@ -238,8 +238,8 @@ function blockGraphs(
   build: (block: BlockDescription, pruned: readonly string[]) => Graph | undefined,
 ): CountedGraph[] {
   const known = new Map<string, { readonly graph: Graph | undefined; blocks: number }>();
-  for (const [index, block] of run.model.blocks.entries()) {
-    const names = prunedLinears(run, index).map(({ name }) => name);
+  for (const block of run.model.blocks) {
+    const names = prunedLinears(run, block).map(({ name }) => name);
     const key = [block.graphKey, ...names].join(' ');
     const same = known.get(key);
     if (same) same.blocks++;

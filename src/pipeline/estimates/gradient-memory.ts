@@ -2,6 +2,8 @@
  * Memory of collecting the dense model's gradients, and of methods that then prune from file to file.
  * @module
  */
+
+import { unitsOf } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
 import { layerWeightName } from '../layer-plan.js';
@@ -45,12 +47,12 @@ export function gradientMemory(run: PreparedRun): StageMemory {
   };
 }
 
-/** Of the block with the most weights. @param windows that gradients are taken over */
+/** Of the block, or expert, with the most weights. @param windows that gradients are taken over */
 export function heldGradients(run: PreparedRun, settings: MemorySettings, windows: number): MemoryPart {
   const { workers, activations } = settings;
-  const blocks = run.model.blocks.map((_, index) =>
-    gradientBytes(prunedLinears(run, index), workers, Math.min(activations, windows)),
-  );
+  const blocks = run.model.blocks
+    .flatMap(unitsOf)
+    .map((unit) => gradientBytes(prunedLinears(run, unit), workers, Math.min(activations, windows)));
   return { name: 'gradients of one block', bytes: Math.max(...blocks) };
 }
 
