@@ -9,10 +9,11 @@ import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
 import { qwen } from './families/qwen.js';
 import { smollm3 } from './families/smollm3.js';
+import { stablelm } from './families/stablelm.js';
 import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite, starcoder2];
+const families: readonly Family[] = [llama, qwen, smollm3, granite, stablelm, starcoder2];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 
