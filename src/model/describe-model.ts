@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
+import { bloom } from './families/bloom.js';
 import { gptNeox } from './families/gpt-neox.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
@@ -15,7 +16,17 @@ import { stablelm } from './families/stablelm.js';
 import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite, gptNeox, gptj, stablelm, starcoder2];
+const families: readonly Family[] = [
+  llama,
+  qwen,
+  smollm3,
+  granite,
+  gptNeox,
+  gptj,
+  bloom,
+  stablelm,
+  starcoder2,
+];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 
