@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
+import { falcon } from './families/falcon.js';
 import { gptNeox } from './families/gpt-neox.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
@@ -23,6 +24,7 @@ const families: readonly Family[] = [
   granite,
   gptNeox,
   gptj,
+  falcon,
   bloom,
   stablelm,
   starcoder2,
