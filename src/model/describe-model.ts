@@ -8,6 +8,7 @@ import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
 import { falcon } from './families/falcon.js';
 import { gptNeox } from './families/gpt-neox.js';
+import { gpt2 } from './families/gpt2.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
@@ -22,6 +23,7 @@ const families: readonly Family[] = [
   qwen,
   smollm3,
   granite,
+  gpt2,
   gptNeox,
   gptj,
   falcon,
