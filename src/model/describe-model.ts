@@ -12,6 +12,7 @@ import { gpt2 } from './families/gpt2.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
+import { opt } from './families/opt.js';
 import { qwen } from './families/qwen.js';
 import { smollm3 } from './families/smollm3.js';
 import { stablelm } from './families/stablelm.js';
@@ -24,6 +25,7 @@ const families: readonly Family[] = [
   smollm3,
   granite,
   gpt2,
+  opt,
   gptNeox,
   gptj,
   falcon,
