@@ -5,15 +5,38 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
+import { bloom } from './families/bloom.js';
+import { falcon } from './families/falcon.js';
+import { gptNeox } from './families/gpt-neox.js';
+import { gpt2 } from './families/gpt2.js';
+import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
 import { mixtral } from './families/mixtral.js';
+import { opt } from './families/opt.js';
 import { qwen } from './families/qwen.js';
 import { qwenMoe } from './families/qwen-moe.js';
 import { smollm3 } from './families/smollm3.js';
+import { stablelm } from './families/stablelm.js';
+import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite, mixtral, qwenMoe];
+const families: readonly Family[] = [
+  llama,
+  qwen,
+  smollm3,
+  granite,
+  mixtral,
+  qwenMoe,
+  gpt2,
+  opt,
+  gptNeox,
+  gptj,
+  falcon,
+  bloom,
+  stablelm,
+  starcoder2,
+];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 

@@ -53,6 +53,8 @@ export interface RotaryOptions {
   /** Where the config has none. */
   readonly theta?: number;
   readonly partialFactor?: number;
+  /** How many dimensions of a head are turned, in the place of a share. */
+  readonly dimensions?: number;
 }
 
 /** What `transformers` assumes when a config has no `rope_theta`. */
@@ -100,9 +102,11 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   const { headDim, interleaved = false, kind } = options;
   const scaling = scalingOf(config, kind);
   const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? options.partialFactor ?? 1;
-  const size = Math.trunc(headDim * partial);
-  if (size < 2 || size % 2 !== 0) {
-    throw new RequestError(`config.json: ${size} dimensions of a head are to be rotated, which are no pairs`);
+  const size = options.dimensions ?? Math.trunc(headDim * partial);
+  if (size < 2 || size % 2 !== 0 || size > headDim) {
+    throw new RequestError(
+      `config.json: ${size} of the ${headDim} dimensions of a head are to be rotated, which are no pairs`,
+    );
   }
   const type = scaling.rope_type ?? scaling.type ?? 'default';
   const longest = config.max_position_embeddings;

@@ -2,7 +2,7 @@
  * A language model around its blocks: embedding, last normalisation, head.
  * @module
  */
-import { scale } from '../../graph/operators/arithmetic.js';
+import { linear, scale } from '../../graph/operators/arithmetic.js';
 import type { BlockDescription, ModelDescription, Stage } from '../description.js';
 import type { TensorNames } from '../family.js';
 import type { NormPart } from './norms.js';
@@ -16,12 +16,16 @@ export interface CausalModel {
   readonly blocks: readonly BlockDescription[];
   /** Full name of the embedding's weight. */
   readonly embedding: string;
+  /** Features of the embeddings and of what the head reads; the hidden size when left out. */
+  readonly embeddingSize?: number | undefined;
   /** Factor of the embeddings. */
   readonly embeddingScale?: number | undefined;
   /** In the place of the scaled embeddings. */
   readonly opening?: Stage | undefined;
   /** The last normalisation, by its full name. */
-  readonly norm: NormPart;
+  readonly norm?: NormPart | undefined;
+  /** Full name of the weight [embedding size, hidden size] between the last normalisation and the head. */
+  readonly projection?: string | undefined;
   /** Full name of the head's weight; the embedding when left out. */
   readonly head?: string | undefined;
   readonly hasHeadBias?: boolean | undefined;
@@ -32,7 +36,12 @@ export interface CausalModel {
 
 export function causalModel(options: CausalModel): ModelDescription {
   const { hiddenSize, vocabularySize, norm, head, logitScale = 1, embeddingScale = 1 } = options;
-  const embedding = { name: options.embedding, shape: [vocabularySize, hiddenSize] };
+  const { embeddingSize = hiddenSize } = options;
+  const embedding = { name: options.embedding, shape: [vocabularySize, embeddingSize] };
+  const projection = options.projection && {
+    name: options.projection,
+    shape: [embeddingSize, hiddenSize],
+  };
   const scaled: Stage = {
     tensors: [],
     features: hiddenSize,
@@ -47,18 +56,19 @@ export function causalModel(options: CausalModel): ModelDescription {
     embedding,
     opening: options.opening ?? (embeddingScale === 1 ? undefined : scaled),
     closing: {
-      tensors: norm.tensors,
-      features: hiddenSize,
+      tensors: [...(norm?.tensors ?? []), ...(projection ? [projection] : [])],
+      features: embeddingSize,
       forward(scope, x) {
-        const normed = norm.apply(scope, x);
-        return logitScale === 1 ? normed : scale(scope.graph, normed, logitScale);
+        const { graph, weight } = scope;
+        const normed = norm ? norm.apply(scope, x) : x;
+        const projected = projection ? linear(graph, normed, weight(projection.name)) : normed;
+        return logitScale === 1 ? projected : scale(graph, projected, logitScale);
       },
     },
-    head: head === undefined ? embedding : { name: head, shape: [vocabularySize, hiddenSize] },
-    headBias:
-      head !== undefined && options.hasHeadBias
-        ? { name: head.replace(/weight$/, 'bias'), shape: [vocabularySize] }
-        : undefined,
+    head: head === undefined ? embedding : { name: head, shape: [vocabularySize, embeddingSize] },
+    headBias: options.hasHeadBias
+      ? { name: (head ?? 'lm_head.weight').replace(/weight$/, 'bias'), shape: [vocabularySize] }
+      : undefined,
     logitSoftcap: options.logitSoftcap,
   };
 }

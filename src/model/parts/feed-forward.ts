@@ -22,6 +22,25 @@ export function gatedFeedForward(
   };
 }
 
+export interface PlainSizes {
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly bias: boolean;
+  /** Of what the network reads. */
+  readonly inputGroup?: string;
+}
+
+/** The two linears of the plain feed-forward network, by their names. */
+export function plainLinears(
+  names: { readonly up: string; readonly down: string },
+  { hidden, intermediate, bias, inputGroup = 'mlp input' }: PlainSizes,
+): { readonly up: LinearPart; readonly down: LinearPart } {
+  return {
+    up: { name: names.up, out: intermediate, in: hidden, inputGroup, bias },
+    down: { name: names.down, out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
+  };
+}
+
 /** down(activation(up(x))) */
 export function plainFeedForward(
   { up, down }: { readonly up: LinearPart; readonly down: LinearPart },

@@ -14,6 +14,10 @@ export interface Branch {
   /** Gives nothing itself where all that joins the stream is what experts give. */
   readonly part: Part<BlockScope, Value | undefined>;
   readonly after?: NormPart | undefined;
+  /** What the sum goes through. */
+  readonly onSum?: NormPart | undefined;
+  /** Whether the branch is added to what `before` gives, not to what it takes. */
+  readonly joinsNormed?: boolean | undefined;
 }
 
 export interface Residuals {
@@ -26,10 +30,13 @@ export function sequentialResiduals(branches: readonly Branch[], factor = 1): Re
   return {
     parts: branches.flatMap(partsOf),
     forward: (scope, input) =>
-      branches.reduce((x, branch) => {
-        const given = branchOutput(scope, branch, x);
-        if (!given) return x;
-        return add(scope.graph, x, factor === 1 ? given : scale(scope.graph, given, factor));
+      branches.reduce((stream, { before, part, after, onSum, joinsNormed }) => {
+        const x = before ? before.apply(scope, stream) : stream;
+        const given = branchOutput(scope, { part, after }, x);
+        if (!given) return stream;
+        const scaled = factor === 1 ? given : scale(scope.graph, given, factor);
+        const sum = add(scope.graph, joinsNormed ? x : stream, scaled);
+        return onSum ? onSum.apply(scope, sum) : sum;
       }, input),
   };
 }
@@ -39,7 +46,10 @@ export function sequentialResiduals(branches: readonly Branch[], factor = 1): Re
  *
  * @param shared a normalisation that all branches begin with
  */
-export function parallelResiduals(branches: readonly Branch[], shared?: NormPart): Residuals {
+export function parallelResiduals(
+  branches: readonly Omit<Branch, 'onSum' | 'joinsNormed'>[],
+  shared?: NormPart,
+): Residuals {
   return {
     parts: [...(shared ? [shared] : []), ...branches.flatMap(partsOf)],
     forward(scope, input) {
@@ -52,8 +62,8 @@ export function parallelResiduals(branches: readonly Branch[], shared?: NormPart
   };
 }
 
-function partsOf({ before, part, after }: Branch): AnyPart[] {
-  return [before, part, after].filter((each) => each !== undefined);
+function partsOf({ before, part, after, onSum }: Branch): AnyPart[] {
+  return [before, part, after, onSum].filter((each) => each !== undefined);
 }
 
 function branchOutput(scope: BlockScope, { before, part, after }: Branch, x: Value): Value | undefined {

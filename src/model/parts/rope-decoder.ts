@@ -80,13 +80,18 @@ export interface AttentionBiases {
   readonly output?: boolean;
 }
 
-/** The four linears of attention, each a tensor of its own. */
+/**
+ * The four linears of attention, each a tensor of its own.
+ *
+ * @param names of the module, and of the output projection in it; those of Llama when left out
+ */
 export function separateProjections(
   { hidden, heads, keyValueHeads, headDim }: AttentionSizes,
   biases: AttentionBiases,
+  { module = 'self_attn', projection = 'o_proj' }: { module?: string; projection?: string } = {},
 ): Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'> {
   const input = (name: string, count: number): LinearPart => ({
-    name: `self_attn.${name}`,
+    name: `${module}.${name}`,
     out: count * headDim,
     in: hidden,
     inputGroup: 'attention input',
@@ -97,7 +102,7 @@ export function separateProjections(
     key: input('k_proj', keyValueHeads),
     value: input('v_proj', keyValueHeads),
     output: {
-      name: 'self_attn.o_proj',
+      name: `${module}.${projection}`,
       out: hidden,
       in: heads * headDim,
       inputGroup: 'attention output',
@@ -111,8 +116,9 @@ export function separateFeedForward(
   hidden: number,
   intermediate: number,
   bias: boolean,
+  inputGroup = 'mlp input',
 ): { readonly gate: LinearPart; readonly up: LinearPart; readonly down: LinearPart } {
-  const input = { out: intermediate, in: hidden, inputGroup: 'mlp input', bias };
+  const input = { out: intermediate, in: hidden, inputGroup, bias };
   return {
     gate: { name: 'mlp.gate_proj', ...input },
     up: { name: 'mlp.up_proj', ...input },
