@@ -7,11 +7,12 @@ import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
+import { phi3 } from './families/phi3.js';
 import { qwen } from './families/qwen.js';
 import { smollm3 } from './families/smollm3.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite];
+const families: readonly Family[] = [llama, qwen, smollm3, granite, phi3];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 
