@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
+import { gemma } from './families/gemma.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
 import { phi3 } from './families/phi3.js';
@@ -12,7 +13,7 @@ import { qwen } from './families/qwen.js';
 import { smollm3 } from './families/smollm3.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite, phi3];
+const families: readonly Family[] = [llama, qwen, smollm3, granite, phi3, gemma];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 

@@ -139,7 +139,7 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly projections?: Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'>;
   readonly feedForward?: Part;
   /** Names of the normalisations before and after the branches; those of Llama when left out. */
-  readonly norms?: BranchNorms;
+  readonly norms?: BranchNorms | undefined;
   /** Factor of what the branches give. */
   readonly residualScale?: number;
 }
