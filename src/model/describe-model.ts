@@ -5,15 +5,17 @@
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
+import { cohere } from './families/cohere.js';
 import { gemma } from './families/gemma.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
+import { olmo } from './families/olmo.js';
 import { phi3 } from './families/phi3.js';
 import { qwen } from './families/qwen.js';
 import { smollm3 } from './families/smollm3.js';
 import type { Family, TensorNames } from './family.js';
 
-const families: readonly Family[] = [llama, qwen, smollm3, granite, phi3, gemma];
+const families: readonly Family[] = [llama, qwen, smollm3, granite, phi3, gemma, olmo, cohere];
 
 const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 

@@ -15,7 +15,7 @@ import { type CausalModel, causalModel, namePrefix } from './causal-model.js';
 import { gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
-import { sequentialResiduals } from './residuals.js';
+import { parallelResiduals, sequentialResiduals } from './residuals.js';
 
 /** The fields of `config.json` that these decoders share. */
 export const decoderConfigShape = {
@@ -79,6 +79,9 @@ export interface AttentionBiases {
   readonly output?: boolean;
 }
 
+/** Group of q, k and v, and of what else reads the same. */
+const ATTENTION_INPUT = 'attention input';
+
 /** The four linears of attention, each a tensor of its own. */
 export function separateProjections(
   { hidden, heads, keyValueHeads, headDim }: AttentionSizes,
@@ -88,7 +91,7 @@ export function separateProjections(
     name: `self_attn.${name}`,
     out: count * headDim,
     in: hidden,
-    inputGroup: 'attention input',
+    inputGroup: ATTENTION_INPUT,
     bias: biases.queryKeyValue,
   });
   return {
@@ -105,13 +108,14 @@ export function separateProjections(
   };
 }
 
-/** The three linears of the gated feed-forward network, each a tensor of its own. */
+/** The three linears of the gated feed-forward network, each a tensor of its own. @param group of gate and up */
 export function separateFeedForward(
   hidden: number,
   intermediate: number,
   bias: boolean,
+  group = 'mlp input',
 ): { readonly gate: LinearPart; readonly up: LinearPart; readonly down: LinearPart } {
-  const input = { out: intermediate, in: hidden, inputGroup: 'mlp input', bias };
+  const input = { out: intermediate, in: hidden, inputGroup: group, bias };
   return {
     gate: { name: 'mlp.gate_proj', ...input },
     up: { name: 'mlp.up_proj', ...input },
@@ -138,6 +142,8 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   /** In the place of linears that are tensors of their own. */
   readonly projections?: Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'>;
   readonly feedForward?: Part;
+  /** Whether both branches read what `beforeAttention` gives, instead of one after the other. */
+  readonly isParallel?: boolean;
   /** Names of the normalisations before and after the branches; those of Llama when left out. */
   readonly norms?: BranchNorms | undefined;
   /** Factor of what the branches give. */
@@ -158,35 +164,40 @@ const LLAMA_NORMS: BranchNorms = {
 
 /** @throws RequestError when the config has sizes that don't fit each other */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
-  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS } = options;
+  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
   const { hidden } = sizes;
   const projections = options.projections ?? separateProjections(sizes, biases);
   const feedForward =
     options.feedForward ??
     gatedFeedForward(
-      separateFeedForward(hidden, config.intermediate_size, biases.feedForward ?? false),
+      separateFeedForward(
+        hidden,
+        config.intermediate_size,
+        biases.feedForward ?? false,
+        isParallel ? ATTENTION_INPUT : undefined,
+      ),
       activationNamed(config.hidden_act),
     );
   const prefix = decoderPrefix(names);
   const normNamed = (name: string | undefined) => (name === undefined ? undefined : norm(name, hidden));
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) => {
     const { name, attention } = options.blockKind(index);
-    const { parts, forward } = sequentialResiduals(
-      [
-        {
-          before: normNamed(norms.beforeAttention),
-          part: attentionPart({ ...sizes, ...projections, ...attention }),
-          after: normNamed(norms.afterAttention),
-        },
-        {
-          before: normNamed(norms.beforeFeedForward),
-          part: feedForward,
-          after: normNamed(norms.afterFeedForward),
-        },
-      ],
-      options.residualScale,
-    );
+    const part = attentionPart({ ...sizes, ...projections, ...attention });
+    const before = normNamed(norms.beforeAttention);
+    const { parts, forward } = isParallel
+      ? parallelResiduals([{ part }, { part: feedForward }], before)
+      : sequentialResiduals(
+          [
+            { before, part, after: normNamed(norms.afterAttention) },
+            {
+              before: normNamed(norms.beforeFeedForward),
+              part: feedForward,
+              after: normNamed(norms.afterFeedForward),
+            },
+          ],
+          options.residualScale,
+        );
     const block = { prefix: `${prefix}layers.${index}.`, hiddenSize: hidden, graphKey: `${family} ${name}` };
     return blockOf(parts, { ...block, forward });
   });
