@@ -78,6 +78,16 @@ const FOUR_NORMS = {
 export const gemma: Family = {
   modelTypes: ['gemma', 'gemma2', 'gemma3_text'],
   configSchema,
+  defaults: {
+    gemma3_text: {
+      vocab_size: 262_208,
+      hidden_size: 2304,
+      intermediate_size: 9216,
+      num_hidden_layers: 26,
+      num_attention_heads: 8,
+      num_key_value_heads: 4,
+    },
+  },
   describe(raw, names) {
     const config = configSchema.parse(raw);
     if (config.use_bidirectional_attention) {

@@ -135,6 +135,7 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly config: DecoderConfig;
   readonly names: TensorNames;
   readonly norm: NormKind;
+  /** Whether the embedding is the head where no head is stored. */
   readonly tied: boolean;
   readonly maxSequenceLength?: number;
   readonly biases?: AttentionBiases & { readonly feedForward?: boolean };
@@ -201,6 +202,8 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     const block = { prefix: `${prefix}layers.${index}.`, hiddenSize: hidden, graphKey: `${family} ${name}` };
     return blockOf(parts, { ...block, forward });
   });
+  // A head that is stored is used, as `transformers` does it, also where the config says that it is the embedding.
+  const head = `${namePrefix(names, 'lm_head.weight', ['', 'language_model.'])}lm_head.weight`;
   return causalModel({
     family,
     hiddenSize: hidden,
@@ -210,9 +213,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     embedding: `${prefix}embed_tokens.weight`,
     embeddingScale: options.embeddingScale,
     norm: norm(`${prefix}norm`, hidden),
-    head: options.tied
-      ? undefined
-      : namePrefix(names, 'lm_head.weight', ['', 'language_model.']) + 'lm_head.weight',
+    head: options.tied && !names.has(head) ? undefined : head,
     logitScale: options.logitScale,
     logitSoftcap: options.logitSoftcap,
   });
@@ -223,6 +224,7 @@ export function decoderPrefix(names: TensorNames): string {
   return namePrefix(names, 'embed_tokens.weight', [
     'model.',
     'model.language_model.',
+    'model.text_model.',
     'language_model.model.',
     'language_model.',
     '',
