@@ -4,10 +4,10 @@
 usage: make-families.py [--out FOLDER] [NAME…]      default: all, into test/golden/families of this project
 
 The variants are in families/*.py beside this script: by name, a seed, the number of tokens and the config as a checkpoint has
-it; where they need it, a prefix of names to drop, buffers that old checkpoints have, and another implementation of attention. For
-each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors (float32: the tokens, what
-the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean cross-entropy, by parameters
-of the blocks; computed in float64).
+it; where they need it, the class that loads them, a prefix of names to drop, buffers that old checkpoints have, and another
+implementation of attention. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors
+(float32: the tokens, what the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean
+cross-entropy, by parameters of the blocks; computed in float64).
 """
 
 import argparse
@@ -21,7 +21,8 @@ import tempfile
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+import transformers
+from transformers import AutoConfig
 
 # Plain products instead of fused kernels, in float64 as well.
 EXPERTS = {"experts_implementation": "eager"}
@@ -85,9 +86,9 @@ def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return result
 
 
-def gradients(folder: pathlib.Path, ids: torch.Tensor, attention: str) -> dict[str, torch.Tensor]:
+def gradients(auto, folder: pathlib.Path, ids: torch.Tensor, attention: str) -> dict[str, torch.Tensor]:
     """By the names that the checkpoint has."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation=attention, **EXPERTS)
+    model = auto.from_pretrained(folder, dtype=torch.float64, attn_implementation=attention, **EXPERTS)
     logits = model(ids, use_cache=False).logits[0]
     torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:]).backward()
     for p in model.parameters():
@@ -108,7 +109,8 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
     generator = torch.Generator().manual_seed(variant["seed"])
     config = AutoConfig.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
+    auto = getattr(transformers, variant.get("auto", "AutoModelForCausalLM"))
+    model = auto.from_config(copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
     randomise(model, generator)
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
@@ -120,13 +122,13 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     weights = {k.removeprefix(prefix): v for k, v in weights.items()} | variant.get("buffers", {})
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     attention = variant.get("attention", "eager")
-    reloaded, info = AutoModelForCausalLM.from_pretrained(
+    reloaded, info = auto.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=attention, **EXPERTS, output_loading_info=True)
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
     values = expected(reloaded.eval(), ids)
     assert all(torch.isfinite(v).all() for v in values.values()), name
     save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
-    of_weights = {k.removeprefix(prefix): v for k, v in gradients(folder, ids, attention).items()}
+    of_weights = {k.removeprefix(prefix): v for k, v in gradients(auto, folder, ids, attention).items()}
     save_file(of_weights, folder / "gradients.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
     for file in folder.iterdir():
         file.chmod(0o644)

@@ -78,7 +78,9 @@ interface Rope {
 type RopeType = (rope: Rope) => RotaryEmbedding['angles'];
 
 const TYPES: Readonly<Record<string, RopeType>> = {
-  default: (rope) => fixed({ frequencies: plainFrequencies(rope), scale: 1 }),
+  default: plain,
+  /** Positions in time, height and width (Wang et al. 2024, arXiv 2409.12191), which are the same for tokens of text. */
+  mrope: plain,
   linear: (rope) => {
     const factor = rope.required('factor');
     return fixed({ frequencies: plainFrequencies(rope).map((frequency) => frequency / factor), scale: 1 });
@@ -151,6 +153,10 @@ function requiredParameter<Name extends keyof RopeScaling>(
 
 function fixed(angles: RotaryAngles): RotaryEmbedding['angles'] {
   return () => angles;
+}
+
+function plain(rope: Rope): RotaryEmbedding['angles'] {
+  return fixed({ frequencies: plainFrequencies(rope), scale: 1 });
 }
 
 /** theta^(−2i/size) */

@@ -3,7 +3,7 @@
  * @module
  */
 import type { GraphBuilder } from '../graph-builder.js';
-import { divide, gemm, matmul, multiply, power, scale } from '../operators/arithmetic.js';
+import { divide, gemm, matmul, multiply, power, scale, sign, subtract } from '../operators/arithmetic.js';
 import { transpose } from '../operators/shape.js';
 import type { Value } from '../value.js';
 import { constantNumbers, type GradientRules, inputOf, numberAttribute, outputOf } from './gradient-rule.js';
@@ -52,6 +52,16 @@ export const arithmeticRules: GradientRules = {
     const x = inputOf(node, 0);
     const [exponent = 0] = constantNumbers(graph, node, 1);
     return [() => multiply(graph, gradient, scale(graph, power(graph, x, exponent - 1), exponent))];
+  },
+
+  /** Nothing where x lies outside the bounds. */
+  Clip(graph, node, gradient) {
+    return [
+      () => {
+        const outside = sign(graph, subtract(graph, inputOf(node, 0), outputOf(node)));
+        return subtract(graph, gradient, multiply(graph, gradient, multiply(graph, outside, outside)));
+      },
+    ];
   },
 
   MatMul(graph, node, gradient) {

@@ -16,7 +16,7 @@ import { type CausalModel, causalModel, namePrefix } from './causal-model.js';
 import { gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
-import { sequentialResiduals } from './residuals.js';
+import { parallelResiduals, sequentialResiduals } from './residuals.js';
 
 /** The fields of `config.json` that these decoders share. */
 export const decoderConfigShape = {
@@ -80,6 +80,9 @@ export interface AttentionBiases {
   readonly output?: boolean;
 }
 
+/** Group of q, k and v, and of what else reads the same. */
+const ATTENTION_INPUT = 'attention input';
+
 /**
  * The four linears of attention, each a tensor of its own.
  *
@@ -94,7 +97,7 @@ export function separateProjections(
     name: `${module}.${name}`,
     out: count * headDim,
     in: hidden,
-    inputGroup: 'attention input',
+    inputGroup: ATTENTION_INPUT,
     bias: biases.queryKeyValue,
   });
   return {
@@ -111,7 +114,7 @@ export function separateProjections(
   };
 }
 
-/** The three linears of the gated feed-forward network, each a tensor of its own. */
+/** The three linears of the gated feed-forward network, each a tensor of its own. @param group of gate and up */
 export function separateFeedForward(
   hidden: number,
   intermediate: number,
@@ -138,6 +141,7 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly config: DecoderConfig;
   readonly names: TensorNames;
   readonly norm: NormKind;
+  /** Whether the embedding is the head where no head is stored. */
   readonly tied: boolean;
   readonly maxSequenceLength?: number;
   readonly biases?: AttentionBiases & { readonly feedForward?: boolean };
@@ -147,8 +151,10 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   /** In the place of linears that are tensors of their own. */
   readonly projections?: Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'>;
   readonly feedForward?: Part;
+  /** Whether both branches read what `beforeAttention` gives, instead of one after the other. */
+  readonly isParallel?: boolean;
   /** Names of the normalisations before and after the branches; those of Llama when left out. */
-  readonly norms?: BranchNorms;
+  readonly norms?: BranchNorms | undefined;
   /** Factor of what the branches give. */
   readonly residualScale?: number;
 }
@@ -173,14 +179,19 @@ const LLAMA_NORMS: BranchNorms = {
 
 /** @throws RequestError when the config has sizes that don't fit each other */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
-  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS } = options;
+  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
   const { hidden } = sizes;
   const projections = options.projections ?? separateProjections(sizes, biases);
   const feedForward =
     options.feedForward ??
     gatedFeedForward(
-      separateFeedForward(hidden, config.intermediate_size, biases.feedForward ?? false),
+      separateFeedForward(
+        hidden,
+        config.intermediate_size,
+        biases.feedForward ?? false,
+        isParallel ? ATTENTION_INPUT : undefined,
+      ),
       activationNamed(config.hidden_act),
     );
   const prefix = decoderPrefix(names);
@@ -189,21 +200,22 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     const { name, attention } = options.blockKind(index);
     const blockPrefix = `${prefix}layers.${index}.`;
     const sparse = options.experts?.(index, blockPrefix);
-    const { parts, forward } = sequentialResiduals(
-      [
-        {
-          before: normNamed(norms.beforeAttention),
-          part: attentionPart({ ...sizes, ...projections, ...attention }),
-          after: normNamed(norms.afterAttention),
-        },
-        {
-          before: normNamed(norms.beforeFeedForward),
-          part: sparse?.router ?? feedForward,
-          after: normNamed(norms.afterFeedForward),
-        },
-      ],
-      options.residualScale,
-    );
+    const part = attentionPart({ ...sizes, ...projections, ...attention });
+    const network = sparse?.router ?? feedForward;
+    const before = normNamed(norms.beforeAttention);
+    const { parts, forward } = isParallel
+      ? parallelResiduals([{ part }, { part: network }], before)
+      : sequentialResiduals(
+          [
+            { before, part, after: normNamed(norms.afterAttention) },
+            {
+              before: normNamed(norms.beforeFeedForward),
+              part: network,
+              after: normNamed(norms.afterFeedForward),
+            },
+          ],
+          options.residualScale,
+        );
     return blockOf(parts, {
       prefix: blockPrefix,
       hiddenSize: hidden,
@@ -212,6 +224,8 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
       experts: sparse?.experts,
     });
   });
+  // A head that is stored is used, as `transformers` does it, also where the config says that it is the embedding.
+  const head = `${namePrefix(names, 'lm_head.weight', ['', 'language_model.'])}lm_head.weight`;
   return causalModel({
     family,
     hiddenSize: hidden,
@@ -221,9 +235,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     embedding: `${prefix}embed_tokens.weight`,
     embeddingScale: options.embeddingScale,
     norm: norm(`${prefix}norm`, hidden),
-    head: options.tied
-      ? undefined
-      : namePrefix(names, 'lm_head.weight', ['', 'language_model.']) + 'lm_head.weight',
+    head: options.tied && !names.has(head) ? undefined : head,
     logitScale: options.logitScale,
     logitSoftcap: options.logitSoftcap,
   });
@@ -234,6 +246,7 @@ export function decoderPrefix(names: TensorNames): string {
   return namePrefix(names, 'embed_tokens.weight', [
     'model.',
     'model.language_model.',
+    'model.text_model.',
     'language_model.model.',
     'language_model.',
     '',

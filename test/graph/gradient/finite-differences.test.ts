@@ -14,6 +14,7 @@ import {
 } from '../../../src/graph/operators/activation.js';
 import {
   add,
+  clamp,
   divide,
   exponential,
   gemm,
@@ -95,6 +96,13 @@ const cases: Case[] = [
     sample: (v) => 1.5 + Math.tanh(v) / 2,
   },
   { name: 'exponential', inputs: [[3, 4]], build: exponential },
+  {
+    name: 'clamp',
+    inputs: [[3, 7]],
+    build: (g, x) => clamp(g, x, 0.8),
+    // Not near the bounds.
+    sample: (value) => value + Math.sign(value) * (Math.abs(value) < 0.8 ? -0.1 : 0.1),
+  },
   { name: 'silu', inputs: [[3, 4]], build: silu },
   {
     name: 'division by a column',
