@@ -9,6 +9,7 @@ import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import type { RunConfig } from '../config/run-schema.js';
+import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
@@ -58,7 +59,7 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
   const checkpoint = await openCheckpoint(base.model);
   requireFitting(variants, describeModel(checkpoint.config, `${checkpoint.folder}/config.json`));
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
-  const text = { evaluation, file: fileState(evaluation.data) };
+  const text = { evaluation, file: textState(evaluation.data) };
   const calibration = calibrationFiles(base);
   const asked = variants.map((variant) => ({
     variant,
@@ -82,7 +83,7 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
       secateur: version,
       model: base.model,
       calibration: base.calibration ?? null,
-      evaluation: { data: evaluation.data, context: evaluation.context, windows, tokens },
+      evaluation: { data: textSourceName(evaluation.data), context: evaluation.context, windows, tokens },
       dense: { fingerprint: denseFingerprint, perplexity, standard_error },
       rows: [],
     };
@@ -124,11 +125,16 @@ function knownRows(
 
 /** What of the calibration text is there, so that another one is noticed. */
 function calibrationFiles({ calibration }: RunConfig): unknown {
-  return calibration?.data.map(({ path }) => fileState(path)) ?? null;
+  return calibration?.data.map(textState) ?? null;
 }
 
-/** @throws RequestError when there is no such file */
-function fileState(path: string): { size: number; changed: number } {
+/**
+ * Changes when the file does; of a dataset on the hub only its revision says what is in it.
+ * @throws RequestError when there is no such file
+ */
+function textState(source: TextSource): { size: number; changed: number } | string {
+  if (!('path' in source)) return textSourceName(source);
+  const { path } = source;
   if (!existsSync(path)) throw new RequestError(`${path}: no such file`);
   const { size, mtimeMs } = statSync(path);
   return { size, changed: mtimeMs };

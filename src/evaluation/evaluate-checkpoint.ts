@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { loadEvaluationText } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import type { TextSource } from '../config/text-source.js';
 import { ModelStream } from '../forward/model-stream.js';
 import { floatTensor } from '../forward/stored-tensor.js';
 import { checkTensors } from '../model/check-tensors.js';
@@ -20,11 +21,13 @@ export interface CheckpointEvaluation {
   readonly estimate: PerplexityEstimate;
   readonly context: number;
   readonly windows: number;
+  /** The path, or `hf://…` with the commit. */
+  readonly source: string;
   readonly notes: readonly string[];
 }
 
 export interface CheckpointEvaluationOptions {
-  readonly data: string;
+  readonly data: TextSource;
   /** Tokens a window; capped at the model's limit. */
   readonly context: number;
   /** How many windows from the start; all when left out. */
@@ -62,6 +65,7 @@ export async function evaluateCheckpoint(
       estimate: perplexity(losses),
       context: text.context,
       windows: text.windows,
+      source: text.source.source,
       notes: [...checkpoint.notes, ...text.notes],
     };
   } finally {

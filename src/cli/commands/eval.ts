@@ -2,6 +2,7 @@
  * `secateur eval`: perplexity of a checkpoint.
  * @module
  */
+import { isAbsolute } from 'node:path';
 import { Command } from 'commander';
 import {
   formatBytes,
@@ -22,6 +23,7 @@ import { facts } from '../table.js';
 
 interface Options {
   data: string;
+  field?: string;
   context: number;
   windows?: number;
   baseline?: string;
@@ -34,7 +36,8 @@ export function evalCommand(context: CliContext): Command {
   return new Command('eval')
     .description('measure the perplexity of a checkpoint')
     .argument('<checkpoint>', 'a model folder')
-    .requiredOption('--data <file>', 'the text to measure on, .txt or .jsonl')
+    .requiredOption('--data <file>', 'the text to measure on: a file, or hf://datasets/org/name/files')
+    .option('--field <name>', 'the field or column with the text (default: text or messages)')
     .option('--context <tokens>', 'length of a window', positiveInteger, 2048)
     .option('--windows <count>', 'how many windows (default: all)', positiveInteger)
     .option('--baseline <checkpoint>', 'a second model folder to compare with')
@@ -71,6 +74,10 @@ export function evalCommand(context: CliContext): Command {
     });
 }
 
+function displaySource(source: string, cwd: string): string {
+  return isAbsolute(source) ? displayPath(source, cwd) : source;
+}
+
 /** Perplexities, then what they were measured on. */
 export function evalWords(
   result: EvaluateResult,
@@ -97,7 +104,7 @@ export function evalWords(
       ['cross-entropy', `${result.checkpoint.cross_entropy.toFixed(4)} nats a token`],
       [
         'text',
-        `${displayPath(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
+        `${displaySource(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
       ],
       ['time', formatSeconds(result.seconds)],
       ['peak memory', formatBytes(result.peakRssBytes)],
