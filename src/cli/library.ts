@@ -5,6 +5,7 @@
 export type {
   CompareResult,
   EvaluateResult,
+  FetchedModel,
   InspectedTensor,
   InspectResult,
   Plan,
@@ -15,5 +16,5 @@ export type {
 /** The part of the package's exports that the commands call. */
 export type Library = Pick<
   typeof import('../index.js'),
-  'prune' | 'plan' | 'evaluate' | 'compare' | 'inspect' | 'runSchema' | 'renderReport'
+  'prune' | 'plan' | 'evaluate' | 'compare' | 'inspect' | 'fetchModel' | 'runSchema' | 'renderReport'
 >;

@@ -15,6 +15,9 @@ import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
+import { modelFolder } from '../pipeline/open-model.js';
+import type { ProgressListener } from '../pipeline/progress.js';
+import { formatBytes } from '../report/format.js';
 import { version } from '../version.js';
 import { type Comparison, type ComparisonRow, readComparison, writeComparison } from './comparison.js';
 import { comparisonFiles } from './comparison-files.js';
@@ -52,16 +55,19 @@ export async function runCompare(base: RunConfig, options: CompareOptions): Prom
   }
 }
 
-async function compare(base: RunConfig, options: CompareOptions): Promise<CompareResult> {
-  const { output, evaluation } = base;
+async function compare(asked: RunConfig, options: CompareOptions): Promise<CompareResult> {
+  const { output, evaluation } = asked;
   if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
-  const variants = variantsOf(base, options.methods, options.goals);
-  const checkpoint = await openCheckpoint(base.model);
+  const named = variantsOf(asked, options.methods, options.goals);
+  // The runs get the folder, so that all have the same commit.
+  const model = await locate(asked.model, options);
+  const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
+  const checkpoint = await openCheckpoint(model);
   requireFitting(variants, describeModel(checkpoint.config, `${checkpoint.folder}/config.json`));
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
   const text = { evaluation, file: textState(evaluation.data) };
-  const calibration = calibrationFiles(base);
-  const asked = variants.map((variant) => ({
+  const calibration = calibrationFiles(asked);
+  const wanted = variants.map((variant) => ({
     variant,
     own: fingerprint({ ...source, ...text, config: variant.config, calibration }),
   }));
@@ -70,19 +76,19 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
     for (const { folder } of variants) rmSync(join(output, folder), { recursive: true, force: true });
   const earlier = options.fresh ? undefined : readComparison(output);
   makeFolder(join(output, 'runs'));
-  const runs = new ComparisonRuns(base, evaluation, options);
+  const runs = new ComparisonRuns(asked, evaluation, options);
 
   let comparison: Comparison;
   if (earlier?.dense.fingerprint === denseFingerprint) {
     comparison = earlier;
   } else {
-    const { checkpoint: dense, windows, tokens } = await runs.evaluate('dense', base.model);
+    const { checkpoint: dense, windows, tokens } = await runs.evaluate('dense', model);
     const { perplexity, standard_error } = dense;
     comparison = {
       version: 1,
       secateur: version,
-      model: base.model,
-      calibration: base.calibration ?? null,
+      model: asked.model,
+      calibration: asked.calibration ?? null,
       evaluation: { data: textSourceName(evaluation.data), context: evaluation.context, windows, tokens },
       dense: { fingerprint: denseFingerprint, perplexity, standard_error },
       rows: [],
@@ -91,16 +97,30 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
   }
   const others = comparison.rows.filter(({ folder }) => variants.every((each) => each.folder !== folder));
   const known = new Map(comparison.rows.map((row) => [row.fingerprint, row]));
-  for (const { variant, own } of asked) {
+  for (const { variant, own } of wanted) {
     if (known.has(own)) continue;
     known.set(own, { ...(await runs.measure(variant)), fingerprint: own });
-    await writeComparison(output, { ...comparison, rows: [...others, ...knownRows(asked, known)] });
+    await writeComparison(output, { ...comparison, rows: [...others, ...knownRows(wanted, known)] });
   }
-  comparison = { ...comparison, rows: [...others, ...knownRows(asked, known)] };
+  comparison = { ...comparison, rows: [...others, ...knownRows(wanted, known)] };
   await writeComparison(output, comparison);
   const { renderComparisonHtml } = await import('./render-comparison-html.js');
   await writeFileAtomically(comparisonFiles(output).html, renderComparisonHtml(comparison));
   return { output, comparison };
+}
+
+/** The model's folder; lines tell of every tenth of a download. */
+async function locate(model: string, { signal, onLine }: CompareOptions): Promise<string> {
+  let tenths = -1;
+  const onProgress: ProgressListener = (event) => {
+    if (event.kind !== 'download') return;
+    const { bytes, bytesDone } = event;
+    const now = Math.floor((10 * bytesDone) / Math.max(bytes, 1));
+    if (now <= tenths) return;
+    tenths = now;
+    onLine?.(`fetch ${event.model}: ${formatBytes(bytesDone)} of ${formatBytes(bytes)}`);
+  };
+  return (await modelFolder(model, { signal, onProgress })).folder;
 }
 
 /** @throws RequestError naming the variant, and the linear that its goal doesn't fit or the rule that matches none */

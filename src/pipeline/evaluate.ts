@@ -8,6 +8,7 @@ import { InterruptedError, RequestError } from '../errors.js';
 import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
 import type { Perplexity } from '../report/report-schema.js';
 import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
+import { checkpointFolder, type ModelFolder } from './open-model.js';
 import type { ProgressListener, Stage } from './progress.js';
 import { StageClock } from './stage-clock.js';
 
@@ -20,7 +21,7 @@ export interface EvaluateOptions {
   readonly context?: number | undefined;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
-  /** Another checkpoint, evaluated on the same text. */
+  /** Another checkpoint, a folder or a name on the hub, evaluated on the same text. */
   readonly baseline?: string | undefined;
   readonly workers?: number | undefined;
   readonly onProgress?: ProgressListener | undefined;
@@ -66,10 +67,13 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     }
   }
   const source = textSourceOf(data, options.field);
+  const locate = (name: string) => checkpointFolder(name, { onProgress, signal });
+  const denseFolder = baseline === undefined ? undefined : await locate(baseline);
+  const prunedFolder = await locate(checkpoint);
   const pool = new WorkerPool(options.workers ?? automaticWorkers(), signal);
-  const one = async (folder: string, stage: Stage): Promise<CheckpointEvaluation> => {
+  const one = async ({ folder }: ModelFolder, stage: Stage): Promise<CheckpointEvaluation> => {
     let clock: StageClock | undefined;
-    const evaluation = await evaluateCheckpoint(pool, resolve(folder), {
+    const evaluation = await evaluateCheckpoint(pool, folder, {
       data: source,
       context,
       windows,
@@ -83,8 +87,8 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     return evaluation;
   };
   try {
-    const dense = baseline === undefined ? undefined : await one(baseline, 'evaluate dense');
-    const result = await one(checkpoint, 'evaluate pruned');
+    const dense = denseFolder && (await one(denseFolder, 'evaluate dense'));
+    const result = await one(prunedFolder, 'evaluate pruned');
     if (dense && (dense.context !== result.context || dense.windows !== result.windows)) {
       throw new RequestError(
         `the checkpoints cut the text differently: ${dense.windows} windows of ${dense.context} tokens and ` +
@@ -92,17 +96,15 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       );
     }
     return {
-      checkpoint: { path: resolve(checkpoint), ...result.estimate },
-      ...(dense && baseline !== undefined
-        ? { baseline: { path: resolve(baseline), ...dense.estimate } }
-        : {}),
+      checkpoint: { path: prunedFolder.folder, ...result.estimate },
+      ...(dense && denseFolder ? { baseline: { path: denseFolder.folder, ...dense.estimate } } : {}),
       data: result.source,
       context: result.context,
       windows: result.windows,
       tokens: result.windows * (result.context - 1),
       seconds: (performance.now() - started) / 1000,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      notes: result.notes,
+      notes: [...(denseFolder?.notes ?? []), ...prunedFolder.notes, ...result.notes],
     };
   } catch (error) {
     if (signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError('interrupted');

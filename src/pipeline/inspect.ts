@@ -10,6 +10,7 @@ import { weightName } from '../model/description.js';
 import { automaticWorkers, settle, WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { parsePattern } from '../sparsity/pattern.js';
+import { checkpointFolder, type OpenModelOptions } from './open-model.js';
 
 export interface InspectedTensor {
   readonly name: string;
@@ -39,15 +40,21 @@ export interface InspectResult {
   readonly notes: readonly string[];
 }
 
-/** @throws RequestError for a folder that isn't a checkpoint, or a pattern that isn't N:M */
-export async function runInspect(
-  folder: string,
-  options: { pattern?: string | undefined } = {},
-): Promise<InspectResult> {
+export interface InspectOptions extends OpenModelOptions {
+  /** `N:M` */
+  readonly pattern?: string | undefined;
+}
+
+/**
+ * @param folder a checkpoint's, or a name on the hub
+ * @throws RequestError for a folder that isn't a checkpoint, or a pattern that isn't N:M; as `checkpointFolder`
+ */
+export async function runInspect(folder: string, options: InspectOptions = {}): Promise<InspectResult> {
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
-  const checkpoint = await openCheckpoint(folder);
+  const located = await checkpointFolder(folder, options);
+  const checkpoint = await openCheckpoint(located.folder);
   const { prunable, notes } = prunableNames(checkpoint.config, checkpoint.folder);
-  const pool = new WorkerPool(automaticWorkers());
+  const pool = new WorkerPool(automaticWorkers(), options.signal);
   try {
     const tensors = await settle(
       [...checkpoint.tensors.values()].map(async ({ name, shape, dtype }): Promise<InspectedTensor> => {
@@ -78,7 +85,7 @@ export async function runInspect(
         bytes: checkpoint.bytes,
       },
       ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
-      notes: [...checkpoint.notes, ...notes],
+      notes: [...located.notes, ...checkpoint.notes, ...notes],
     };
   } finally {
     await pool.close();

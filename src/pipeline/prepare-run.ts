@@ -10,10 +10,9 @@ import {
   loadEvaluationText,
 } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
-import { isHubName } from '../config/resolve-model.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import type { BlockPasses } from '../graph/block-passes.js';
@@ -31,6 +30,7 @@ import { lossWindows, requireMeasurable } from './loss-windows.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
 import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
+import { type OpenModelOptions, openModel } from './open-model.js';
 import { PhaseTimer } from './phase-timer.js';
 import { prunePlans } from './prune-plans.js';
 
@@ -77,13 +77,15 @@ export interface PreparedRun {
 
 /**
  * @param timer told where the time went
+ * @param options for the download of a model from the hub
  * @throws RequestError for anything in the request that can't be done; nothing has been written then
  */
 export async function prepareRun(
   config: RunConfig,
   timer: PhaseTimer = new PhaseTimer('prepare'),
+  options: OpenModelOptions = {},
 ): Promise<PreparedRun> {
-  const checkpoint = await openModel(config.model);
+  const checkpoint = await openModel(config.model, options);
   const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
   checkTensors(model, checkpoint.tensors, checkpoint.folder);
   const layers = planLayers(model, config.prune);
@@ -246,14 +248,6 @@ function windowsOf(
   const { samples, sequenceLength } = calibration;
   const measured = Math.min(samples, Math.ceil(OUTPUT_ERROR_TOKENS / sequenceLength));
   return { windows: samples, gramWindows: method.statistics === 'gram' ? samples : measured };
-}
-
-/** Opens the folder of a run file's `model`. */
-export async function openModel(model: string): Promise<Checkpoint> {
-  if (isHubName(model)) {
-    throw new RequestError(`model ${model}: no such folder; download the checkpoint and give its folder`);
-  }
-  return await openCheckpoint(model);
 }
 
 /** Tensors in the order that they are finished, so that shards fill up one after the other. */

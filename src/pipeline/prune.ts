@@ -90,7 +90,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const started = new Date();
   requireLibc();
   const prepare = new PhaseTimer('prepare');
-  const run = fitMemory(await prepareRun(config, prepare));
+  const run = fitMemory(await prepareRun(config, prepare, options));
   const { output } = config;
   checkOutputFolder(output, run.checkpoint.folder);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });

@@ -53,8 +53,8 @@ describe('exit codes', () => {
   });
 
   it('offers no command that does not exist yet', async () => {
-    expect((await cli(['--help'])).stdout).not.toContain('fetch');
-    expect((await cli(['fetch', 'org/name'])).code).toBe(2);
+    expect((await cli(['--help'])).stdout).not.toContain('recover');
+    expect((await cli(['recover', 'org/name'])).code).toBe(2);
   });
 });
 

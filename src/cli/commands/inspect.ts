@@ -18,6 +18,7 @@ import { displayPath } from '../display-path.js';
 import type { InspectedTensor, InspectResult } from '../library.js';
 import { noteLines, printResult } from '../output.js';
 import { type Column, facts, table } from '../table.js';
+import { STOPPING, withDisplay } from '../with-display.js';
 
 /** Checkpoints with more tensors than this are shown by kind unless every tensor is asked for. */
 const SHOWN_TENSORS = 40;
@@ -26,14 +27,16 @@ const SHOWN_TENSORS = 40;
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description('count the zeros of every tensor of a checkpoint, and check a pattern')
-    .argument('<checkpoint>', 'a model folder')
+    .argument('<checkpoint>', 'a model folder, or org/name[@revision] on the hub')
     .option('--pattern <N:M>', 'count the groups of M inputs that keep more than N weights')
     .option('--all', 'list every tensor instead of kinds of tensor')
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (checkpoint: string, options: { pattern?: string; all?: boolean; json?: boolean }) => {
       const { inspect } = await context.loadLibrary();
       const { json = false, all = false, ...rest } = options;
-      const result = await inspect(checkpoint, rest);
+      const result = await withDisplay(context, STOPPING, (shown) =>
+        inspect(checkpoint, { ...rest, ...shown }),
+      );
       const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
       printResult(context, json, result, inspectWords(result, all, context.cwd, colours));
     });
