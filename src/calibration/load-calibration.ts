@@ -5,7 +5,12 @@
 import { createHash } from 'node:crypto';
 import { type TextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
-import { type OpenTextSource, openTextSource, sourceDocuments } from './open-text-source.js';
+import {
+  type OpenTextSource,
+  type OpenTextSourceOptions,
+  openTextSource,
+  sourceDocuments,
+} from './open-text-source.js';
 import { interleave, shareOut } from './share-out.js';
 import type { Tokenizer } from './tokenizer.js';
 import { makeWindows, type WindowMode, type Windows } from './windows.js';
@@ -118,12 +123,14 @@ function cap(asked: number, limit: number | undefined, key: string, notes: strin
  * The calibration windows of a run. Several files share the samples out by weight (largest remainders); each gives its
  * windows by the same rule, with seed + its place in the list, and the windows of all are interleaved evenly. The same
  * request gives the same tokens on every machine.
- * @throws RequestError for files that can't be understood, too little text, and tokens outside the vocabulary
+ * @throws RequestError for files that can't be understood, too little text, and tokens outside the vocabulary; RunError
+ *   when the hub fails; the signal's reason when it is aborted
  */
 export async function loadCalibration(
   request: CalibrationRequest,
   tokenizer: Tokenizer,
   limits: ModelLimits,
+  options: OpenTextSourceOptions = {},
 ): Promise<CalibrationSet> {
   const { data, samples, windows: mode, seed } = request;
   const notes: string[] = [];
@@ -150,7 +157,7 @@ export async function loadCalibration(
       sources.push({ source: name, files: [], windows: 0, tokens: 0 });
       continue;
     }
-    const open = await openTextSource(source);
+    const open = await openTextSource(source, options);
     const files: string[] = [];
     const part = await makeWindows(tokenise(open, tokenizer, limits.vocabularySize, notes, files), {
       samples: share,
@@ -194,10 +201,11 @@ export async function loadEvaluationText(
   source: TextSource,
   tokenizer: Tokenizer,
   request: EvaluationRequest,
+  options: OpenTextSourceOptions = {},
 ): Promise<EvaluationText> {
   const notes: string[] = [];
   const context = cap(request.context, request.maxSequenceLength, 'evaluation.context', notes);
-  const open = await openTextSource(source);
+  const open = await openTextSource(source, options);
   const files: string[] = [];
   const { tokens, samples, totalTokens } = await makeWindows(
     tokenise(open, tokenizer, request.vocabularySize, notes, files),

@@ -2,8 +2,10 @@
  * The files of a text source, and the documents in them.
  * @module
  */
-import { type TextSource, textSourceName } from '../config/text-source.js';
+import { hubFileName, type TextSource } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
+import { type Hub, hubFromEnvironment } from '../hub/hub.js';
+import { findHubFiles } from './hub-text-files.js';
 import { localTextFile } from './local-text-file.js';
 import { readDocuments } from './read-documents.js';
 import type { TextDocument } from './text-document.js';
@@ -18,11 +20,24 @@ export interface OpenTextSource {
   readonly field?: string;
 }
 
-/** @throws RequestError when the source has no such files */
-export async function openTextSource(source: TextSource): Promise<OpenTextSource> {
+export interface OpenTextSourceOptions {
+  /** The one that the environment names, when left out. */
+  readonly hub?: Hub | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Finds the files of a source; those on the hub are not read yet.
+ * @throws RequestError when the source has no such files; RunError when the hub fails; the signal's reason
+ */
+export async function openTextSource(
+  source: TextSource,
+  { hub, signal }: OpenTextSourceOptions = {},
+): Promise<OpenTextSource> {
   const field = source.field === undefined ? {} : { field: source.field };
   if ('path' in source) return { name: source.path, files: [localTextFile(source.path)], ...field };
-  throw new RequestError(`${textSourceName(source)}: not read yet`);
+  const { commit, files } = await findHubFiles(hub ?? hubFromEnvironment(), source, signal);
+  return { name: hubFileName(source.hub, commit, source.files), files, ...field };
 }
 
 /**

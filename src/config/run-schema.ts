@@ -3,9 +3,10 @@
  * @module
  */
 import { z } from 'zod';
+import { DEFAULT_REVISION } from '../hub/repository.js';
 import { didYouMean, found } from './describe-issue.js';
 import { parseSize, sizeForms, sizePattern } from './parse-size.js';
-import { defaultRevision, hubAddressForm, parseTextSource, type TextSource } from './text-source.js';
+import { hubAddressForm, parseTextSource, type TextSource } from './text-source.js';
 
 /** Most calibration tokens a run may ask for: 1 GiB of 32-bit ids, far above what any method profits from. */
 export const maximumCalibrationTokens = 2 ** 28;
@@ -128,7 +129,7 @@ const textSourceShape = {
     ),
   revision: text
     .exactOptional()
-    .describe(`Branch, tag or commit of the dataset; ${defaultRevision} when left out.`),
+    .describe(`Branch, tag or commit of the dataset; ${DEFAULT_REVISION} when left out.`),
   field: text
     .exactOptional()
     .describe('The field or column with the text or the messages; text or messages when left out.'),
@@ -177,7 +178,7 @@ const textSourceError =
 
 /** With the revision that was meant. */
 function textSource(value: { readonly hub?: string; readonly revision?: string }): TextSource {
-  return (value.hub === undefined ? value : { revision: defaultRevision, ...value }) as TextSource;
+  return (value.hub === undefined ? value : { revision: DEFAULT_REVISION, ...value }) as TextSource;
 }
 
 const evaluationSource = z

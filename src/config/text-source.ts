@@ -2,6 +2,7 @@
  * Where text comes from: a file, or files of a dataset on the hub.
  * @module
  */
+import { DEFAULT_REVISION } from '../hub/repository.js';
 
 /** A text file; `path` is absolute once a run file is loaded. */
 export interface FileSource {
@@ -33,16 +34,13 @@ const hubForm = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
 /** The form of {@link parseTextSource} that isn't a path, for messages. */
 export const hubAddressForm = 'hf://datasets/org/name/files';
 
-/** The revision of a source that names none. */
-export const defaultRevision = 'main';
-
 /**
  * A path, or `hf://datasets/org/name[@revision]/files`.
  * @returns undefined for what begins like the latter and isn't
  */
 export function parseTextSource(text: string): TextSource | undefined {
   if (!text.startsWith(hubScheme)) return { path: text };
-  const [, hub, revision = defaultRevision, files] = hubForm.exec(text) ?? [];
+  const [, hub, revision = DEFAULT_REVISION, files] = hubForm.exec(text) ?? [];
   if (hub === undefined || files === undefined) return undefined;
   try {
     return { hub, files, revision: decodeURIComponent(revision) };
@@ -58,6 +56,6 @@ export function textSourceName(source: TextSource): string {
 
 /** A file of a dataset, or a pattern of them, as `hf://…`. */
 export function hubFileName(hub: string, revision: string, file: string): string {
-  const at = revision === defaultRevision ? '' : `@${encodeURIComponent(revision)}`;
+  const at = revision === DEFAULT_REVISION ? '' : `@${encodeURIComponent(revision)}`;
   return `${hubScheme}datasets/${hub}${at}/${file}`;
 }

@@ -32,6 +32,8 @@ export interface CheckpointEvaluationOptions {
   readonly context: number;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
+  /** Ends the reading of text from the hub. */
+  readonly signal?: AbortSignal | undefined;
   onStart?(blocks: number, tokens: number): void;
   onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
   onBlock?(block: number, seconds: number): void;
@@ -47,12 +49,13 @@ export async function evaluateCheckpoint(
   const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
   checkTensors(model, checkpoint.tensors, checkpoint.folder);
   const tokenizer = await loadTokenizer(checkpoint.folder);
-  const text = await loadEvaluationText(options.data, tokenizer, {
+  const request = {
     context: options.context,
     maxSequenceLength: model.maxSequenceLength,
     vocabularySize: model.vocabularySize,
     ...(options.windows === undefined ? {} : { windows: options.windows }),
-  });
+  };
+  const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });
   options.onStart?.(model.blocks.length, text.windows * text.context);
   const stream = new ModelStream(model, pool);
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));

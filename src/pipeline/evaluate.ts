@@ -77,6 +77,7 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       data: source,
       context,
       windows,
+      signal,
       onStart: (blocks, tokens) => {
         clock = new StageClock(stage, blocks, tokens, onProgress);
       },

@@ -8,7 +8,7 @@ import { parquetHeader, readPage } from 'hyparquet/src/column.js';
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
 import { getMaxDefinitionLevel, getMaxRepetitionLevel } from 'hyparquet/src/schema.js';
 import { shortened } from '../../checkpoint/strict-json.js';
-import { RequestError, SecateurError } from '../../errors.js';
+import { RequestError } from '../../errors.js';
 import { withinCpuTime } from '../cpu-time-limit.js';
 import type { ByteWindow } from './byte-window.js';
 import { decompressPage } from './decompress-page.js';
@@ -75,29 +75,31 @@ function valuesOf({
   return values;
 }
 
-/** Reads the next header and checks all that it says. */
-async function readHeader(window: ByteWindow): Promise<PageHeader> {
+/** Takes a header that is whole, and checks all that it says but of its levels. */
+function parseHeader(bytes: Bytes, left: number): PageHeader {
+  const header = parquetHeader({
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    offset: 0,
+  });
+  const values = valuesOf(header);
+  requireSize(values.num_values, maximumPageValues, 'the number of values of a page');
+  if (!readableEncodings.includes(values.encoding))
+    throw new Error(
+      `the encoding ${values.encoding}, which is not read; write the file with ${readableEncodings.join(', ')}`,
+    );
+  requireSize(header.compressed_page_size, Math.min(maximumPageBytes, left), 'the size of a page');
+  requireSize(header.uncompressed_page_size, maximumPageBytes, 'the uncompressed size of a page');
+  return header;
+}
+
+/** The next header, as long as it turns out to be. */
+async function readHeader(window: ByteWindow): Promise<Bytes | { readonly reason: string }> {
   for (let wanted = firstHeaderBytes; ; wanted *= 2) {
     const bytes = await window.peek(wanted);
     const extent = thriftExtent(bytes, headerLimits);
-    if ('reason' in extent) {
-      if (extent.incomplete && bytes.length < window.left && wanted < maximumHeaderBytes) continue;
-      throw new Error(`the head of a page: ${extent.reason}`);
-    }
-    const header = parquetHeader({
-      view: new DataView(bytes.buffer, bytes.byteOffset, extent.bytes),
-      offset: 0,
-    });
-    window.pass(extent.bytes);
-    const values = valuesOf(header);
-    requireSize(values.num_values, maximumPageValues, 'the number of values of a page');
-    if (!readableEncodings.includes(values.encoding))
-      throw new Error(
-        `the encoding ${values.encoding}, which is not read; write the file with ${readableEncodings.join(', ')}`,
-      );
-    requireSize(header.compressed_page_size, Math.min(maximumPageBytes, window.left), 'the size of a page');
-    requireSize(header.uncompressed_page_size, maximumPageBytes, 'the uncompressed size of a page');
-    return header;
+    if (!('reason' in extent)) return bytes.subarray(0, extent.bytes);
+    const mayGrow = bytes.length < window.left && wanted < maximumHeaderBytes;
+    if (!(extent.incomplete && mayGrow)) return extent;
   }
 }
 
@@ -214,31 +216,40 @@ export async function* columnRows(
     return readPage(reader, page.header, decoder, dictionary, repeated ? previous : undefined, 0).data ?? [];
   };
 
-  try {
-    while (window.left > 0) {
-      const header = await readHeader(window);
-      const stored = new Uint8Array(
-        (await window.peek(header.compressed_page_size)).subarray(0, header.compressed_page_size),
-      );
-      window.pass(stored.length);
-      const limit =
-        milliseconds +
-        header.uncompressed_page_size / bytesPerMillisecond +
-        valuesOf(header).num_values / valuesPerMillisecond;
-      const data = withinCpuTime(limit, () => decode(header, stored));
-      if (header.type === 'DICTIONARY_PAGE') {
-        dictionary = data;
-        continue;
-      }
-      if (data.length === 0) continue;
-      const whole = repeated ? data.length - 1 : data.length;
-      for (let i = 0; i < whole; i++, row++) yield data[i];
-      if (repeated) open = [data[whole]];
-      if (countMessages(open) > maximumMessages) throw new Error(`more than ${maximumMessages} messages`);
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (cause) {
+      throw new RequestError(`${place(row)}: damaged: ${shortened((cause as Error).message)}`, { cause });
     }
-    yield* open;
-  } catch (cause) {
-    if (cause instanceof SecateurError) throw cause;
-    throw new RequestError(`${place(row)}: damaged: ${shortened((cause as Error).message)}`, { cause });
+  };
+
+  while (window.left > 0) {
+    const head = await readHeader(window);
+    const header = guarded(() => {
+      if ('reason' in head) throw new Error(`the head of a page: ${head.reason}`);
+      window.pass(head.length);
+      return parseHeader(head, window.left);
+    });
+    const size = header.compressed_page_size;
+    const stored = new Uint8Array((await window.peek(size)).subarray(0, size));
+    window.pass(size);
+    const limit =
+      milliseconds +
+      header.uncompressed_page_size / bytesPerMillisecond +
+      valuesOf(header).num_values / valuesPerMillisecond;
+    const data = guarded(() => withinCpuTime(limit, () => decode(header, stored)));
+    if (header.type === 'DICTIONARY_PAGE') {
+      dictionary = data;
+      continue;
+    }
+    if (data.length === 0) continue;
+    const whole = repeated ? data.length - 1 : data.length;
+    for (let i = 0; i < whole; i++, row++) yield data[i];
+    if (repeated) open = [data[whole]];
+    guarded(() => {
+      if (countMessages(open) > maximumMessages) throw new Error(`more than ${maximumMessages} messages`);
+    });
   }
+  yield* open;
 }
