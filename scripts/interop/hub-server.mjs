@@ -106,13 +106,14 @@ export async function startHub({ repositories, pageSize = 1000 }) {
     sendJson(response, entries.slice(start, end));
   }
 
-  const listen = async (server) => {
+  const listen = async (server, host) => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return `http://127.0.0.1:${server.address().port}`;
+    return `http://${host}:${server.address().port}`;
   };
-  state.storageUrl = await listen(storage);
-  state.url = await listen(hub);
+  // Two names, as Python's library tells servers apart by these alone.
+  state.storageUrl = await listen(storage, 'localhost');
+  state.url = await listen(hub, '127.0.0.1');
   state.close = () => {
     for (const server of [hub, storage]) {
       server.closeAllConnections();

@@ -449,7 +449,7 @@ export function createRunSchema({
   );
   const schema = z.strictObject({
     model: text.describe(
-      'The checkpoint: a folder, or org/name[@revision] from the Hugging Face hub or its local cache.',
+      'The checkpoint: a folder, or org/name[@revision] on the Hugging Face hub: from its local cache, where what is missing is downloaded to.',
     ),
     output: text.describe('Folder for the pruned checkpoint and its report.'),
     calibration: calibrationSchema

@@ -62,7 +62,11 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
   const layers = run.layers.map(plannedLayer);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const speed = await measureMachine(Math.min(workers, availableParallelism()), prepareSeconds, options.signal);
+  const speed = await measureMachine(
+    Math.min(workers, availableParallelism()),
+    prepareSeconds,
+    options.signal,
+  );
   const { bytes } = run.checkpoint;
   const disk = diskNeed(run);
   const shortage = diskShortage(run);

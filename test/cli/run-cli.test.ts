@@ -89,6 +89,7 @@ describe('--json', () => {
     ['eval', 'folder', '--data', 'x.txt'],
     ['compare', 'run.yaml', '--methods', 'wanda', '--patterns', '2:4'],
     ['inspect', 'folder'],
+    ['fetch', 'org/name'],
   ])('%s prints one document on stdout and the words on stderr', async (...args) => {
     const run = await cli([...args, '--json']);
     expect(run.code).toBe(0);
@@ -159,6 +160,32 @@ describe('arguments reach the library', () => {
       ['a', { data: 'x.txt', context: 2048 }],
       ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1 }],
     ]);
+  });
+});
+
+describe('fetch', () => {
+  it('prints the folder alone on stdout, and everything else on stderr', async () => {
+    const { code, stdout, stderr } = await cli(['fetch', 'org/name']);
+    expect(code).toBe(0);
+    expect(stdout).toBe('/home/user/.cache/huggingface/hub/models--org--name/snapshots/0123\n');
+    expect(stderr).toContain(
+      'fetch org/name: 7 files, 269 MB\nfetch org/name: done, 7 files, 269 MB, 12.3 s\n',
+    );
+    expect(stderr).toContain(
+      'org/name at 0123456789abcdef0123456789abcdef01234567: 7 files new, 269 MB downloaded',
+    );
+    expect(stderr).toContain('note: left out, since they are not read: model.gguf');
+  });
+
+  it('hands on names and the signal', async () => {
+    const calls: unknown[] = [];
+    await cli(['fetch', 'org/name@refs/pr/1'], {
+      fetchModel: (name, options) => {
+        calls.push([name, options?.signal instanceof AbortSignal]);
+        return Promise.reject(new RequestError('enough'));
+      },
+    });
+    expect(calls).toEqual([['org/name@refs/pr/1', true]]);
   });
 });
 

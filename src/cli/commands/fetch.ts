@@ -7,7 +7,7 @@ import { formatBytes, formatPlural } from '../../report/format.js';
 import type { CliContext } from '../cli-context.js';
 import { type Colours, coloursFor } from '../colours.js';
 import type { FetchedModel } from '../library.js';
-import { noteLines } from '../output.js';
+import { noteLines, printResult } from '../output.js';
 import { withDisplay } from '../with-display.js';
 
 /** The command, bound to `context`. */
@@ -27,7 +27,7 @@ export function fetchCommand(context: CliContext): Command {
         (shown) => fetchModel(name, shown),
       );
       context.stderr.write(`${fetchWords(result, coloursFor(context.stderr, context.env))}\n`);
-      context.stdout.write(`${options.json ? JSON.stringify(result, null, 2) : result.folder}\n`);
+      printResult(context, options.json ?? false, result, result.folder);
     });
 }
 

@@ -134,7 +134,7 @@ export class ProgressBars implements ProgressDisplay {
     const event = this.#download;
     if (!event) return '';
     const content = {
-      label: `fetch ${event.model}`,
+      label: 'fetch',
       fraction: event.bytes === 0 ? 0 : event.bytesDone / event.bytes,
       figures: [
         `${formatBytes(event.bytesDone)} of ${formatBytes(event.bytes)}`,
