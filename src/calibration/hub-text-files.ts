@@ -73,6 +73,31 @@ function requireMatches(source: HubSource, names: readonly string[], place: stri
   );
 }
 
+/** Files of the folder that a pattern begins with, by their paths; all where none of those matches. */
+async function listMatching(
+  hub: Hub,
+  repository: Repository,
+  commit: string,
+  pattern: string,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, RepositoryFile>> {
+  const fixed = pattern.split('*', 1)[0] ?? '';
+  const folder = fixed.slice(0, Math.max(0, fixed.lastIndexOf('/')));
+  const list = async (below?: string) => {
+    const { files } = await listFiles(hub, repository, commit, signal, below);
+    return new Map(files.map((file) => [file.path, file]));
+  };
+  if (folder === '') return await list();
+  try {
+    const files = await list(folder);
+    if ([...files.keys()].some((path) => matchesName(pattern, path))) return files;
+  } catch (error) {
+    // There may be no such folder; whatever else it is happens again.
+    if (!(error instanceof RequestError)) throw error;
+  }
+  return await list();
+}
+
 /**
  * Finds the files of a source. A single one that the cache has of the revision is taken without asking the hub; offline, so is
  * every other; else the hub says which there are, and those that the cache has are read there.
@@ -94,8 +119,7 @@ export async function findHubFiles(hub: Hub, source: HubSource, signal?: AbortSi
     const matching = requireMatches(source, paths, 'in the cache, and HF_HUB_OFFLINE is set');
     return { commit, files: matching.map((path) => cached(commit, path)) };
   }
-  const { files } = await listFiles(hub, repository, commit, signal);
-  const byPath = new Map(files.map((file) => [file.path, file]));
+  const byPath = await listMatching(hub, repository, commit, source.files, signal);
   const snapshot = snapshotFolder(hub, repository, commit);
   const textFile = (path: string): TextFile => {
     const file = byPath.get(path) as RepositoryFile;

@@ -41,6 +41,19 @@ export async function openTextSource(
 }
 
 /**
+ * The source at the commit that its revision is now, so that who reads it twice reads the same.
+ * @throws as {@link openTextSource}
+ */
+export async function pinTextSource<Source extends TextSource>(
+  source: Source,
+  { hub, signal }: OpenTextSourceOptions = {},
+): Promise<Source> {
+  if ('path' in source) return source;
+  const { commit } = await findHubFiles(hub ?? hubFromEnvironment(), source, signal);
+  return { ...source, revision: commit };
+}
+
+/**
  * The documents of all files, one file after the other; reads as far as it is asked.
  * @param onFile told the name of each file that is begun
  * @throws RequestError as `readDocuments`, and when there is no document at all

@@ -4,11 +4,12 @@
  */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pinTextSource } from '../calibration/open-text-source.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
-import type { RunConfig } from '../config/run-schema.js';
+import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { describeModel } from '../model/describe-model.js';
@@ -55,9 +56,10 @@ export async function runCompare(base: RunConfig, options: CompareOptions): Prom
   }
 }
 
-async function compare(asked: RunConfig, options: CompareOptions): Promise<CompareResult> {
+async function compare(given: RunConfig, options: CompareOptions): Promise<CompareResult> {
+  if (!given.evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
+  const asked = await withPinnedTexts(given, given.evaluation, options);
   const { output, evaluation } = asked;
-  if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
   const named = variantsOf(asked, options.methods, options.goals);
   // The runs get the folder, so that all have the same commit.
   const model = await locate(asked.model, options);
@@ -109,6 +111,19 @@ async function compare(asked: RunConfig, options: CompareOptions): Promise<Compa
   return { output, comparison };
 }
 
+/** With text from the hub at the commit that it has now, so that all runs read the same. */
+async function withPinnedTexts(config: RunConfig, evaluation: EvaluationConfig, { signal }: CompareOptions) {
+  const { calibration } = config;
+  const pin = <Source extends TextSource>(source: Source) => pinTextSource(source, { signal });
+  return {
+    ...config,
+    ...(calibration && {
+      calibration: { ...calibration, data: await Promise.all(calibration.data.map(pin)) },
+    }),
+    evaluation: { ...evaluation, data: await pin(evaluation.data) },
+  };
+}
+
 /** The model's folder; lines tell of every tenth of a download. */
 async function locate(model: string, { signal, onLine }: CompareOptions): Promise<string> {
   let tenths = -1;
@@ -149,7 +164,7 @@ function calibrationFiles({ calibration }: RunConfig): unknown {
 }
 
 /**
- * Changes when the file does; of a dataset on the hub only its revision says what is in it.
+ * Changes when the file does; of a dataset on the hub its commit says what is in it.
  * @throws RequestError when there is no such file
  */
 function textState(source: TextSource): { size: number; changed: number } | string {
