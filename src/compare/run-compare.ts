@@ -16,7 +16,7 @@ import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
-import { modelFolder } from '../pipeline/open-model.js';
+import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
 import type { ProgressListener } from '../pipeline/progress.js';
 import { formatBytes } from '../report/format.js';
 import { version } from '../version.js';
@@ -61,10 +61,9 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
   const asked = await withPinnedTexts(given, given.evaluation, options);
   const { output, evaluation } = asked;
   const named = variantsOf(asked, options.methods, options.goals);
-  // The runs get the folder, so that all have the same commit.
-  const model = await locate(asked.model, options);
+  const { name: model, folder } = await locate(asked.model, options);
   const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
-  const checkpoint = await openCheckpoint(model);
+  const checkpoint = await openCheckpoint(folder);
   requireFitting(variants, describeModel(checkpoint.config, `${checkpoint.folder}/config.json`));
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
   const text = { evaluation, file: textState(evaluation.data) };
@@ -124,8 +123,8 @@ async function withPinnedTexts(config: RunConfig, evaluation: EvaluationConfig, 
   };
 }
 
-/** The model's folder; lines tell of every tenth of a download. */
-async function locate(model: string, { signal, onLine }: CompareOptions): Promise<string> {
+/** The model, by a name under which all runs find the same; lines tell of every tenth of a download. */
+async function locate(model: string, { signal, onLine }: CompareOptions): Promise<ModelFolder> {
   let tenths = -1;
   const onProgress: ProgressListener = (event) => {
     if (event.kind !== 'download') return;
@@ -135,7 +134,7 @@ async function locate(model: string, { signal, onLine }: CompareOptions): Promis
     tenths = now;
     onLine?.(`fetch ${event.model}: ${formatBytes(bytesDone)} of ${formatBytes(bytes)}`);
   };
-  return (await modelFolder(model, { signal, onProgress })).folder;
+  return await modelFolder(model, { signal, onProgress });
 }
 
 /** @throws RequestError naming the variant, and the linear that its goal doesn't fit or the rule that matches none */

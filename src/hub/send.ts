@@ -46,7 +46,6 @@ export async function send(hub: Hub, address: string, options: SendOptions = {})
   try {
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const response = await get(hub, url, from, watch);
-      watch.touch();
       const elsewhere = url.origin !== hubOrigin;
       if (!elsewhere) hubHeaders = response.headers;
       const location = response.headers.get('location');
@@ -73,11 +72,7 @@ export async function send(hub: Hub, address: string, options: SendOptions = {})
 
 async function get(hub: Hub, url: URL, from: number, watch: Watch): Promise<Response> {
   const headers = { ...hub.headers(url), ...(from > 0 ? { range: `bytes=${from}-` } : {}) };
-  try {
-    return await fetch(url.href, { headers, redirect: 'manual', signal: watch.signal });
-  } catch (error) {
-    throw watch.explain(error, url);
-  }
+  return await watch.over(url, () => fetch(url.href, { headers, redirect: 'manual', signal: watch.signal }));
 }
 
 /** Where a redirect leads. Its address may be signed, so messages name the host only. */
@@ -93,14 +88,8 @@ async function* pieces(response: Response, watch: Watch): AsyncGenerator<Uint8Ar
   const reader = response.body?.getReader();
   try {
     while (reader) {
-      let piece: Awaited<ReturnType<typeof reader.read>>;
-      try {
-        piece = await reader.read();
-      } catch (error) {
-        throw watch.explain(error, new URL(response.url));
-      }
+      const piece = await watch.over(new URL(response.url), () => reader.read());
       if (piece.done) return;
-      watch.touch();
       yield piece.value;
     }
   } finally {
@@ -108,45 +97,48 @@ async function* pieces(response: Response, watch: Watch): AsyncGenerator<Uint8Ar
   }
 }
 
-/** Ends a connection that the caller doesn't want any more, or on which nothing comes. */
+/** Ends a connection that the caller doesn't want any more, or on which nothing comes when it is waited for. */
 class Watch {
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
   readonly #milliseconds: number;
   readonly #abort = () => this.#controller.abort(this.#outer?.reason);
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(milliseconds: number, outer: AbortSignal | undefined) {
     outer?.throwIfAborted();
     this.#milliseconds = milliseconds;
     this.#outer = outer;
     outer?.addEventListener('abort', this.#abort, { once: true });
-    this.touch();
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Something came. */
-  touch(): void {
-    clearTimeout(this.#timer);
+  /** Waits for the server; between two such waits the caller may take its time. */
+  async over<T>(url: URL, wait: () => Promise<T>): Promise<T> {
     const seconds = this.#milliseconds / 1000;
-    this.#timer = setTimeout(
+    const timer = setTimeout(
       () => this.#controller.abort(new TransientError(`nothing came for ${seconds} s`)),
       this.#milliseconds,
     );
+    try {
+      return await wait();
+    } catch (error) {
+      throw this.#explain(error, url);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Closes the connection where it is still open. */
   end(): void {
-    clearTimeout(this.#timer);
     this.#outer?.removeEventListener('abort', this.#abort);
     this.#controller.abort();
   }
 
   /** What a failed `fetch` or reading is to be thrown as; says nothing of the request's headers or path. */
-  explain(error: unknown, url: URL): unknown {
+  #explain(error: unknown, url: URL): unknown {
     this.#outer?.throwIfAborted();
     const { reason } = this.signal;
     if (reason instanceof TransientError) return new TransientError(`${url.host}: ${reason.message}`);

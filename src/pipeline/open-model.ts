@@ -16,6 +16,8 @@ export interface OpenModelOptions {
 }
 
 export interface ModelFolder {
+  /** What to call it so that it stays the same: the folder, or `org/name@commit`. */
+  readonly name: string;
   /** Absolute where it is the cache's. */
   readonly folder: string;
   readonly notes: readonly string[];
@@ -27,9 +29,11 @@ export interface ModelFolder {
  * @throws as `locateModel`
  */
 export async function modelFolder(model: string, options: OpenModelOptions = {}): Promise<ModelFolder> {
-  if (!isHubName(model)) return { folder: model, notes: [] };
+  if (!isHubName(model)) return { name: model, folder: model, notes: [] };
   try {
-    return await withProgress(options, (shown) => locateModel(hubFromEnvironment(), model, shown));
+    const located = await withProgress(options, (shown) => locateModel(hubFromEnvironment(), model, shown));
+    const { model: id, commit, folder, notes } = located;
+    return { name: `${id}@${commit}`, folder, notes };
   } catch (error) {
     // A relative folder of two parts looks the same.
     if (!(error instanceof RequestError)) throw error;

@@ -31,6 +31,7 @@ export interface PlannedLayer {
 }
 
 export interface Plan {
+  /** A folder, or `org/name@commit`. */
   readonly model: string;
   readonly method: string;
   readonly layers: readonly PlannedLayer[];
@@ -71,7 +72,7 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
   const disk = diskNeed(run);
   const shortage = diskShortage(run);
   return {
-    model: run.checkpoint.folder,
+    model: located.name,
     method: run.method.name,
     layers,
     totals: {

@@ -1,8 +1,10 @@
 /** Text of datasets on the hub, from a server of this process. */
+import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +15,7 @@ import type { HubSource } from '../../src/config/text-source.js';
 import { RunError } from '../../src/errors.js';
 import type { Hub } from '../../src/hub/hub.js';
 import { fakeHubs, type Place } from '../hub/fake-hub.js';
+import { writeTinyModel } from '../reliability/tiny-model.js';
 import { contentOf, refusal, tinyTokenizer } from './fixture.js';
 
 const start = fakeHubs();
@@ -265,6 +268,18 @@ describe('calibration with a dataset', () => {
         tokens: 128,
       },
     ]);
+  });
+
+  it('is what the command line evaluates on', async () => {
+    const { server, cache } = await place();
+    const model = join(cache, 'tiny');
+    writeTinyModel(model);
+    const data = `hf://datasets/${ID}@v1/en/other.jsonl`;
+    const args = ['eval', model, '--data', data, '--field', 'content', '--context', '2', '--workers', '1'];
+    const env = { ...process.env, HF_ENDPOINT: server.url, HF_HUB_CACHE: cache };
+    const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [main, ...args], { env });
+    expect(stdout).toMatch(new RegExp(`^text +${address('en/other.jsonl')}: \\d+ windows of 2 tokens`, 'm'));
   });
 
   it('may be held at the commit that it has now', async () => {

@@ -146,7 +146,7 @@ export function fakeHubs(): (repositories?: FakeRepository[], pageSize?: number)
     const model = join(cache, 'models--org--tiny');
     const as = (env: Record<string, string>): Hub => ({
       ...hubFromEnvironment({ HOME: '/nowhere', HF_ENDPOINT: server.url, HF_HUB_CACHE: cache, ...env }),
-      patience: { firstWait: 1, stall: 300 },
+      patience: { firstWait: 1, stall: 10_000 },
     });
     return { server, hub: as({}), cache, model, snapshot: join(model, 'snapshots', COMMIT), as };
   };

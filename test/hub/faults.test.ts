@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RequestError, RunError } from '../../src/errors.js';
 import { fetchModel } from '../../src/hub/fetch-model.js';
+import type { Hub } from '../../src/hub/hub.js';
 import type { RepositoryFile } from '../../src/hub/list-files.js';
 import { parseRepository } from '../../src/hub/repository.js';
 import { streamFile } from '../../src/hub/stream-file.js';
@@ -48,6 +49,8 @@ function cut({ request, response, content = Buffer.alloc(0) }: Exchange, length:
 
 const partialOf = ({ model }: Place, content = weights) =>
   join(model, 'blobs', `${sha256(content)}.incomplete`);
+
+const impatient = (hub: Hub, stall: number): Hub => ({ ...hub, patience: { ...hub.patience, stall } });
 
 function expectComplete({ snapshot }: Place): void {
   expect(readFileSync(join(snapshot, 'model.safetensors')).equals(weights)).toBe(true);
@@ -107,7 +110,7 @@ describe('a broken connection', () => {
       response.write(weights.subarray(0, 70_000));
       return true;
     };
-    await fetchModel(place.hub, ID);
+    await fetchModel(impatient(place.hub, 300), ID);
     expectComplete(place);
   });
 
@@ -430,8 +433,15 @@ it('a file can be streamed from any place, without the cache', async () => {
   };
   const remote = { repository: parseRepository('org/texts', 'dataset'), commit: COMMIT, file };
   const pieces: Uint8Array[] = [];
-  for await (const piece of streamFile(place.hub, remote, { from: 1000 })) pieces.push(piece);
+  for await (const piece of streamFile(impatient(place.hub, 1000), remote, { from: 1000 })) {
+    // Whoever reads may take longer than a server may.
+    if (pieces.length === 2) await new Promise((resolve) => setTimeout(resolve, 1300));
+    pieces.push(piece);
+  }
   expect(Buffer.concat(pieces).equals(weights.subarray(1000))).toBe(true);
+  expect(
+    place.server.requests.filter(({ server }) => server === 'storage').map(({ range }) => range),
+  ).toEqual(['bytes=1000-', 'bytes=6000-']);
   expect(place.server.requests[0]?.path).toBe(`/datasets/org/texts/resolve/${COMMIT}/data/part one.bin`);
   expect(existsSync(place.cache)).toBe(false);
 });

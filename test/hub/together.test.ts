@@ -146,6 +146,14 @@ describe('the program', () => {
     expect((await secateur(['plan', runFile, '--json'])).code).toBe(0);
     const inspected = await secateur(['inspect', ID, '--json'], offline);
     expect(JSON.parse(inspected.stdout)).toMatchObject({ folder: snapshot });
+    const text = join(cache, '..', 'text.txt');
+    writeFileSync(text, 'The hub keeps models. '.repeat(20));
+    const options = ['--data', text, '--context', '16', '--windows', '2', '--workers', '1', '--json'];
+    const evaluated = await secateur(['eval', output, '--baseline', ID, ...options], offline);
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({
+      baseline: { path: snapshot },
+      checkpoint: { path: output },
+    });
     expect(server.requests).toEqual([]);
   });
 
