@@ -279,7 +279,7 @@ describe('calibration with a dataset', () => {
     const env = { ...process.env, HF_ENDPOINT: server.url, HF_HUB_CACHE: cache };
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [main, ...args], { env });
-    expect(stdout).toMatch(new RegExp(`^text +${address('en/other.jsonl')}: \\d+ windows of 2 tokens`, 'm'));
+    expect(stdout).toContain(`${address('en/other.jsonl')}: 2 windows of 2 tokens`);
   });
 
   it('may be held at the commit that it has now', async () => {
