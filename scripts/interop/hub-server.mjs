@@ -60,7 +60,8 @@ export async function startHub({ repositories, pageSize = 1000 }) {
     if (!commit) return refuse(response, 404, 'RevisionNotFound');
     response.setHeader('x-repo-commit', commit);
     if (action === 'revision') return sendJson(response, { id: repository.id, sha: commit, siblings: [] });
-    if (action === 'tree') return sendTree(repository, url, response);
+    if (action === 'tree')
+      return sendTree(repository, url, parts.map(decodeURIComponent).join('/'), response);
     const name = parts.map(decodeURIComponent).join('/');
     const content = repository.files[name];
     if (content === undefined) return refuse(response, 404, 'EntryNotFound');
@@ -73,7 +74,10 @@ export async function startHub({ repositories, pageSize = 1000 }) {
     response.end();
   });
 
-  function sendTree({ files }, url, response) {
+  function sendTree({ files: all }, url, folder, response) {
+    const below = folder === '' ? '' : `${folder}/`;
+    const files = Object.fromEntries(Object.entries(all).filter(([path]) => path.startsWith(below)));
+    if (folder !== '' && Object.keys(files).length === 0) return refuse(response, 404, 'EntryNotFound');
     const folders = new Set(
       Object.keys(files).flatMap((path) =>
         path

@@ -4,11 +4,13 @@
  */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pinTextSource } from '../calibration/open-text-source.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
-import type { RunConfig } from '../config/run-schema.js';
+import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
+import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { describeModel } from '../model/describe-model.js';
 import type { ModelDescription } from '../model/description.js';
@@ -54,9 +56,10 @@ export async function runCompare(base: RunConfig, options: CompareOptions): Prom
   }
 }
 
-async function compare(asked: RunConfig, options: CompareOptions): Promise<CompareResult> {
+async function compare(given: RunConfig, options: CompareOptions): Promise<CompareResult> {
+  if (!given.evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
+  const asked = await withPinnedTexts(given, given.evaluation, options);
   const { output, evaluation } = asked;
-  if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
   const named = variantsOf(asked, options.methods, options.goals);
   const { name: model, folder } = await locate(asked.model, options);
   const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
@@ -66,7 +69,7 @@ async function compare(asked: RunConfig, options: CompareOptions): Promise<Compa
     describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors),
   );
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
-  const text = { evaluation, file: fileState(evaluation.data) };
+  const text = { evaluation, file: textState(evaluation.data) };
   const calibration = calibrationFiles(asked);
   const wanted = variants.map((variant) => ({
     variant,
@@ -90,7 +93,7 @@ async function compare(asked: RunConfig, options: CompareOptions): Promise<Compa
       secateur: version,
       model: asked.model,
       calibration: asked.calibration ?? null,
-      evaluation: { data: evaluation.data, context: evaluation.context, windows, tokens },
+      evaluation: { data: textSourceName(evaluation.data), context: evaluation.context, windows, tokens },
       dense: { fingerprint: denseFingerprint, perplexity, standard_error },
       rows: [],
     };
@@ -108,6 +111,19 @@ async function compare(asked: RunConfig, options: CompareOptions): Promise<Compa
   const { renderComparisonHtml } = await import('./render-comparison-html.js');
   await writeFileAtomically(comparisonFiles(output).html, renderComparisonHtml(comparison));
   return { output, comparison };
+}
+
+/** With text from the hub at the commit that it has now, so that all runs read the same. */
+async function withPinnedTexts(config: RunConfig, evaluation: EvaluationConfig, { signal }: CompareOptions) {
+  const { calibration } = config;
+  const pin = <Source extends TextSource>(source: Source) => pinTextSource(source, { signal });
+  return {
+    ...config,
+    ...(calibration && {
+      calibration: { ...calibration, data: await Promise.all(calibration.data.map(pin)) },
+    }),
+    evaluation: { ...evaluation, data: await pin(evaluation.data) },
+  };
 }
 
 /** The model, by a name under which all runs find the same; lines tell of every tenth of a download. */
@@ -146,11 +162,16 @@ function knownRows(
 
 /** What of the calibration text is there, so that another one is noticed. */
 function calibrationFiles({ calibration }: RunConfig): unknown {
-  return calibration?.data.map(({ path }) => fileState(path)) ?? null;
+  return calibration?.data.map(textState) ?? null;
 }
 
-/** @throws RequestError when there is no such file */
-function fileState(path: string): { size: number; changed: number } {
+/**
+ * Changes when the file does; of a dataset on the hub its commit says what is in it.
+ * @throws RequestError when there is no such file
+ */
+function textState(source: TextSource): { size: number; changed: number } | string {
+  if (!('path' in source)) return textSourceName(source);
+  const { path } = source;
   if (!existsSync(path)) throw new RequestError(`${path}: no such file`);
   const { size, mtimeMs } = statSync(path);
   return { size, changed: mtimeMs };

@@ -70,19 +70,24 @@ export async function resolveCommit(hub: Hub, repository: Repository, signal?: A
 }
 
 /**
- * All files of a repository at a commit, in all folders.
- * @throws RequestError when it may not be read; RunError when the hub fails or its answer is malformed
+ * All files of a repository at a commit, in all folders or in one and those within it.
+ * @param folder without a slash at the end; all when left out
+ * @throws RequestError when it may not be read, or there is no such folder; RunError when the hub fails or its answer is
+ *   malformed
  */
 export async function listFiles(
   hub: Hub,
   repository: Repository,
   commit: string,
   signal?: AbortSignal,
+  folder?: string,
 ): Promise<RepositoryListing> {
   const { type, id } = repository;
   const files: RepositoryFile[] = [];
   const unusable: { path: string; reason: string }[] = [];
-  let address: string | undefined = `${hub.endpoint}/api/${type}s/${id}/tree/${commit}?recursive=true`;
+  const below = folder === undefined ? '' : `/${folder.split('/').map(encodeURIComponent).join('/')}`;
+  let address: string | undefined =
+    `${hub.endpoint}/api/${type}s/${id}/tree/${commit}${below}?recursive=true`;
   for (let pages = 0; address !== undefined; pages++) {
     const page: Page = await getJson(hub, { ...repository, revision: commit }, address, signal);
     for (const entry of checked(pageSchema, page.value, repository)) {

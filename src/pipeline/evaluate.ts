@@ -3,6 +3,7 @@
  * @module
  */
 import { resolve } from 'node:path';
+import { hubAddressForm, parseTextSource, type TextSource } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
 import type { Perplexity } from '../report/report-schema.js';
@@ -12,8 +13,10 @@ import type { ProgressListener, Stage } from './progress.js';
 import { StageClock } from './stage-clock.js';
 
 export interface EvaluateOptions {
-  /** `.txt` or `.jsonl` */
+  /** Path of a text file, or `hf://datasets/org/name[@revision]/files`. */
   readonly data: string;
+  /** The field or column that holds the text or the messages; `text` or `messages` when left out. */
+  readonly field?: string | undefined;
   /** Tokens a window (default 2048), capped at the model's limit. */
   readonly context?: number | undefined;
   /** How many windows from the start; all when left out. */
@@ -28,6 +31,7 @@ export interface EvaluateOptions {
 export interface EvaluateResult {
   readonly checkpoint: Perplexity & { readonly path: string };
   readonly baseline?: Perplexity & { readonly path: string };
+  /** What was read: the absolute path, or `hf://…` with the commit. */
   readonly data: string;
   readonly context: number;
   readonly windows: number;
@@ -39,6 +43,16 @@ export interface EvaluateResult {
 }
 
 const DEFAULT_CONTEXT = 2048;
+
+/** @throws RequestError for what is neither a path nor the address of files on the hub */
+function textSourceOf(data: string, field: string | undefined): TextSource {
+  const source = parseTextSource(data);
+  if (source === undefined) throw new RequestError(`data ${data}: expected ${hubAddressForm}`);
+  return {
+    ...('path' in source ? { path: resolve(source.path) } : source),
+    ...(field !== undefined && { field }),
+  };
+}
 
 export async function runEvaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const started = performance.now();
@@ -52,6 +66,7 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
   }
+  const source = textSourceOf(data, options.field);
   const locate = (name: string) => checkpointFolder(name, { onProgress, signal });
   const denseFolder = baseline === undefined ? undefined : await locate(baseline);
   const prunedFolder = await locate(checkpoint);
@@ -59,9 +74,10 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
   const one = async ({ folder }: ModelFolder, stage: Stage): Promise<CheckpointEvaluation> => {
     let clock: StageClock | undefined;
     const evaluation = await evaluateCheckpoint(pool, folder, {
-      data: resolve(data),
+      data: source,
       context,
       windows,
+      signal,
       onStart: (blocks, tokens) => {
         clock = new StageClock(stage, blocks, tokens, onProgress);
       },
@@ -83,7 +99,7 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     return {
       checkpoint: { path: prunedFolder.folder, ...result.estimate },
       ...(dense && denseFolder ? { baseline: { path: denseFolder.folder, ...dense.estimate } } : {}),
-      data: resolve(data),
+      data: result.source,
       context: result.context,
       windows: result.windows,
       tokens: result.windows * (result.context - 1),

@@ -80,7 +80,7 @@ export interface PreparedRun {
 
 /**
  * @param timer told where the time went
- * @param options for the download of a model from the hub
+ * @param options for what comes from the hub
  * @throws RequestError for anything in the request that can't be done; nothing has been written then
  */
 export async function prepareRun(
@@ -102,7 +102,7 @@ export async function prepareRun(
   const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
   timer.lap('open');
 
-  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
+  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model, options);
   // The tokenizer and the texts are needed no more, and are often larger than a block of weights.
   if (calibration || evaluation) collectGarbage();
   timer.lap('tokenise');
@@ -279,18 +279,25 @@ async function loadText(
   config: RunConfig,
   folder: string,
   model: ModelDescription,
+  { signal }: OpenModelOptions,
 ): Promise<{ calibration: CalibrationSet | undefined; evaluation: EvaluationText | undefined }> {
   if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
   const tokenizer = await loadTokenizer(folder);
   const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
-  const calibration = config.calibration && (await loadCalibration(config.calibration, tokenizer, limits));
+  const calibration =
+    config.calibration && (await loadCalibration(config.calibration, tokenizer, limits, { signal }));
   const { evaluation } = config;
   const text =
     evaluation &&
-    (await loadEvaluationText(evaluation.data, tokenizer, {
-      ...limits,
-      context: evaluation.context,
-      ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
-    }));
+    (await loadEvaluationText(
+      evaluation.data,
+      tokenizer,
+      {
+        ...limits,
+        context: evaluation.context,
+        ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
+      },
+      { signal },
+    ));
   return { calibration, evaluation: text };
 }

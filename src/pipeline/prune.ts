@@ -379,11 +379,18 @@ async function verify({ run, pool, writer, onProgress }: Shared, layers: readonl
 
 function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: SetPerplexities) {
   const sets = evaluationSets(run);
-  const calibrationData = run.config.calibration?.data.map(({ path }) => path).join(', ') ?? '';
+  const calibrationData = run.calibration?.sources.map(({ source }) => source).join(', ') ?? '';
   return [
-    evaluationReport(run.config.evaluation?.data ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
+    evaluationReport(run.evaluation?.source.source ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
     evaluationReport(calibrationData, sets.calibration, dense.calibration, pruned.calibration),
   ] as const;
+}
+
+function readTexts({ calibration, evaluation }: PreparedRun) {
+  return [
+    ...(calibration?.sources ?? []).map((text) => ({ use: 'calibration' as const, ...text })),
+    ...(evaluation ? [{ use: 'evaluation' as const, ...evaluation.source }] : []),
+  ].map((text) => ({ ...text, files: [...text.files] }));
 }
 
 async function makeReport(
@@ -407,6 +414,7 @@ async function makeReport(
       config: JSON.parse(JSON.stringify(run.config)),
       fingerprint: fingerprint(run.fingerprintParts),
       source: { path: run.checkpoint.folder, hash: await run.checkpoint.hash() },
+      texts: readTexts(run),
       versions: { secateur: version, node: process.versions.node, onnxruntime: onnxruntimeVersion },
       machine: {
         platform: `${process.platform} ${process.arch}`,

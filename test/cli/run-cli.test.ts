@@ -153,12 +153,14 @@ describe('arguments reach the library', () => {
         'b',
         '--workers',
         '1',
+        '--field',
+        'content',
       ],
       { evaluate },
     );
     expect(calls).toEqual([
       ['a', { data: 'x.txt', context: 2048 }],
-      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1 }],
+      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1, field: 'content' }],
     ]);
   });
 });

@@ -2,6 +2,7 @@
  * `secateur eval`: perplexity of a checkpoint.
  * @module
  */
+import { isAbsolute } from 'node:path';
 import { Command } from 'commander';
 import {
   formatBytes,
@@ -21,6 +22,7 @@ import { STOPPING, withDisplay } from '../with-display.js';
 
 interface Options {
   data: string;
+  field?: string;
   context: number;
   windows?: number;
   baseline?: string;
@@ -33,7 +35,8 @@ export function evalCommand(context: CliContext): Command {
   return new Command('eval')
     .description('measure the perplexity of a checkpoint')
     .argument('<checkpoint>', 'a model folder, or org/name[@revision] on the hub')
-    .requiredOption('--data <file>', 'the text to measure on, .txt or .jsonl')
+    .requiredOption('--data <file>', 'the text to measure on: a file, or hf://datasets/org/name/files')
+    .option('--field <name>', 'the field or column with the text (default: text or messages)')
     .option('--context <tokens>', 'length of a window', positiveInteger, 2048)
     .option('--windows <count>', 'how many windows (default: all)', positiveInteger)
     .option('--baseline <checkpoint>', 'a second checkpoint to compare with')
@@ -50,6 +53,10 @@ export function evalCommand(context: CliContext): Command {
       const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
       printResult(context, json, result, evalWords(result, checkpoint, rest.baseline, context.cwd, colours));
     });
+}
+
+function displaySource(source: string, cwd: string): string {
+  return isAbsolute(source) ? displayPath(source, cwd) : source;
 }
 
 /** Perplexities, then what they were measured on. */
@@ -78,7 +85,7 @@ export function evalWords(
       ['cross-entropy', `${result.checkpoint.cross_entropy.toFixed(4)} nats a token`],
       [
         'text',
-        `${displayPath(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
+        `${displaySource(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
       ],
       ['time', formatSeconds(result.seconds)],
       ['peak memory', formatBytes(result.peakRssBytes)],
