@@ -23,6 +23,7 @@ describe('a valid run file', () => {
         seed: 0,
         inputs: 'auto',
         recovery: 0,
+        experts: { minimum_tokens: 32, fallback: 'error' },
       },
       prune: {
         method: 'sparsegpt',
