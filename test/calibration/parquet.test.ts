@@ -20,7 +20,9 @@ describe('a .parquet that Arrow wrote', () => {
     expect(documents.map(contentOf)).toEqual(lines.map(contentOf));
     const notes = documents.flatMap(({ note }) => note ?? []);
     expect(notes).toEqual(
-      name.includes('required') ? [] : [expect.stringMatching(/ is null there is no document$/)],
+      name.includes('required')
+        ? []
+        : [expect.stringMatching(/: there is no document where (text or messages|content) is null$/)],
     );
   });
 
@@ -63,6 +65,16 @@ function write(column: object, options: object = {}): Uint8Array {
     parquetWriteBuffer({ columnData: [{ nullable: true, ...column }] as never, ...options }),
   );
 }
+
+/** `list<struct<content, role>>`, of which everything may be null. */
+const conversationSchema = [
+  { name: 'root', num_children: 1 },
+  { name: 'messages', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
+  { name: 'content', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+  { name: 'role', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+];
 
 const texts = fc.array(fc.option(fc.string({ unit: 'grapheme', maxLength: 40 }), { nil: null }), {
   minLength: 1,
@@ -110,23 +122,29 @@ describe('a .parquet', () => {
         maxLength: 30,
       },
     );
-    const schema = [
-      { name: 'root', num_children: 1 },
-      { name: 'messages', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
-      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
-      { name: 'content', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-      { name: 'role', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-    ];
     await inFolder(async (_, save) => {
       await fc.assert(
         fc.asyncProperty(conversations, layout, async (data, options) => {
           fc.pre(data.some((messages) => messages !== null));
-          const path = save('a.parquet', write({ name: 'messages', data }, { schema, ...options }));
+          const path = save(
+            'a.parquet',
+            write({ name: 'messages', data }, { schema: conversationSchema, ...options }),
+          );
           const documents = await documentsOf(path);
           expect(documents.map(contentOf)).toEqual(data.filter((messages) => messages !== null));
         }),
         { numRuns: 100 },
+      );
+    });
+  });
+
+  it('has conversations of ten thousand messages at most where they go on over pages', async () => {
+    const data = [Array.from({ length: 10_100 }, () => ({ role: 'user', content: 'a' }))];
+    await inFolder(async (_, save) => {
+      const options = { schema: conversationSchema, pageSize: 1000 };
+      const path = save('a.parquet', write({ name: 'messages', data }, options));
+      expect(await refusal(() => documentsOf(path))).toBe(
+        `${path}, row 1 (row group 1): damaged: more than 10000 messages`,
       );
     });
   });
