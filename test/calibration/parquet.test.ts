@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
@@ -87,7 +88,7 @@ const layout = fc.record({
 });
 
 describe('a .parquet', () => {
-  it('gives back the texts that were written to it, as the same lines do', async () => {
+  it('gives back the texts that were written to it, as the same lines do, compressed too', async () => {
     await inFolder(async (_, save) => {
       await fc.assert(
         fc.asyncProperty(
@@ -98,11 +99,12 @@ describe('a .parquet', () => {
             fc.pre(data.some((text) => text !== null));
             const column = { name: 'text', data, type: 'STRING', ...(encoding && { encoding }) };
             const parquet = await documentsOf(save('a.parquet', write(column, options)));
-            const lines = await documentsOf(
-              save('a.jsonl', data.map((text) => JSON.stringify({ text })).join('\n')),
-            );
+            const json = data.map((text) => JSON.stringify({ text })).join('\n');
+            const lines = await documentsOf(save('a.jsonl', json));
+            const compressed = await documentsOf(save('a.jsonl.gz', gzipSync(json)));
             expect(parquet.map(contentOf)).toEqual(data.filter((text) => text !== null));
-            expect(parquet.map(contentOf)).toEqual(lines.map(contentOf));
+            expect(lines.map(contentOf)).toEqual(parquet.map(contentOf));
+            expect(compressed.map(contentOf)).toEqual(parquet.map(contentOf));
           },
         ),
         { numRuns: 100 },
