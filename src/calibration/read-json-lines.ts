@@ -8,9 +8,9 @@ import { GzipError } from './gunzip.js';
 import {
   documentField,
   maximumDocumentBytes,
-  nullNote,
   parseMessages,
   type TextDocument,
+  withoutNulls,
 } from './text-document.js';
 
 /** A line is an object with a text, or with messages of two texts each: a thousand turns are four thousand values. */
@@ -60,28 +60,37 @@ function isBlank(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
 }
 
-/** Undefined where the field is null. */
-function parseLine(
-  bytes: Uint8Array,
-  asked: string | undefined,
-  where: string,
-): { field: string; document: TextDocument | undefined } {
+/** Null where the field is. */
+function parseLine(bytes: Uint8Array, asked: string | undefined, where: string): TextDocument | null {
   const value = parseBoundedJson(bytes, lineLimits, where);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new RequestError(`${where}: expected a JSON object with ${asked ?? 'text or messages'}`);
   }
   const field = documentField(Object.keys(value), asked, 'field', where);
   const content = (value as Record<string, unknown>)[field];
-  if (content === null) return { field, document: undefined };
+  if (content === null) return null;
   if (typeof content === 'string' && (asked !== undefined || field === 'text')) {
-    return { field, document: { where, text: content } };
+    return { where, text: content };
   }
   if (field === 'messages' || (asked !== undefined && Array.isArray(content))) {
-    return { field, document: { where, messages: parseMessages(content, field, where) } };
+    return { where, messages: parseMessages(content, field, where) };
   }
   throw new RequestError(
     `${where}: ${field} is not a JSON string${asked === undefined ? '' : ', nor a list of {role, content}'}`,
   );
+}
+
+/** A document or null for every line that isn't blank. */
+async function* lineDocuments(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  field: string | undefined,
+): AsyncGenerator<TextDocument | null> {
+  let line = 0;
+  for await (const bytes of readLines(name, chunks)) {
+    line++;
+    if (!isBlank(bytes)) yield parseLine(bytes, field, `${name}:${line}`);
+  }
 }
 
 /**
@@ -89,22 +98,10 @@ function parseLine(
  * @param field as of `documentField`
  * @throws RequestError with file and line for what can't be understood
  */
-export async function* readJsonLines(
+export function readJsonLines(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   field: string | undefined,
 ): AsyncGenerator<TextDocument> {
-  let line = 0;
-  let nulls: { note?: string } | undefined;
-  for await (const bytes of readLines(name, chunks)) {
-    line++;
-    if (isBlank(bytes)) continue;
-    const parsed = parseLine(bytes, field, `${name}:${line}`);
-    if (parsed.document === undefined) {
-      nulls ??= { note: nullNote(name, parsed.field) };
-      continue;
-    }
-    yield { ...parsed.document, ...nulls };
-    if (nulls) nulls = {};
-  }
+  return withoutNulls(lineDocuments(name, chunks, field), field, name);
 }

@@ -72,7 +72,27 @@ export function parseMessages(value: unknown, field: string, where: string): Cha
   });
 }
 
-/** The note on documents that are null. */
-export function nullNote(name: string, field: string): string {
-  return `${name}: where ${field} is null there is no document`;
+/**
+ * Leaves out what is null, which the next document tells, the first time.
+ * @param field that was asked for
+ * @param name of the file
+ */
+export async function* withoutNulls(
+  documents: AsyncIterable<TextDocument | null>,
+  field: string | undefined,
+  name: string,
+): AsyncGenerator<TextDocument> {
+  let nulls = 0;
+  let told = false;
+  for await (const document of documents) {
+    if (document === null) {
+      nulls++;
+    } else if (nulls > 0 && !told) {
+      told = true;
+      const note = `${name}: there is no document where ${field ?? 'text or messages'} is null`;
+      yield { ...document, note };
+    } else {
+      yield document;
+    }
+  }
 }

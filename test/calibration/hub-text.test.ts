@@ -16,7 +16,7 @@ import { RunError } from '../../src/errors.js';
 import type { Hub } from '../../src/hub/hub.js';
 import { fakeHubs, type Place } from '../hub/fake-hub.js';
 import { writeTinyModel } from '../reliability/tiny-model.js';
-import { contentOf, refusal, tinyTokenizer } from './fixture.js';
+import { contentOf, documentsOf, refusal, tinyTokenizer } from './fixture.js';
 
 const start = fakeHubs();
 const COMMIT = 'da7a5e7'.padEnd(40, '0');
@@ -144,6 +144,13 @@ describe('a dataset on the hub', () => {
       `bytes=${large.length - 2 ** 16}-`,
       'bytes=4-',
     ]);
+  });
+
+  it('has conversations in a .parquet, whose roles and contents lie apart', async () => {
+    const golden = new URL('../golden/parquet/conversations-snappy.parquet', import.meta.url);
+    const here = await place({ 'chat.parquet': readFileSync(fileURLToPath(golden)) });
+    const { contents } = await documents(here.hub, source('chat.parquet', { field: 'messages' }));
+    expect(contents).toEqual((await documentsOf(fileURLToPath(golden))).map(contentOf));
   });
 
   it('goes on where the connection broke', async () => {

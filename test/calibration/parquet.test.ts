@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +21,9 @@ describe('a .parquet that Arrow wrote', () => {
     expect(documents.map(contentOf)).toEqual(lines.map(contentOf));
     const notes = documents.flatMap(({ note }) => note ?? []);
     expect(notes).toEqual(
-      name.includes('required') ? [] : [expect.stringMatching(/ is null there is no document$/)],
+      name.includes('required')
+        ? []
+        : [expect.stringMatching(/: there is no document where (text or messages|content) is null$/)],
     );
   });
 
@@ -64,6 +67,16 @@ function write(column: object, options: object = {}): Uint8Array {
   );
 }
 
+/** `list<struct<content, role>>`, of which everything may be null. */
+const conversationSchema = [
+  { name: 'root', num_children: 1 },
+  { name: 'messages', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
+  { name: 'content', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+  { name: 'role', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+];
+
 const texts = fc.array(fc.option(fc.string({ unit: 'grapheme', maxLength: 40 }), { nil: null }), {
   minLength: 1,
   maxLength: 60,
@@ -75,7 +88,7 @@ const layout = fc.record({
 });
 
 describe('a .parquet', () => {
-  it('gives back the texts that were written to it, as the same lines do', async () => {
+  it('gives back the texts that were written to it, as the same lines do, compressed too', async () => {
     await inFolder(async (_, save) => {
       await fc.assert(
         fc.asyncProperty(
@@ -86,11 +99,12 @@ describe('a .parquet', () => {
             fc.pre(data.some((text) => text !== null));
             const column = { name: 'text', data, type: 'STRING', ...(encoding && { encoding }) };
             const parquet = await documentsOf(save('a.parquet', write(column, options)));
-            const lines = await documentsOf(
-              save('a.jsonl', data.map((text) => JSON.stringify({ text })).join('\n')),
-            );
+            const json = data.map((text) => JSON.stringify({ text })).join('\n');
+            const lines = await documentsOf(save('a.jsonl', json));
+            const compressed = await documentsOf(save('a.jsonl.gz', gzipSync(json)));
             expect(parquet.map(contentOf)).toEqual(data.filter((text) => text !== null));
-            expect(parquet.map(contentOf)).toEqual(lines.map(contentOf));
+            expect(lines.map(contentOf)).toEqual(parquet.map(contentOf));
+            expect(compressed.map(contentOf)).toEqual(parquet.map(contentOf));
           },
         ),
         { numRuns: 100 },
@@ -110,23 +124,29 @@ describe('a .parquet', () => {
         maxLength: 30,
       },
     );
-    const schema = [
-      { name: 'root', num_children: 1 },
-      { name: 'messages', repetition_type: 'OPTIONAL', converted_type: 'LIST', num_children: 1 },
-      { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-      { name: 'element', repetition_type: 'OPTIONAL', num_children: 2 },
-      { name: 'content', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-      { name: 'role', repetition_type: 'OPTIONAL', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
-    ];
     await inFolder(async (_, save) => {
       await fc.assert(
         fc.asyncProperty(conversations, layout, async (data, options) => {
           fc.pre(data.some((messages) => messages !== null));
-          const path = save('a.parquet', write({ name: 'messages', data }, { schema, ...options }));
+          const path = save(
+            'a.parquet',
+            write({ name: 'messages', data }, { schema: conversationSchema, ...options }),
+          );
           const documents = await documentsOf(path);
           expect(documents.map(contentOf)).toEqual(data.filter((messages) => messages !== null));
         }),
         { numRuns: 100 },
+      );
+    });
+  });
+
+  it('has conversations of ten thousand messages at most where they go on over pages', async () => {
+    const data = [Array.from({ length: 10_100 }, () => ({ role: 'user', content: 'a' }))];
+    await inFolder(async (_, save) => {
+      const options = { schema: conversationSchema, pageSize: 1000 };
+      const path = save('a.parquet', write({ name: 'messages', data }, options));
+      expect(await refusal(() => documentsOf(path))).toBe(
+        `${path}, row 1 (row group 1): damaged: more than 10000 messages`,
       );
     });
   });

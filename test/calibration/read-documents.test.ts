@@ -206,7 +206,7 @@ describe('a .jsonl file', () => {
       {
         where: 'a.json:2',
         text: 'a',
-        note: expect.stringMatching(/a\.json: where text is null there is no document$/),
+        note: expect.stringMatching(/a\.json: there is no document where text or messages is null$/),
       },
       { where: 'a.json:4', text: 'b' },
     ]);

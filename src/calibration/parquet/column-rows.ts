@@ -14,16 +14,17 @@ import type { ByteWindow } from './byte-window.js';
 import { decompressPage } from './decompress-page.js';
 import type { LeafColumn } from './document-column.js';
 import { requireRuns } from './require-runs.js';
+import { requireSize } from './require-size.js';
 import { thriftExtent } from './thrift-extent.js';
 
 /**
  * Largest page, compressed or not. Writers close one after a megabyte, but Arrow looks only after every 1,024 rows, and so
  * books make pages of some hundred.
  */
-export const maximumPageBytes = 2 ** 27;
+const maximumPageBytes = 2 ** 27;
 
 /** Values of a page at most; an array of them takes some hundred bytes a value. Arrow's row groups have as many rows. */
-export const maximumPageValues = 2 ** 20;
+const maximumPageValues = 2 ** 20;
 
 /** A page's head has some fifty bytes, and where the writer put them there the least and the greatest text of the page. */
 const firstHeaderBytes = 2 ** 12;
@@ -38,13 +39,16 @@ const readableEncodings: readonly string[] = [
   'DELTA_LENGTH_BYTE_ARRAY',
 ];
 
-/** Milliseconds of computing for a page, and bytes and values that it gets another one for; zstd takes a fifth of it. */
+/** Milliseconds of computing for a page, and bytes and values that it gets another one for; the slowest, zstd, takes a fifth. */
 const milliseconds = 500;
 const bytesPerMillisecond = 4_000;
 const valuesPerMillisecond = 1_000;
 
-/** Messages of a conversation at most. */
-export const maximumMessages = 100_000;
+/** Messages of a conversation at most; those of one that goes on over many pages are looked at anew with each page. */
+const maximumMessages = 10_000;
+
+/** The value, and a list around it where the message may be null. */
+const partsOfMessage = 2;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -52,14 +56,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 interface Page {
   readonly header: PageHeader;
   readonly bytes: Bytes;
-}
-
-function requireSize(value: unknown, limit: number, what: string): number {
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 0)
-    throw new Error(`${what} is no size`);
-  if (number > limit) throw new Error(`${what} is ${number}, the limit is ${limit}`);
-  return number;
 }
 
 /** What a header says of its page's values. */
@@ -173,9 +169,9 @@ function copyLists(value: unknown): unknown {
   return Array.isArray(value) ? value.map(copyLists) : value;
 }
 
-/** Values in all lists of a row. */
-function countMessages(row: unknown): number {
-  return Array.isArray(row) ? row.reduce<number>((sum, each) => sum + countMessages(each), 0) : 1;
+/** Lists in lists, and the values in them. */
+function countParts(row: unknown): number {
+  return Array.isArray(row) ? row.reduce<number>((sum, each) => sum + countParts(each), 1) : 1;
 }
 
 /**
@@ -248,7 +244,8 @@ export async function* columnRows(
     for (let i = 0; i < whole; i++, row++) yield data[i];
     if (repeated) open = [data[whole]];
     guarded(() => {
-      if (countMessages(open) > maximumMessages) throw new Error(`more than ${maximumMessages} messages`);
+      if (countParts(open) > partsOfMessage * maximumMessages)
+        throw new Error(`more than ${maximumMessages} messages`);
     });
   }
   yield* open;

@@ -12,7 +12,7 @@ import type { RangeReader } from '../text-file.js';
 import { thriftExtent } from './thrift-extent.js';
 
 /** Largest footer that is read; two gigabytes of web text in groups of a thousand rows have some five megabytes. */
-export const maximumFooterBytes = 32_000_000;
+const maximumFooterBytes = 32_000_000;
 
 /** A column of a row group has some thirty values; a million of them take some hundred megabytes. */
 const footerLimits = { maxDepth: 16, maxValues: 1_000_000 };

@@ -7,21 +7,25 @@ import type { ColumnMetaData, RowGroup } from 'hyparquet';
 import { shortened } from '../../checkpoint/strict-json.js';
 import { RequestError } from '../../errors.js';
 import type { ChatMessage } from '../chat-message.js';
-import { maximumDocumentBytes, nullNote, parseMessages, type TextDocument } from '../text-document.js';
+import { maximumDocumentBytes, parseMessages, type TextDocument, withoutNulls } from '../text-document.js';
 import type { RangeReader, TextFile } from '../text-file.js';
 import { ByteWindow } from './byte-window.js';
 import { columnRows } from './column-rows.js';
 import { readableCodecs } from './decompress-page.js';
 import { type DocumentColumn, documentColumn, type LeafColumn } from './document-column.js';
 import { type ParquetMetadata, readParquetMetadata } from './parquet-metadata.js';
+import { requireSize } from './require-size.js';
 
 /** The magic letters before the first column. */
 const headBytes = 4;
 
-/** An undamaged whole number of the footer; undefined for anything else. */
-function size(value: unknown): number | undefined {
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
+/** @throws RequestError for whatever is wrong with the footer */
+function guarded<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw new RequestError(`${where}: the footer is damaged: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** Where a column's data are in a group, held against the file. */
@@ -43,17 +47,16 @@ function locate(
     throw new RequestError(
       `${where}: compressed with ${metadata.codec}, which is not read; write the file with ${readableCodecs.join(', ')}`,
     );
-  const data = size(metadata.data_page_offset);
-  const dictionary = size(metadata.dictionary_page_offset) || data;
-  const bytes = size(metadata.total_compressed_size);
-  if (data === undefined || dictionary === undefined || bytes === undefined)
-    throw new RequestError(`${where}: the footer is damaged: it does not say where the column is`);
-  const start = Math.min(data, dictionary);
-  if (start < headBytes || start + bytes > dataEnd)
-    throw new RequestError(
-      `${where}: the footer is damaged: it has the column from byte ${start} to ${start + bytes}, and data end at ${dataEnd}`,
-    );
-  return { start, end: start + bytes, metadata };
+  return guarded(where, () => {
+    const data = requireSize(metadata.data_page_offset, dataEnd, 'the beginning of its pages');
+    const dictionary =
+      requireSize(metadata.dictionary_page_offset ?? data, dataEnd, 'the beginning of its dictionary') ||
+      data;
+    const start = Math.min(data, dictionary);
+    if (start < headBytes) throw new Error(`it has the column at byte ${start}`);
+    const bytes = requireSize(metadata.total_compressed_size, dataEnd - start, 'the size of the column');
+    return { start, end: start + bytes, metadata };
+  });
 }
 
 /** The text of a cell that is not null. */
@@ -68,9 +71,9 @@ function decode(cell: unknown, where: string): string {
   }
 }
 
-/** What is in the list of a value that may be null: nothing or the value. */
+/** What is in the list that stands for a value that may be null: nothing or the value. */
 function unwrap(value: unknown, optional: boolean): unknown {
-  return optional ? ((value as readonly unknown[])[0] ?? null) : value;
+  return optional && Array.isArray(value) ? (value[0] ?? null) : value;
 }
 
 /** The messages of a row, from the lists of its roles and contents; null where there is no list. */
@@ -94,7 +97,7 @@ function zipMessages(
   return parseMessages(messages, field, where);
 }
 
-/** The rows of a group. */
+/** A document or null for every row of a group. */
 async function* groupDocuments(
   file: RangeReader,
   metadata: ParquetMetadata,
@@ -107,19 +110,21 @@ async function* groupDocuments(
     const found = locate(group, leaf, metadata.dataEnd, groupPlace);
     return columnRows(new ByteWindow(file, found.start, found.end), leaf, found.metadata, place);
   };
-  const count = size(group.num_rows);
-  if (count === undefined) throw new RequestError(`${groupPlace}: the footer is damaged: no number of rows`);
+  const count = guarded(groupPlace, () =>
+    requireSize(group.num_rows, Number.MAX_SAFE_INTEGER, 'its number of rows'),
+  );
   const columns = ('text' in column ? [column.text] : [column.roles, column.contents]).map(rowsOf);
   let row = 0;
   try {
     for (; ; row++) {
-      const cells = await Promise.all(columns.map((each) => each.next()));
+      const cells: IteratorResult<unknown>[] = [];
+      for (const each of columns) cells.push(await each.next());
       const done = cells.filter((cell) => cell.done).length;
       if (done === columns.length) break;
       const where = place(row);
       if (done > 0 || row >= count)
         throw new RequestError(`${where}: damaged: the columns have different numbers of rows`);
-      const [first, second] = cells.map(({ value }) => value as unknown);
+      const [first, second] = cells.map(({ value }): unknown => value);
       if ('text' in column) {
         yield first === null ? null : { where, text: decode(first, where) };
       } else {
@@ -131,6 +136,32 @@ async function* groupDocuments(
     for (const each of columns) await each.return(undefined);
   }
   if (row < count) throw new RequestError(`${groupPlace}: damaged: it ends after ${row} of ${count} rows`);
+}
+
+/** A document or null for every row. */
+async function* rowDocuments(
+  file: RangeReader,
+  metadata: ParquetMetadata,
+  column: DocumentColumn,
+  name: string,
+): AsyncGenerator<TextDocument | null> {
+  let before = 0;
+  for (const [index, group] of metadata.rowGroups.entries()) {
+    const first = before;
+    const inGroup = `row group ${index + 1}`;
+    const place = (row: number) => `${name}, row ${first + row + 1} (${inGroup})`;
+    for await (const document of groupDocuments(
+      file,
+      metadata,
+      group,
+      column,
+      place,
+      `${name}, ${inGroup}`,
+    )) {
+      before++;
+      yield document;
+    }
+  }
 }
 
 /**
@@ -145,22 +176,7 @@ export async function* readParquet(file: TextFile, field: string | undefined): A
   try {
     const metadata = await readParquetMetadata(ranges, name);
     const column = documentColumn(metadata.schema, field, name);
-    let before = 0;
-    let nulls: { note?: string } | undefined;
-    for (const [index, group] of metadata.rowGroups.entries()) {
-      const first = before;
-      const place = (row: number) => `${name}, row ${first + row + 1} (row group ${index + 1})`;
-      const rows = groupDocuments(ranges, metadata, group, column, place, `${name}, row group ${index + 1}`);
-      for await (const document of rows) {
-        before++;
-        if (document === null) {
-          nulls ??= { note: nullNote(name, column.field) };
-          continue;
-        }
-        yield { ...document, ...nulls };
-        if (nulls) nulls = {};
-      }
-    }
+    yield* withoutNulls(rowDocuments(ranges, metadata, column, name), field, name);
   } finally {
     await ranges.close();
   }
