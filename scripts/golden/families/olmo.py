@@ -13,6 +13,6 @@ VARIANTS = {
     "olmo2": olmo(62, "Olmo2ForCausalLM", model_type="olmo2", rms_norm_eps=0.02),
     # RoPE is scaled in blocks without a window only.
     "olmo3": olmo(
-        63, "Olmo3ForCausalLM", model_type="olmo3", num_hidden_layers=4, intermediate_size=36, sliding_window=7, rope_theta=500000.0,
-        rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}),
+        63, "Olmo3ForCausalLM", model_type="olmo3", num_hidden_layers=4, intermediate_size=36, sliding_window=7,
+        rope_theta=500000.0, rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}),
 }
