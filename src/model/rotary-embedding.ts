@@ -129,6 +129,24 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   return { pairs: size / 2, interleaved, angles: angles(rope) };
 }
 
+/**
+ * The rotary embeddings of blocks that see everything and of blocks with a window. Older configs have a base of their own for
+ * the latter, if any, and scale the former alone.
+ *
+ * @param theta bases where the config has none
+ */
+export function rotaryByKind(
+  config: RopeConfig & { readonly rope_local_base_freq?: number | null | undefined },
+  headDim: number,
+  theta: { readonly full: number; readonly sliding: number },
+): { readonly full_attention: RotaryEmbedding; readonly sliding_attention: RotaryEmbedding } {
+  const local = { ...config, rope_scaling: null, rope_theta: config.rope_local_base_freq };
+  return {
+    full_attention: rotaryEmbedding(config, { headDim, kind: 'full_attention', theta: theta.full }),
+    sliding_attention: rotaryEmbedding(local, { headDim, kind: 'sliding_attention', theta: theta.sliding }),
+  };
+}
+
 function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
   const own = kind === undefined ? undefined : config.rope_parameters?.[kind];
   if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};

@@ -4,7 +4,7 @@
 def cohere(seed: int, architecture: str, **config) -> dict:
     return {"seed": seed, "tokens": 40, "config": {
         "architectures": [architecture], "hidden_size": 32, "intermediate_size": 56, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 96, "max_position_embeddings": 64, "layer_norm_eps": 1e-4, "rope_theta": 500.0,
+        "num_key_value_heads": 2, "vocab_size": 96, "max_position_embeddings": 64, "layer_norm_eps": 0.02, "rope_theta": 500.0,
         "logit_scale": 0.3, "attention_bias": True, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, **config}}
 
 

@@ -1,4 +1,4 @@
-"""OLMo 1 and 2: norms without weights and clamped projections; norms after the branches and over all of q and k."""
+"""OLMo 1, 2 and 3: norms without weights, clamped projections; norms after the branches and over all of q and k; windows."""
 
 
 def olmo(seed: int, architecture: str, **config) -> dict:
@@ -10,5 +10,9 @@ def olmo(seed: int, architecture: str, **config) -> dict:
 
 VARIANTS = {
     "olmo": olmo(61, "OlmoForCausalLM", model_type="olmo", clip_qkv=1.2, tie_word_embeddings=True),
-    "olmo2": olmo(62, "Olmo2ForCausalLM", model_type="olmo2", rms_norm_eps=1e-4),
+    "olmo2": olmo(62, "Olmo2ForCausalLM", model_type="olmo2", rms_norm_eps=0.02),
+    # RoPE is scaled in blocks without a window only.
+    "olmo3": olmo(
+        63, "Olmo3ForCausalLM", model_type="olmo3", num_hidden_layers=4, intermediate_size=36, sliding_window=7,
+        rope_theta=500000.0, rope_scaling={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}),
 }

@@ -38,7 +38,7 @@ VARIANTS = {
         text_config={**TEXT, "model_type": "mistral", "head_dim": 12, "rope_theta": 500.0, "sliding_window": 9}),
     # With everything of the text model beside the rest.
     "qwen2-vl": vision(
-        84, "Qwen2VLForConditionalGeneration", model_type="qwen2_vl", vision_config=QWEN, rms_norm_eps=1e-4,
+        84, "Qwen2VLForConditionalGeneration", model_type="qwen2_vl", vision_config=QWEN, rms_norm_eps=0.02,
         rope_theta=500.0, rope_scaling={"type": "mrope", "mrope_section": [2, 1, 1]}, tie_word_embeddings=True,
         image_token_id=1, video_token_id=1, vision_start_token_id=1, vision_end_token_id=1, **TEXT),
     "qwen3-vl": vision(

@@ -10,6 +10,7 @@ import type { Family } from '../family.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
 import {
   attentionKind,
+  attentionKinds,
   attentionSizes,
   type BlockKind,
   decoderConfigShape,
@@ -84,11 +85,7 @@ function blockKinds(config: CohereConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention: { rotary, queryNorm, keyNorm } });
   }
   const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
-  const types =
-    config.layer_types ??
-    Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      (index + 1) % config.sliding_window_pattern === 0 ? 'full_attention' : 'sliding_attention',
-    );
+  const types = attentionKinds(config, config.sliding_window_pattern);
   return (index) => {
     const kind = attentionKind(types, index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;

@@ -12,6 +12,7 @@ import type { Family } from '../family.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
   attentionKind,
+  attentionKinds,
   attentionSizes,
   type BlockKind,
   decoderConfigShape,
@@ -19,7 +20,7 @@ import {
   rmsNormShape,
   ropeDecoder,
 } from '../parts/rope-decoder.js';
-import { type RopeConfig, rotaryEmbedding } from '../rotary-embedding.js';
+import { rotaryByKind, rotaryEmbedding } from '../rotary-embedding.js';
 
 const sharedShape = {
   ...decoderConfigShape,
@@ -118,12 +119,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention });
   }
   const isThird = config.model_type === 'gemma3_text';
-  const pattern = isThird ? config.sliding_window_pattern : 2;
-  const types =
-    config.layer_types ??
-    Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      (index + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention',
-    );
+  const types = attentionKinds(config, isThird ? config.sliding_window_pattern : 2);
   const norm = rmsNorms(config.rms_norm_eps, { onePlus: true });
   const attention = {
     scale: 1 / Math.sqrt(config.query_pre_attn_scalar),
@@ -137,22 +133,10 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
   const plain = isThird ? undefined : rotaryEmbedding(config, { headDim });
   const rotary = plain
     ? { full_attention: plain, sliding_attention: plain }
-    : localAndGlobal(config, headDim);
+    : rotaryByKind(config, headDim, { full: 1_000_000, sliding: 10_000 });
   return (index) => {
     const kind = attentionKind(types, index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { ...attention, rotary: rotary[kind], window } };
-  };
-}
-
-/** Older configs of Gemma 3 have a base of their own for blocks with a window, and scale the others alone. */
-function localAndGlobal(
-  config: RopeConfig & { rope_local_base_freq?: number | null | undefined },
-  headDim: number,
-) {
-  const local = { ...config, rope_scaling: null, rope_theta: config.rope_local_base_freq };
-  return {
-    full_attention: rotaryEmbedding(config, { headDim, kind: 'full_attention', theta: 1_000_000 }),
-    sliding_attention: rotaryEmbedding(local, { headDim, kind: 'sliding_attention', theta: 10_000 }),
   };
 }

@@ -253,6 +253,26 @@ export function decoderPrefix(names: TensorNames): string {
   ]);
 }
 
+/**
+ * Kinds of all blocks' attention.
+ *
+ * @param pattern where the config has no list: every so many blocks one sees everything, the others have a window
+ */
+export function attentionKinds(
+  config: {
+    readonly layer_types?: readonly string[] | null | undefined;
+    readonly num_hidden_layers: number;
+  },
+  pattern: number,
+): readonly string[] {
+  return (
+    config.layer_types ??
+    Array.from({ length: config.num_hidden_layers }, (_, index) =>
+      (index + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention',
+    )
+  );
+}
+
 /** Kind of a block's attention by the config: `full_attention`, `sliding_attention`. @throws RequestError for another */
 export function attentionKind(
   types: readonly string[],
