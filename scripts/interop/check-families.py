@@ -11,6 +11,7 @@ also as the weight of transformers' own module where there is one; the perplexit
 
 import json
 import pathlib
+import runpy
 import sys
 
 import numpy
@@ -24,10 +25,18 @@ from stored_tensors import StoredTensor, layout, stored_tensors
 TOLERANCE = 1e-3
 """Relative, of perplexities."""
 
+VARIANTS = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))["variants"]()
 
-def load(folder: pathlib.Path) -> tuple[torch.nn.Module, list[str]]:
+
+def load(name: str, folder: str) -> tuple[torch.nn.Module, list[str]]:
+    """The model, computed as for the golden values, and what is wrong with the checkpoint's keys."""
     model, info = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        folder,
+        dtype=torch.float32,
+        attn_implementation=VARIANTS[name].get("attention", "eager"),
+        experts_implementation="eager",
+        output_loading_info=True,
+    )
     wrong = [f"{key}: {sorted(map(str, info[key]))}"
              for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[key]]
     return model.eval(), wrong
@@ -121,7 +130,7 @@ def check_perplexity(model, case: dict, ours: float) -> tuple[float, list[str]]:
 
 
 def check_dense(case: dict) -> dict:
-    model, problems = load(case["source"])
+    model, problems = load(case["name"], case["source"])
     theirs, more = check_perplexity(model, case, case["perplexity"])
     return {"perplexity": theirs, "problems": problems + more}
 
@@ -131,7 +140,7 @@ def check_pruned(case: dict, run: dict) -> dict:
     if layout(source) != layout(output):
         return {"problems": ["names, dtypes or shapes are not those of the source"]}
     problems = check_stored(stored_tensors(source), stored_tensors(output), run["linears"])
-    model, wrong = load(output)
+    model, wrong = load(case["name"], run["output"])
     modules, unkept = check_modules(model, run["linears"])
     theirs, more = check_perplexity(model, case, run["perplexity"])
     return {"perplexity": theirs, "modules": modules, "problems": problems + wrong + unkept + more}

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openCheckpoint } from '../../dist/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../dist/forward/checkpoint-model.js';
-import { describedTensors, storedName } from '../../dist/model/check-tensors.js';
+import { inspect } from '../../dist/index.js';
+import { describedTensors } from '../../dist/model/check-tensors.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const golden = join(root, 'test/golden/families');
@@ -55,7 +56,7 @@ export function writeTexts(folder) {
  * linears, without every third, so that tensors of several linears keep some of them.
  */
 function goalsOf(linears) {
-  const undivided = linears.filter((linear) => linear.in % GROUP !== 0);
+  const undivided = linears.filter((linear) => linear.shape[1] % GROUP !== 0);
   const spared = linears.filter((_, index) => index % 3 === 2);
   const rules = (list, goal) => list.map(({ name }) => ({ match: name, ...goal }));
   return {
@@ -80,13 +81,9 @@ export async function pruneFamily(name, folder, texts) {
   const checkpoint = await openCheckpoint(source);
   const { model } = checkpointModel(checkpoint);
   writeFileSync(join(source, 'tokenizer.json'), JSON.stringify(characterTokenizer(model.vocabularySize)));
-  const tensors = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor]));
-  const linears = model.blocks.flatMap((block) =>
-    block.linears.map((linear) => {
-      const own = block.prefix + linear.name;
-      return { name: own, in: linear.in, tensor: tensors.get(`${own}.weight`) };
-    }),
-  );
+  const placements = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor.stored]));
+  const { linears: inspected } = await inspect(source);
+  const linears = inspected.map((linear) => ({ ...linear, stored: placements.get(`${linear.name}.weight`) }));
   const runs = [];
   const failures = {};
   for (const [goal, prune] of Object.entries(goalsOf(linears))) {
@@ -109,7 +106,12 @@ async function pruneOnce({ source, output, prune, texts, linears }) {
   const config = {
     model: source,
     output,
-    calibration: { data: texts.calibration, samples: WINDOWS, sequence_length: CONTEXT },
+    calibration: {
+      data: texts.calibration,
+      samples: WINDOWS,
+      sequence_length: CONTEXT,
+      experts: { minimum_tokens: 1, fallback: 'magnitude' },
+    },
     prune: { method: 'sparsegpt', ...prune },
     evaluation: { data: texts.heldOut, context: CONTEXT, windows: WINDOWS },
     resources: { workers: 1 },
@@ -126,8 +128,8 @@ async function pruneOnce({ source, output, prune, texts, linears }) {
   }
   return {
     linears: report.layers.map(({ name, shape, pattern, zeros }) => {
-      const { tensor } = linears.find((linear) => linear.name === name);
-      return { name, shape, pattern, zeros, tensor: storedName(tensor), stored: tensor.stored };
+      const { tensor, stored } = linears.find((linear) => linear.name === name);
+      return { name, shape, pattern, zeros, tensor, stored };
     }),
     dense: dense.perplexity,
     perplexity: pruned.perplexity,

@@ -155,11 +155,10 @@ function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
 /** A line for a linear, or for those of the same name and shape in different blocks; in the order of the computation. */
 function linearTable(linears: readonly InspectedLinear[], all: boolean): string {
   const nameOf = all ? (name: string) => name : linearKind;
-  const groupOf = (name: string) => (all ? name : name.replace(/\b\d+\b/g, '*'));
   const rows = new Map<string, { cells: readonly [name: string, ...rest: string[]]; linears: number }>();
   for (const { name, shape, inputGroup, tensor } of linears) {
     const part = tensor === `${name}.weight` ? '' : nameOf(tensor);
-    const cells = [nameOf(name), formatShape(shape), groupOf(inputGroup), part] as const;
+    const cells = [nameOf(name), formatShape(shape), inputGroup, part] as const;
     const row = rows.get(cells.join('\n')) ?? { cells, linears: 0 };
     row.linears++;
     rows.set(cells.join('\n'), row);
