@@ -106,7 +106,8 @@ function markdownTable(titles, rows) {
  */
 function tables(cases, results, errors) {
   const goals = unique(cases.flatMap(({ runs }) => runs.map(({ goal }) => goal)));
-  const sorted = [...cases].sort((a, b) => (familyOf(a) + a.name < familyOf(b) + b.name ? -1 : 1));
+  const keyOf = (each) => `${familyOf(each)} ${each.name}`;
+  const sorted = [...cases].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const checked = sorted.map((each) => [
     `\`${familyOf(each)}\``,
     each.name,
