@@ -23,7 +23,12 @@ export type { RunConfig } from './config/run-schema.js';
 export { InterruptedError, RequestError, RunError, SecateurError } from './errors.js';
 export type { FetchedModel } from './hub/fetch-model.js';
 export type { EvaluateOptions, EvaluateResult } from './pipeline/evaluate.js';
-export type { InspectedTensor, InspectOptions, InspectResult } from './pipeline/inspect.js';
+export type {
+  InspectedLinear,
+  InspectedTensor,
+  InspectOptions,
+  InspectResult,
+} from './pipeline/inspect.js';
 export type { OpenModelOptions } from './pipeline/open-model.js';
 export type { Plan, PlannedLayer } from './pipeline/plan.js';
 export type { Phase, ProgressEvent, ProgressListener, Stage } from './pipeline/progress.js';

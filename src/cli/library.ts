@@ -6,6 +6,7 @@ export type {
   CompareResult,
   EvaluateResult,
   FetchedModel,
+  InspectedLinear,
   InspectedTensor,
   InspectResult,
   Plan,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Library } from '../../src/cli/library.js';
 import { InterruptedError, RequestError, RunError } from '../../src/errors.js';
 import { sampleReport } from '../report/sample-report.js';
-import { cli, samplePlan } from './fake-library.js';
+import { cli, fakeLibrary, samplePlan } from './fake-library.js';
 
 const failing = (error: unknown): Partial<Library> => ({
   prune: () => Promise.reject(error),
@@ -264,6 +264,40 @@ describe('what people read', () => {
     expect(grouped.split('\n').length).toBeLessThan(15);
     const all = (await cli(['inspect', 'a', '--pattern', '2:4', '--all'], { inspect })).stdout;
     expect(all.match(/up_proj\.weight/g)).toHaveLength(60);
+  });
+
+  it('inspect: linears by kind with what they read, and the tensor where it holds several', async () => {
+    const linear = (name: string, rows: number, inputGroup: string, tensor = `${name}.weight`) => ({
+      name,
+      shape: [rows, 32] as const,
+      inputGroup,
+      tensor,
+    });
+    const ofBlock = (prefix: string) => [
+      linear(`${prefix}attn.qkv.q`, 32, 'attention input', `${prefix}attn.qkv.weight`),
+      linear(`${prefix}attn.qkv.k`, 8, 'attention input', `${prefix}attn.qkv.weight`),
+      ...[0, 1].map((e) => linear(`${prefix}experts.${e}.up_proj`, 64, 'expert input')),
+    ];
+    const inspect: Library['inspect'] = async (folder) => ({
+      ...(await fakeLibrary().inspect(folder)),
+      linears: ['model.layers.0.', 'model.layers.1.'].flatMap(ofBlock),
+    });
+    const { stdout } = await cli(['inspect', 'a'], { inspect });
+    expect(stdout).toMatch(/kind of linear +linears +shape +reads +part of\n/);
+    const rows = [
+      /attn\.qkv\.q +2 +32 × 32 +attention input +attn\.qkv\n/,
+      /attn\.qkv\.k +2 +8 × 32 +attention input +attn\.qkv\n/,
+      /experts\.\*\.up_proj +4 +64 × 32 +expert input\n/,
+    ];
+    const places = rows.map((row) => stdout.search(row));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    const all = (await cli(['inspect', 'a', '--all'], { inspect })).stdout;
+    expect(all).toMatch(
+      /layers\.1\.attn\.qkv\.k +8 × 32 +attention input +model\.layers\.1\.attn\.qkv\.weight\n/,
+    );
+    expect(all.match(/experts\.1\.up_proj/g)).toHaveLength(2);
+    expect((await cli(['inspect', 'a'])).stdout).not.toContain('reads');
   });
 
   it('report and schema: the path, and a document', async () => {

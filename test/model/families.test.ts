@@ -24,6 +24,13 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true });
 });
 
+declare module 'vitest' {
+  interface TaskMeta {
+    /** For the table of docs/models.md: the largest difference of a logit, and the largest relative error of a gradient. */
+    errors?: { logits: number; gradients: number };
+  }
+}
+
 function largestDifference(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length);
   return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), 0);
@@ -58,7 +65,7 @@ function crossEntropy({ model, ids, expected }: GoldenModel): number {
 }
 
 describe.each(readdirSync(golden).sort())('%s', (name) => {
-  it('gives the states, logits and gradients of transformers', async () => {
+  it('gives the states, logits and gradients of transformers', async ({ task }) => {
     const folder = join(golden, name);
     const own = await goldenModel(folder);
     const { model, ids, gradient, expected } = own;
@@ -82,7 +89,8 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
     const [loss] = await stream.crossEntropy(hidden, ids, locate);
     expect(Math.abs((loss as number) - crossEntropy(own))).toBeLessThan(2e-5);
     const logits = logitsOf(own, read(hidden, model.closing.features));
-    expect(largestDifference(logits, expected('logits'))).toBeLessThan(2e-4);
+    const errors = { logits: largestDifference(logits, expected('logits')), gradients: 0 };
+    expect(errors.logits).toBeLessThan(2e-4);
 
     const differentiated: string[] = [];
     await collectGradients({
@@ -98,7 +106,9 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
           const { address, shape } = sum;
           const wanted = gradient(`${prefix}${linear}.weight`);
           const actual = float32View(address, elementCount(shape));
-          expect(relativeError(actual, wanted), prefix + linear).toBeLessThan(1e-3);
+          const error = relativeError(actual, wanted);
+          expect(error, prefix + linear).toBeLessThan(1e-3);
+          errors.gradients = Math.max(errors.gradients, error);
           differentiated.push(prefix + linear);
         }
       },
@@ -108,6 +118,7 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
       .flatMap((unit) => unit.linears.map((l) => unit.prefix + l.name));
     expect(differentiated.toSorted()).toEqual(linears.toSorted());
     stream.dispose();
+    task.meta.errors = errors;
   });
 
   it('describes linears that its tensors and groups agree with', async () => {
