@@ -10,7 +10,7 @@ import { makeFolder } from '../checkpoint/make-folder.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { InterruptedError, RequestError } from '../errors.js';
-import { describeModel } from '../model/describe-model.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
@@ -56,10 +56,7 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
   if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
   const variants = variantsOf(base, options.methods, options.goals);
   const checkpoint = await openCheckpoint(base.model);
-  requireFitting(
-    variants,
-    describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors),
-  );
+  requireFitting(variants, checkpointModel(checkpoint).model);
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
   const text = { evaluation, file: fileState(evaluation.data) };
   const calibration = calibrationFiles(base);

@@ -13,7 +13,7 @@ import type { Family, TensorNames } from './family.js';
 
 const families: readonly Family[] = [llama, qwen, smollm3, granite];
 
-const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
+const headerSchema = z.looseObject({ model_type: z.string() });
 
 /**
  * @param config the parsed `config.json`
@@ -29,16 +29,11 @@ export function describeModel(
   const header = headerSchema.safeParse(config);
   if (!header.success)
     throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
-  const { model_type: modelType, quantization_config: quantization } = header.data;
+  const { model_type: modelType } = header.data;
   const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
     const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
-  }
-  if (quantization !== undefined && quantization !== null) {
-    throw new RequestError(
-      `${where}: the checkpoint is quantized (quantization_config); prune the original weights`,
-    );
   }
   const parsed = family.configSchema.safeParse(config);
   if (!parsed.success) {

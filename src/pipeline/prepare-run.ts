@@ -22,6 +22,7 @@ import type { BlockPasses } from '../graph/block-passes.js';
 import { targetedAfter } from '../graph/target-ranges.js';
 import { requiredTensors } from '../model/check-tensors.js';
 import type { ModelDescription } from '../model/description.js';
+import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
@@ -51,6 +52,8 @@ export interface RegionalWindows {
 export interface PreparedRun {
   readonly config: RunConfig;
   readonly checkpoint: Checkpoint;
+  /** Of the source, as they are read. */
+  readonly tensors: ReadonlyMap<string, ReadableTensor>;
   readonly model: ModelDescription;
   /** Where the source has the model's tensors. */
   readonly locate: Locate;
@@ -87,7 +90,7 @@ export async function prepareRun(
   timer: PhaseTimer = new PhaseTimer('prepare'),
 ): Promise<PreparedRun> {
   const checkpoint = await openModel(config.model);
-  const { model, locate } = checkpointModel(checkpoint);
+  const { tensors, model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
   const learning = learnsFromText(config.prune, method);
@@ -131,6 +134,7 @@ export async function prepareRun(
   const run: PreparedRun = {
     config,
     checkpoint,
+    tensors,
     model,
     locate,
     method,

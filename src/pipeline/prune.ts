@@ -402,10 +402,7 @@ async function makeReport(
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const parameters = [...run.checkpoint.tensors.values()].reduce(
-    (sum, { shape }) => sum + elementCount(shape),
-    0,
-  );
+  const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,

@@ -241,8 +241,7 @@ export class Kernels {
   }
 
   /**
-   * The opposite of `fp8ToF32`, rounding to nearest even; scales aren't negative. Returns the first index that no code stands
-   * for, or −1.
+   * The opposite of `fp8ToF32`, rounding to nearest even. Returns the first index that no code stands for, or −1.
    */
   f32ToFp8(
     source: number,
