@@ -34,6 +34,12 @@ export interface EncodedTensors {
   file(locate: (name: string) => StoredPlace): TensorFile;
 }
 
+/** The tensors of a checkpoint that hold the one of a name. @param encoded by the names of what they stand for */
+export function heldBy(encoded: ReadonlyMap<string, EncodedTensors>, name: string): string[] {
+  const own = encoded.get(name);
+  return own ? [own.codes, own.scales] : [name];
+}
+
 /** @throws RequestError naming a tensor that lacks its scales, or whose shape isn't theirs */
 export function encodedTensors(
   tensors: ReadonlyMap<string, Stored>,

@@ -62,6 +62,11 @@ export function isEncoded(file: TensorFile): boolean {
   return typeof file !== 'string' && ('encoding' in file || isEncoded(file.whole));
 }
 
+/** Rows of a matrix that may share scales. */
+export function scaleRows(file: TensorFile): number {
+  return typeof file !== 'string' && 'encoding' in file && file.encoding === 'fp8' ? file.block[0] : 1;
+}
+
 /** The path of the file itself. */
 export function filePath(file: TensorFile): string {
   if (typeof file === 'string') return file;
