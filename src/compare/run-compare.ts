@@ -12,7 +12,7 @@ import { sampleWeights } from '../checkpoint/sample-weights.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
-import { describeModel } from '../model/describe-model.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
@@ -64,10 +64,7 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
   const { name: model, folder } = await locate(asked.model, options);
   const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
   const checkpoint = await openCheckpoint(folder);
-  requireFitting(
-    variants,
-    describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors),
-  );
+  requireFitting(variants, checkpointModel(checkpoint).model);
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
   const text = { evaluation, file: textState(evaluation.data) };
   const calibration = calibrationFiles(asked);

@@ -314,7 +314,12 @@ const evaluationSchema = z.strictObject({
 
 const writeSchema = z.strictObject({
   max_shard_size: size.prefault('5GB').describe('Largest shard of the written checkpoint, in decimal units.'),
-  dtype: z.literal('same').default('same').describe('Tensors keep the dtype that they have in the source.'),
+  dtype: z
+    .enum(['auto', 'same'])
+    .default('auto')
+    .describe(
+      'auto keeps the dtypes of the source, and writes what it has in FP8 or MXFP4 decoded, in bf16; same keeps these encodings too.',
+    ),
 });
 
 const workersError = ({ input }: { readonly input?: unknown }) =>

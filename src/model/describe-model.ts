@@ -67,19 +67,9 @@ export function describeModel(
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
   }
   const own = { ...(isPart ? family.defaults?.[modelType] : {}), ...text.config };
-  if ([config, own].some(isQuantized)) {
-    throw new RequestError(
-      `${where}: the checkpoint is quantized (quantization_config); prune the original weights`,
-    );
-  }
   const parsed = family.configSchema.safeParse(own);
   if (!parsed.success) {
     throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
   }
   return family.describe(own, names);
-}
-
-function isQuantized(config: unknown): boolean {
-  const { quantization_config: quantization } = config as { quantization_config?: unknown };
-  return quantization !== undefined && quantization !== null;
 }

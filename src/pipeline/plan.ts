@@ -79,10 +79,7 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
       prunable,
       zeros,
       sparsity: zeros / prunable,
-      parameters: [...run.checkpoint.tensors.values()].reduce(
-        (sum, { shape }) => sum + elementCount(shape),
-        0,
-      ),
+      parameters: [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     },
     bytes: {
       read: bytes * (config.evaluation ? 3 : 1),

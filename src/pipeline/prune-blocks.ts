@@ -136,7 +136,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
 /** A block that an earlier run has finished. */
 export async function skipBlock({ writer, clock }: BlockLoopOptions, block: BlockDescription): Promise<void> {
   clock.skip();
-  for (const name of unitsOf(block).flatMap(storedNames)) await writer.stored.complete(name);
+  for (const name of unitsOf(block).flatMap(storedNames)) await writer.completeWhole(name);
 }
 
 /** Puts a block that has been written on the disk, and then into the journal. */

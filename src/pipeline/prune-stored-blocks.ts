@@ -74,7 +74,7 @@ async function pruneStoredBlock(
     const matrix = {
       source: run.locate(tensor),
       target: writer.locate(tensor),
-      onWritten: (bytes: number) => writer.wrote(tensor, bytes),
+      onWritten: (weights: number) => writer.wrote(tensor, weights),
     };
     const gradients = options.gradients?.matrices(layer);
     const linear = { name: layer.name, matrix, pattern, gradients };

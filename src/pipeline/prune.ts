@@ -186,7 +186,7 @@ async function openOutput(
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
     const resume = journal !== undefined;
     const stored = await createCheckpointWriter({ folder: output, plan: run.shards, resume });
-    return { log, writer: new ModelWriter(stored, run.model, prunedWeights(run)) };
+    return { log, writer: new ModelWriter(stored, run.model, prunedWeights(run), run.encoded) };
   } catch (error) {
     log?.close();
     if (!occupied) removeNewRun(output);
@@ -280,7 +280,9 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock, gradients });
-  await clock.time('write', () => writer.stored.finish({ copyFrom: run.checkpoint }));
+  await clock.time('write', () =>
+    writer.stored.finish({ copyFrom: run.checkpoint, changed: run.changedFiles }),
+  );
   gradients?.remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
@@ -403,10 +405,7 @@ async function makeReport(
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const parameters = [...run.checkpoint.tensors.values()].reduce(
-    (sum, { shape }) => sum + elementCount(shape),
-    0,
-  );
+  const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,

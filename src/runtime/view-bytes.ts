@@ -2,7 +2,7 @@
  * Reading and writing views of tensors by ranges of their own bytes. Used inside workers.
  * @module
  */
-import { type TensorView, type ViewPiece, viewPieces } from './tensor-file.js';
+import { filePath, type TensorView, type ViewPiece, viewPieces } from './tensor-file.js';
 
 type Elements = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
@@ -57,7 +57,7 @@ export function writeView(
 function pieces(view: TensorView, offset: number, bytes: number): Iterable<ViewPiece> {
   const { elementBytes } = view;
   if (offset % elementBytes !== 0 || bytes % elementBytes !== 0) {
-    throw new RangeError(`${bytes} bytes from ${offset} on are no whole elements of ${view.path}`);
+    throw new RangeError(`${bytes} bytes from ${offset} on are no whole elements of ${filePath(view)}`);
   }
   return viewPieces(view, offset / elementBytes, bytes / elementBytes);
 }

@@ -6,7 +6,8 @@ import { openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
-import { filePath, type TensorFile } from './tensor-file.js';
+import { readEncoded, widenScales, writeEncoded } from './encoded-tensor.js';
+import { type TensorFile, viewPieces } from './tensor-file.js';
 import { readView, writeView } from './view-bytes.js';
 
 const sources = new Map<string, ByteSource>();
@@ -14,9 +15,13 @@ const descriptors = new Map<string, number>();
 
 /** The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use. */
 export function sourceFile(file: TensorFile): Pick<ByteSource, 'readInto'> {
-  const source = shard(filePath(file));
-  if (typeof file === 'string') return source;
-  return { readInto: (offset, target) => readView(file, offset, target, source.readInto) };
+  if (typeof file === 'string') return shard(file);
+  if ('encoding' in file) {
+    const read = (path: string, offset: number, target: Uint8Array) => shard(path).readInto(offset, target);
+    return { readInto: (offset, target) => readEncoded(file, offset, target, read) };
+  }
+  const whole = sourceFile(file.whole);
+  return { readInto: (offset, target) => readView(file, offset, target, whole.readInto) };
 }
 
 function shard(path: string): ByteSource {
@@ -55,18 +60,34 @@ export function readExactly(path: string, offset: number, target: Uint8Array): v
   }
 }
 
-/** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
+/**
+ * Writes all of `data` at `offset`, rounded where the tensor is encoded.
+ *
+ * @throws RequestError or RunError naming the file when the disk is full or fails, or a value is too large for its scale
+ */
 export function writeExactly(file: TensorFile, offset: number, data: Uint8Array): void {
-  const path = filePath(file);
   if (typeof file !== 'string') {
-    writeView(file, offset, data, (position, piece) => writeExactly(path, position, piece));
+    if ('encoding' in file) writeEncoded(file, offset, data, readExactly, writeExactly);
+    else writeView(file, offset, data, (position, piece) => writeExactly(file.whole, position, piece));
     return;
   }
   try {
     for (let done = 0; done < data.byteLength; ) {
-      done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);
+      done += writeSync(descriptor(file), data, done, data.byteLength - done, offset + done);
     }
   } catch (error) {
-    throw fileError(error, 'write', path);
+    throw fileError(error, 'write', file);
+  }
+}
+
+/** Makes the scales of an encoded tensor, or of a part of one, large enough for values that are to be written at `offset`. */
+export function fitScales(file: TensorFile, offset: number, values: Float32Array): void {
+  if (typeof file === 'string') return;
+  if ('encoding' in file) {
+    widenScales(file, offset / 4, values, readExactly, writeExactly);
+    return;
+  }
+  for (const { position, count, index } of viewPieces(file, offset / 4, values.length)) {
+    fitScales(file.whole, position, values.subarray(index, index + count));
   }
 }

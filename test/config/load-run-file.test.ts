@@ -36,7 +36,7 @@ describe('a valid run file', () => {
         rules: [],
       },
       evaluation: { data: { path: join(folder, 'e.txt') }, context: 2048, calibration_windows: 32 },
-      write: { max_shard_size: 5_000_000_000, dtype: 'same' },
+      write: { max_shard_size: 5_000_000_000, dtype: 'auto' },
       resources: { workers: 'auto', memory_limit: 'auto' },
     });
   });
@@ -451,7 +451,7 @@ describe('a problem', () => {
     [
       'another dtype',
       `${minimal}write: {dtype: float16}\n`,
-      '6:16: write.dtype: expected same, found "float16"',
+      '6:16: write.dtype: expected one of auto, same, found "float16"',
     ],
     [
       'too many workers',

@@ -15,6 +15,7 @@ import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { LossMeter } from '../../src/pipeline/measure-loss.js';
 import type { Ablation } from '../../src/pipeline/methods/method.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { readGolden } from '../support/safetensors.js';
@@ -29,7 +30,7 @@ afterAll(async () => {
 
 const checkpoint = await openCheckpoint(modelFolder);
 const model = describeModel(checkpoint.config, modelFolder);
-const source: Locate = (name) => floatTensor(checkpoint.tensors, name);
+const source: Locate = (name) => floatTensor(storedTensors(checkpoint), name);
 const golden = readGolden(join(modelFolder, 'losses.safetensors'));
 const [windows = 0, tokens = 0] = golden.get('input_ids')?.shape ?? [];
 const beginnings = Array.from(golden.get('input_ids')?.data as BigInt64Array, Number);
