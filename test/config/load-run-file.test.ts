@@ -388,7 +388,7 @@ describe('a problem', () => {
     [
       'another dtype',
       `${minimal}write: {dtype: float16}\n`,
-      '6:16: write.dtype: expected auto or same, found "float16"',
+      '6:16: write.dtype: expected one of auto, same, found "float16"',
     ],
     [
       'too many workers',
