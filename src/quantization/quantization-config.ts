@@ -23,10 +23,14 @@ export type Quantization = Fp8Quantization | Mxfp4Quantization;
 
 const headerSchema = z.looseObject({ quant_method: z.string().optional() });
 
+/** Published blocks have 128 rows and columns; kernels count in 32 bits. */
+const MAX_BLOCK = 65_536;
+const blockSide = z.int().positive().max(MAX_BLOCK);
+
 const fp8Schema = z.looseObject({
   fmt: z.literal('e4m3').default('e4m3'),
   activation_scheme: z.literal('dynamic').default('dynamic'),
-  weight_block_size: z.tuple([z.int().positive(), z.int().positive()], {
+  weight_block_size: z.tuple([blockSide, blockSide], {
     error:
       'only weights with a scale for every block are read, and weight_block_size says how large these are',
   }),

@@ -1,12 +1,12 @@
 /** Whole runs on a checkpoint in FP8 with scales of blocks; what they write is decoded here by definition. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
-import { evaluate, inspect, prune } from '../../src/index.js';
-import { refusal, tensorHashes } from '../support/quickstart-runs.js';
+import { evaluate, InterruptedError, inspect, type ProgressEvent, prune } from '../../src/index.js';
+import { fileHashes, refusal, tensorHashes } from '../support/quickstart-runs.js';
 import { writeShortText } from '../support/short-text.js';
 
 const golden = fileURLToPath(new URL('../golden', import.meta.url));
@@ -32,11 +32,13 @@ function run(goal: string, dtype: 'auto' | 'same', workers = 1) {
   return known;
 }
 
-async function newRun(goal: string, dtype: 'auto' | 'same', workers: number) {
-  const output = join(folder, `out-${runs.size}`);
+let made = 0;
+
+async function newRun(goal: string, dtype: 'auto' | 'same', workers: number, model = source) {
+  const output = join(folder, `out-${made++}`);
   const path = `${output}.yaml`;
   const lines = [
-    `model: ${source}`,
+    `model: ${model}`,
     `output: ${output}`,
     `calibration: {data: ${text}, samples: 6, sequence_length: 64}`,
     `prune: ${goal}`,
@@ -56,8 +58,8 @@ interface Tensor {
   readonly bytes: Buffer;
 }
 
-function tensorsOf(checkpoint: string): Map<string, Tensor> {
-  const path = join(checkpoint, 'model.safetensors');
+function tensorsOf(checkpoint: string, shard = 'model.safetensors'): Map<string, Tensor> {
+  const path = join(checkpoint, shard);
   const file = readFileSync(path);
   return new Map(
     [...readSafetensorsHeader(path).tensors].map(([name, { dtype, shape, offset, bytes }]) => [
@@ -197,6 +199,49 @@ describe('weights that move', () => {
     const three = await run(sparsegpt, 'same', 3);
     expect(tensorHashes(three.output)).toEqual(tensorHashes(one.output));
   });
+});
+
+it('a run that was stopped goes on to the same bytes', async () => {
+  const { path, output } = await run(sparsegpt, 'same');
+  const again = join(folder, 'again');
+  const stopped = join(folder, 'stopped.yaml');
+  writeFileSync(stopped, readFileSync(path, 'utf8').replace(output, again));
+  const controller = new AbortController();
+  const stop = (event: ProgressEvent) => {
+    if (event.kind === 'block' && event.stage === 'prune') controller.abort();
+  };
+  const first = prune(stopped, { onProgress: stop, signal: controller.signal });
+  await expect(first).rejects.toBeInstanceOf(InterruptedError);
+  await prune(stopped);
+  expect(fileHashes(again)).toEqual(fileHashes(output));
+});
+
+it('experts in MXFP4 are decoded to the layout of transformers, or copied', async () => {
+  const { output } = await run('{method: magnitude, sparsity: 0.5}', 'auto');
+  const model = join(folder, 'experts');
+  cpSync(output, model, { recursive: true });
+  rmSync(join(model, 'secateur'), { recursive: true });
+  renameSync(join(model, 'model.safetensors'), join(model, 'dense.safetensors'));
+  cpSync(join(golden, 'quantized/encodings.safetensors'), join(model, 'experts.safetensors'));
+  const name = 'experts.gate_up_proj';
+  const dense = [...readSafetensorsHeader(join(model, 'dense.safetensors')).tensors.keys()];
+  const shards = [
+    ...dense.map((own) => [own, 'dense.safetensors']),
+    ...[`${name}_blocks`, `${name}_scales`].map((own) => [own, 'experts.safetensors']),
+  ];
+  const index = { metadata: {}, weight_map: Object.fromEntries(shards) };
+  writeFileSync(join(model, 'model.safetensors.index.json'), JSON.stringify(index));
+  const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'));
+  const quantized = { ...config, quantization_config: { quant_method: 'mxfp4' } };
+  writeFileSync(join(model, 'config.json'), JSON.stringify(quantized));
+  const golds = tensorsOf(join(golden, 'quantized'), 'encodings.safetensors');
+  const goal = '{method: magnitude, sparsity: 0.6}';
+  const [decoded, same] = [await newRun(goal, 'auto', 1, model), await newRun(goal, 'same', 1, model)];
+  const [written, copied] = [tensorsOf(decoded.output), tensorsOf(same.output)];
+  expect(written.get(name)).toMatchObject({ dtype: 'BF16', shape: [2, 96, 6] });
+  expect(valuesOf(written, name)).toEqual(valuesOf(golds, name).map(asBf16));
+  expect(written.has(`${name}_blocks`)).toBe(false);
+  for (const own of [`${name}_blocks`, `${name}_scales`]) expect(copied.get(own)).toEqual(golds.get(own));
 });
 
 it('a linear that stays dense is decoded, or copied', async () => {
