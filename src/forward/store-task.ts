@@ -5,7 +5,7 @@
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
 import type { TensorFile } from '../runtime/tensor-file.js';
-import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { sourceFile, targetFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 import { bytesPerElement, CHUNK_ELEMENTS, countZeros, decode, encode, isExact } from './float-storage.js';
@@ -35,6 +35,7 @@ export async function storeElements(args: StoreArguments): Promise<number> {
   const size = bytesPerElement(dtype);
   const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const write = targetFile(file, { offset, bytes: elements * size });
   const weights = float32View(source, elements);
   let zeros = 0;
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
@@ -46,7 +47,7 @@ export async function storeElements(args: StoreArguments): Promise<number> {
         `${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`,
       );
     }
-    writeExactly(file, offset + start * size, kernels.u8(stored, n * size));
+    write(offset + start * size, kernels.u8(stored, n * size));
     zeros += countZeros(kernels, dtype, stored, n);
     // Methods that only take weights away leave what the dtype holds.
     if (isExact(kernels, dtype, plain, n)) continue;
@@ -68,7 +69,7 @@ const COPY_CHUNK_BYTES = 262_144;
 /** Copies bytes as they are. */
 export function copyBytes({ from, to, bytes }: CopyArguments): void {
   const kernels = freshKernels();
-  const source = sourceFile(from.path);
+  const source = sourceFile(from.path, { offset: from.offset, bytes });
   const buffer = kernels.arena.allocate(COPY_CHUNK_BYTES);
   for (let start = 0; start < bytes; start += COPY_CHUNK_BYTES) {
     const chunk = kernels.u8(buffer, Math.min(COPY_CHUNK_BYTES, bytes - start));

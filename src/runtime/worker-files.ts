@@ -7,16 +7,35 @@ import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
 import { filePath, type TensorFile } from './tensor-file.js';
+import { type ByteRange, bandReader, bandWriter, isTransposed } from './view-bands.js';
 import { readView, writeView } from './view-bytes.js';
 
 const sources = new Map<string, ByteSource>();
 const descriptors = new Map<string, number>();
 
-/** The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use. */
-export function sourceFile(file: TensorFile): Pick<ByteSource, 'readInto'> {
+/**
+ * The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use.
+ *
+ * @param within what will be read, in order; a thread reads one range at a time
+ */
+export function sourceFile(file: TensorFile, within: ByteRange): Pick<ByteSource, 'readInto'> {
   const source = shard(filePath(file));
   if (typeof file === 'string') return source;
+  if (isTransposed(file)) return { readInto: bandReader(file, within, source.readInto) };
   return { readInto: (offset, target) => readView(file, offset, target, source.readInto) };
+}
+
+/**
+ * Takes the bytes of a tensor in a shard that is being written.
+ *
+ * @param within what will be written, all of it and in order; a thread writes one range at a time
+ */
+export function targetFile(file: TensorFile, within: ByteRange): (offset: number, data: Uint8Array) => void {
+  const path = filePath(file);
+  const write = (position: number, data: Uint8Array) => writeExactly(path, position, data);
+  if (typeof file === 'string') return write;
+  if (isTransposed(file)) return bandWriter(file, within, write);
+  return (offset, data) => writeView(file, offset, data, write);
 }
 
 function shard(path: string): ByteSource {
@@ -56,12 +75,7 @@ export function readExactly(path: string, offset: number, target: Uint8Array): v
 }
 
 /** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
-export function writeExactly(file: TensorFile, offset: number, data: Uint8Array): void {
-  const path = filePath(file);
-  if (typeof file !== 'string') {
-    writeView(file, offset, data, (position, piece) => writeExactly(path, position, piece));
-    return;
-  }
+export function writeExactly(path: string, offset: number, data: Uint8Array): void {
   try {
     for (let done = 0; done < data.byteLength; ) {
       done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);

@@ -8,7 +8,7 @@ import { bytesPerElement, countZeros, decode } from '../forward/float-storage.js
 import type { FloatDtype } from '../model/check-tensors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { filePath, type TensorFile } from '../runtime/tensor-file.js';
-import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { sourceFile, targetFile } from '../runtime/worker-files.js';
 import { float32View } from '../system/native-memory.js';
 
 /** f32 in native memory, pruned in place. */
@@ -44,9 +44,14 @@ export interface WeightRows {
   prune(first: number, n: number, mask: number): number;
 }
 
-/** @param chunk elements that are read at a time, at most */
-export function openRows(kernels: Kernels, place: RowsPlace, chunk: number): WeightRows {
-  return 'address' in place ? memoryRows(kernels, place, chunk) : storedRows(kernels, place, chunk);
+/**
+ * Chunks are read in order, and where any is pruned, all of them are.
+ *
+ * @param elements of all chunks
+ * @param chunk elements that are read at a time, at most
+ */
+export function openRows(kernels: Kernels, place: RowsPlace, elements: number, chunk: number): WeightRows {
+  return 'address' in place ? memoryRows(kernels, place, chunk) : storedRows(kernels, place, elements, chunk);
 }
 
 function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): WeightRows {
@@ -66,10 +71,12 @@ function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): W
 }
 
 /** What stays is written as it was stored, to the bit. */
-function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightRows {
+function storedRows(kernels: Kernels, place: StoredRows, elements: number, chunk: number): WeightRows {
   const { tensor, dtype, source, target, firstIndex } = place;
-  const file = sourceFile(source.file);
   const size = bytesPerElement(dtype);
+  const bytes = elements * size;
+  const file = sourceFile(source.file, { offset: source.offset, bytes });
+  const write = target && targetFile(target.file, { offset: target.offset, bytes });
   const stored = kernels.arena.allocate(chunk * size);
   const weights = kernels.arena.allocate(chunk * 4);
   return {
@@ -84,10 +91,10 @@ function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightR
       );
     },
     prune(first, n, mask) {
-      if (!target) throw new Error(`${tensor} is only read`);
+      if (!write) throw new Error(`${tensor} is only read`);
       if (size === 4) kernels.applyMask(stored, mask, n);
       else kernels.applyMask16(stored, mask, n);
-      writeExactly(target.file, target.offset + first * size, kernels.u8(stored, n * size));
+      write(target.offset + first * size, kernels.u8(stored, n * size));
       return countZeros(kernels, dtype, stored, n);
     },
   };
