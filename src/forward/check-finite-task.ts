@@ -15,8 +15,8 @@ export function findNonFinite({
   elements,
 }: StoredElements): NonFiniteElement | undefined {
   const kernels = freshKernels();
-  const source = sourceFile(file);
   const size = bytesPerElement(dtype);
+  const source = sourceFile(file, { offset, bytes: elements * size });
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
     const n = Math.min(CHUNK_ELEMENTS, elements - start);

@@ -5,6 +5,7 @@
 import { RunError } from '../errors.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { HIDDEN_OUTPUT } from '../graph/logits-graph.js';
+import { elementCount } from '../graph/value.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { runGraph } from '../runtime/run-graph.js';
 import { scratch } from '../runtime/scratch.js';
@@ -36,7 +37,10 @@ export interface EmbedArguments {
 export async function embedWindow(args: EmbedArguments): Promise<void> {
   const { embedding, stage, tokens, path, offset } = args;
   const kernels = freshKernels();
-  const file = sourceFile(embedding.file);
+  const file = sourceFile(embedding.file, {
+    offset: embedding.offset,
+    bytes: elementCount(embedding.shape) * bytesPerElement(embedding.dtype),
+  });
   const hidden = embedding.shape[1] ?? 0;
   const rowBytes = hidden * bytesPerElement(embedding.dtype);
   const stored = kernels.arena.allocate(rowBytes);

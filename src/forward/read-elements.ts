@@ -33,8 +33,8 @@ export function readElements(
   use: (chunk: Float32Array, start: number) => void,
 ): NonFiniteElement | undefined {
   const kernels = freshKernels();
-  const source = sourceFile(file);
   const size = bytesPerElement(dtype);
+  const source = sourceFile(file, { offset, bytes: elements * size });
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
   const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {

@@ -5,7 +5,7 @@
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
 import { isEncoded, type TensorFile } from '../runtime/tensor-file.js';
-import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { sourceFile, targetFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 import { bytesPerElement, CHUNK_ELEMENTS, countZeros, decode, encode, isExact } from './float-storage.js';
@@ -36,8 +36,10 @@ export async function storeElements(args: StoreArguments): Promise<number> {
   const size = bytesPerElement(dtype);
   const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const range = { offset, bytes: elements * size };
+  const write = targetFile(file, range);
   const weights = float32View(source, elements);
-  const rounded = isEncoded(file) ? sourceFile(file) : undefined;
+  const rounded = isEncoded(file) ? sourceFile(file, range) : undefined;
   let zeros = 0;
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
     const n = Math.min(CHUNK_ELEMENTS, elements - start);
@@ -48,7 +50,7 @@ export async function storeElements(args: StoreArguments): Promise<number> {
         `${name}: the pruned weight at index ${firstIndex + start + bad} is not finite as ${dtype}`,
       );
     }
-    writeExactly(file, offset + start * size, kernels.u8(stored, n * size));
+    write(offset + start * size, kernels.u8(stored, n * size));
     if (rounded) rounded.readInto(offset + start * size, kernels.u8(stored, n * size));
     zeros += countZeros(kernels, dtype, stored, n);
     // Methods that only take weights away leave what the dtype holds.
@@ -67,20 +69,16 @@ export interface ConvertArguments extends StoredElements {
   readonly to: { readonly path: string; readonly offset: number; readonly dtype: FloatDtype };
 }
 
-/** Elements that are converted at a time: of a transposed tensor, enough that what lies together is read together. */
-const CONVERT_ELEMENTS = 1_048_576;
-
 /** Copies stored elements to another dtype. @throws RunError naming tensor and index of one that isn't finite in it */
 export function convertElements(args: ConvertArguments): void {
   const { name, file, offset, dtype, elements, firstIndex, to } = args;
   const kernels = freshKernels();
-  const source = sourceFile(file);
   const [size, written] = [bytesPerElement(dtype), bytesPerElement(to.dtype)];
-  const chunk = Math.min(CONVERT_ELEMENTS, elements);
-  const stored = kernels.arena.allocate(chunk * Math.max(size, written));
-  const plain = kernels.arena.allocate(chunk * 4);
-  for (let start = 0; start < elements; start += chunk) {
-    const n = Math.min(chunk, elements - start);
+  const source = sourceFile(file, { offset, bytes: elements * size });
+  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * Math.max(size, written));
+  const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
+  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
+    const n = Math.min(CHUNK_ELEMENTS, elements - start);
     source.readInto(offset + start * size, kernels.u8(stored, n * size));
     decode(kernels, dtype, stored, plain, n);
     const bad = encode(kernels, to.dtype, plain, stored, n);
@@ -105,7 +103,7 @@ const COPY_CHUNK_BYTES = 262_144;
 /** Copies bytes as they are. */
 export function copyBytes({ from, to, bytes }: CopyArguments): void {
   const kernels = freshKernels();
-  const source = sourceFile(from.path);
+  const source = sourceFile(from.path, { offset: from.offset, bytes });
   const buffer = kernels.arena.allocate(COPY_CHUNK_BYTES);
   for (let start = 0; start < bytes; start += COPY_CHUNK_BYTES) {
     const chunk = kernels.u8(buffer, Math.min(COPY_CHUNK_BYTES, bytes - start));

@@ -73,64 +73,34 @@ export function filePath(file: TensorFile): string {
   return 'encoding' in file ? file.path : filePath(file.whole);
 }
 
-/** Elements of a view whose bytes in the file are next to each other, or at equal distances. */
-export interface ViewPiece {
-  /** Bytes from the start of the file. */
+/** Rows and columns of a view; from row to row and from column to column it is equally far in the file. */
+export interface ViewPart {
+  /** Bytes from the start of the file to the first element. */
   readonly position: number;
-  /** Elements from one to the next in the file. */
-  readonly stride: number;
-  readonly count: number;
-  /** Of the first one, counted from the first that was asked for. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Of the first element, counted from the first that was asked for. */
   readonly index: number;
-  /** From one to the next of those that were asked for. */
-  readonly indexStride: number;
 }
 
 /**
- * The pieces of some elements of a view.
+ * The parts of some elements of a view, in its order.
  *
  * @param first in the order of the view
  */
-export function* viewPieces(view: TensorView, first: number, count: number): Generator<ViewPiece> {
+export function* viewParts(view: TensorView, first: number, count: number): Generator<ViewPart> {
   const { start, elementBytes, columns, strides } = view;
   const { offset, run, runStride, rowStride, columnStride } = strides;
-  const position = (row: number, column: number) =>
-    start +
-    elementBytes *
-      (offset + Math.floor(row / run) * runStride + (row % run) * rowStride + column * columnStride);
   const end = first + count;
-  if (columnStride === 1) {
-    // Rows of a run that follow each other are one piece.
-    const together = rowStride === columns ? run * columns : columns;
-    for (let at = first; at < end; ) {
-      const until = Math.min(end, (Math.floor(at / together) + 1) * together);
-      const row = Math.floor(at / columns);
-      yield {
-        position: position(row, at % columns),
-        stride: 1,
-        count: until - at,
-        index: at - first,
-        indexStride: 1,
-      };
-      at = until;
-    }
-    return;
-  }
-  const lastRow = Math.floor((end - 1) / columns);
-  for (let row = Math.floor(first / columns); row <= lastRow; ) {
-    const runEnd = Math.min(lastRow + 1, (Math.floor(row / run) + 1) * run);
-    for (let column = 0; column < columns; column++) {
-      const from = row * columns + column < first ? row + 1 : row;
-      const to = (runEnd - 1) * columns + column >= end ? runEnd - 1 : runEnd;
-      if (to <= from) continue;
-      yield {
-        position: position(from, column),
-        stride: rowStride,
-        count: to - from,
-        index: from * columns + column - first,
-        indexStride: columns,
-      };
-    }
-    row = runEnd;
+  for (let at = first; at < end; ) {
+    const row = Math.floor(at / columns);
+    const column = at % columns;
+    const inRun = row % run;
+    const whole = column === 0 ? Math.min(run - inRun, Math.floor((end - at) / columns)) : 0;
+    const rows = Math.max(1, whole);
+    const width = whole > 0 ? columns : Math.min(columns - column, end - at);
+    const place = offset + Math.floor(row / run) * runStride + inRun * rowStride + column * columnStride;
+    yield { position: start + elementBytes * place, rows, columns: width, index: at - first };
+    at += rows * width;
   }
 }

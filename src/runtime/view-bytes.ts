@@ -2,9 +2,17 @@
  * Reading and writing views of tensors by ranges of their own bytes. Used inside workers.
  * @module
  */
-import { filePath, type TensorView, type ViewPiece, viewPieces } from './tensor-file.js';
+import { scratch } from './scratch.js';
+import { filePath, type TensorView, type ViewPart, viewParts } from './tensor-file.js';
 
-type Elements = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+type Elements = Uint16Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>;
+
+/** Elements on their way between the order of the file and that of the view: few enough to stay in a core's cache. */
+const STAGE_ELEMENTS = 65_536;
+/** Rows that are transposed at a time. */
+const TILE_ROWS = 64;
+/** Where the columns of a part are this share of what lies between their starts, all of it is read in one piece. */
+const DENSE_SHARE = 1 / 8;
 
 /** Fills `target` with a view's bytes from `offset` on. @param read fills an array from a place in the file */
 export function readView(
@@ -13,20 +21,37 @@ export function readView(
   target: Uint8Array,
   read: (position: number, target: Uint8Array) => void,
 ): void {
-  const { elementBytes } = view;
-  const elements = aligned(elementBytes, target.byteLength);
-  for (const piece of pieces(view, offset, target.byteLength)) {
-    const { position, stride, count, index, indexStride } = piece;
-    const span = (count - 1) * stride + 1;
-    if (stride === 1 && indexStride === 1) {
-      read(position, bytesOf(elements.subarray(index, index + count)));
+  const { elementBytes, columns, strides } = view;
+  const { rowStride, columnStride } = strides;
+  const isAligned = target.byteOffset % elementBytes === 0;
+  const elements = elementsOf(elementBytes, isAligned ? target : new Uint8Array(target.byteLength));
+  for (const part of parts(view, offset, target.byteLength)) {
+    if (columnStride === 1) {
+      for (const { position, index, count } of pieces(view, part)) {
+        read(position, bytesOf(elements.subarray(index, index + count)));
+      }
       continue;
     }
-    const spanned = aligned(elementBytes, span * elementBytes);
-    read(position, bytesOf(spanned));
-    for (let i = 0; i < count; i++) elements[index + i * indexStride] = spanned[i * stride] as number;
+    const { height, pitch, width } = stageOf(view, part);
+    const stage = stageElements(elementBytes, (width - 1) * pitch + height);
+    for (let first = 0; first < part.columns; first += width) {
+      const count = Math.min(width, part.columns - first);
+      const position = part.position + first * columnStride * elementBytes;
+      if (pitch === columnStride) {
+        read(position, bytesOf(stage.subarray(0, (count - 1) * pitch + height)));
+      } else {
+        for (let c = 0; c < count; c++) {
+          const piece = stage.subarray(c * pitch, c * pitch + height);
+          read(position + c * columnStride * elementBytes, bytesOf(piece));
+        }
+      }
+      const to = elements.subarray(part.index + first);
+      for (let i = 0; i < part.rows; i++) {
+        for (let c = 0; c < count; c++) to[i * columns + c] = stage[c * pitch + i * rowStride] as number;
+      }
+    }
   }
-  target.set(bytesOf(elements));
+  if (!isAligned) target.set(bytesOf(elements));
 }
 
 /** Writes bytes of a view from `offset` on. @param write puts an array to a place in the file */
@@ -36,34 +61,90 @@ export function writeView(
   data: Uint8Array,
   write: (position: number, data: Uint8Array) => void,
 ): void {
-  const { elementBytes } = view;
-  const elements = aligned(elementBytes, data.byteLength);
-  bytesOf(elements).set(data);
-  for (const { position, stride, count, index, indexStride } of pieces(view, offset, data.byteLength)) {
-    if (stride === 1) {
-      const gathered = aligned(elementBytes, count * elementBytes);
-      for (let i = 0; i < count; i++) gathered[i] = elements[index + i * indexStride] as number;
-      write(position, bytesOf(gathered));
+  const { elementBytes, columns, strides } = view;
+  const { rowStride, columnStride } = strides;
+  const elements = elementsOf(elementBytes, data.byteOffset % elementBytes === 0 ? data : data.slice());
+  for (const part of parts(view, offset, data.byteLength)) {
+    if (columnStride === 1) {
+      for (const { position, index, count } of pieces(view, part)) {
+        write(position, bytesOf(elements.subarray(index, index + count)));
+      }
       continue;
     }
-    // What lies between belongs to another matrix, which may be written at the same time.
-    for (let i = 0; i < count; i++) {
-      const at = index + i * indexStride;
-      write(position + i * stride * elementBytes, bytesOf(elements.subarray(at, at + 1)));
+    const { rows } = part;
+    const width = Math.max(1, Math.floor(STAGE_ELEMENTS / rows));
+    const stage = stageElements(elementBytes, width * rows);
+    for (let first = 0; first < part.columns; first += width) {
+      const count = Math.min(width, part.columns - first);
+      const from = elements.subarray(part.index + first);
+      for (let tile = 0; tile < rows; tile += TILE_ROWS) {
+        const end = Math.min(tile + TILE_ROWS, rows);
+        for (let c = 0; c < count; c++) {
+          for (let i = tile; i < end; i++) stage[c * rows + i] = from[i * columns + c] as number;
+        }
+      }
+      // What lies between belongs to another matrix, which may be written at the same time.
+      const piece = rowStride > 1 ? 1 : rows === columnStride ? count * rows : rows;
+      for (let at = 0; at < count * rows; at += piece) {
+        const [c, i] = [first + Math.floor(at / rows), at % rows];
+        const position = part.position + (c * columnStride + i * rowStride) * elementBytes;
+        write(position, bytesOf(stage.subarray(at, at + piece)));
+      }
     }
   }
 }
 
-function pieces(view: TensorView, offset: number, bytes: number): Iterable<ViewPiece> {
+function parts(view: TensorView, offset: number, bytes: number): Iterable<ViewPart> {
   const { elementBytes } = view;
   if (offset % elementBytes !== 0 || bytes % elementBytes !== 0) {
     throw new RangeError(`${bytes} bytes from ${offset} on are no whole elements of ${filePath(view)}`);
   }
-  return viewPieces(view, offset / elementBytes, bytes / elementBytes);
+  return viewParts(view, offset / elementBytes, bytes / elementBytes);
 }
 
-function aligned(elementBytes: 2 | 4, bytes: number): Elements {
-  return elementBytes === 2 ? new Uint16Array(bytes / 2) : new Uint32Array(bytes / 4);
+/** Elements of a view that lie together. */
+interface ViewPiece {
+  /** Bytes from the start of the file. */
+  readonly position: number;
+  /** Of the first element, counted from the first that was asked for. */
+  readonly index: number;
+  readonly count: number;
+}
+
+/** What lies together of a part whose rows do. */
+function pieces({ elementBytes, strides: { rowStride } }: TensorView, part: ViewPart): ViewPiece[] {
+  const { position, rows, columns, index } = part;
+  const together = rowStride === columns ? rows : 1;
+  return Array.from({ length: rows / together }, (_, piece) => ({
+    position: position + piece * rowStride * elementBytes,
+    index: index + piece * columns,
+    count: together * columns,
+  }));
+}
+
+/** What lies together of some elements of a view whose rows do. @param first in the order of the view */
+export function rowPieces(view: TensorView, first: number, count: number): ViewPiece[] {
+  if (view.strides.columnStride !== 1)
+    throw new Error(`${filePath(view)}: rows of a view that is transposed`);
+  return [...viewParts(view, first, count)].flatMap((part) => pieces(view, part));
+}
+
+/** How columns of a part are read: so many at a time, each of so many elements, so far from the next one. */
+function stageOf({ strides: { rowStride, columnStride } }: TensorView, { rows, columns }: ViewPart) {
+  const height = (rows - 1) * rowStride + 1;
+  const pitch = height >= columnStride * DENSE_SHARE ? columnStride : height;
+  return { height, pitch, width: Math.min(columns, Math.max(1, Math.floor(STAGE_ELEMENTS / pitch))) };
+}
+
+function stageElements(elementBytes: 2 | 4, count: number): Elements {
+  const { buffer, byteOffset } = scratch('elements of a view', Math.ceil((count * elementBytes) / 4));
+  return elementsOf(elementBytes, new Uint8Array(buffer, byteOffset, count * elementBytes));
+}
+
+function elementsOf(elementBytes: 2 | 4, { buffer, byteOffset, byteLength }: Uint8Array): Elements {
+  return elementBytes === 2
+    ? new Uint16Array(buffer, byteOffset, byteLength / 2)
+    : new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Elements): Uint8Array {

@@ -7,21 +7,47 @@ import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
 import { readEncoded, widenScales, writeEncoded } from './encoded-tensor.js';
-import { type TensorFile, viewPieces } from './tensor-file.js';
-import { readView, writeView } from './view-bytes.js';
+import type { EncodedTensor, TensorFile } from './tensor-file.js';
+import { type ByteRange, bandReader, bandWriter, isTransposed } from './view-bands.js';
+import { readView, rowPieces, writeView } from './view-bytes.js';
 
 const sources = new Map<string, ByteSource>();
 const descriptors = new Map<string, number>();
 
-/** The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use. */
-export function sourceFile(file: TensorFile): Pick<ByteSource, 'readInto'> {
+/**
+ * The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use.
+ *
+ * @param within what will be read, in order; a thread reads one range at a time
+ */
+export function sourceFile(file: TensorFile, within: ByteRange): Pick<ByteSource, 'readInto'> {
+  if (typeof file === 'string' || 'encoding' in file) return wholeSource(file);
+  const { readInto } = wholeSource(file.whole);
+  if (isTransposed(file)) return { readInto: bandReader(file, within, readInto) };
+  return { readInto: (offset, target) => readView(file, offset, target, readInto) };
+}
+
+function wholeSource(file: string | EncodedTensor): Pick<ByteSource, 'readInto'> {
   if (typeof file === 'string') return shard(file);
-  if ('encoding' in file) {
-    const read = (path: string, offset: number, target: Uint8Array) => shard(path).readInto(offset, target);
-    return { readInto: (offset, target) => readEncoded(file, offset, target, read) };
-  }
-  const whole = sourceFile(file.whole);
-  return { readInto: (offset, target) => readView(file, offset, target, whole.readInto) };
+  const read = (path: string, offset: number, target: Uint8Array) => shard(path).readInto(offset, target);
+  return { readInto: (offset, target) => readEncoded(file, offset, target, read) };
+}
+
+/**
+ * Takes the bytes of a tensor in a shard that is being written, rounded where it is encoded.
+ *
+ * @param within what will be written, all of it and in order; a thread writes one range at a time
+ * @throws RequestError or RunError naming the file when the disk is full or fails, or a value is too large for its scale
+ */
+export function targetFile(file: TensorFile, within: ByteRange): (offset: number, data: Uint8Array) => void {
+  if (typeof file === 'string' || 'encoding' in file) return wholeTarget(file);
+  const write = wholeTarget(file.whole);
+  if (isTransposed(file)) return bandWriter(file, within, write);
+  return (offset, data) => writeView(file, offset, data, write);
+}
+
+function wholeTarget(file: string | EncodedTensor): (offset: number, data: Uint8Array) => void {
+  if (typeof file === 'string') return (offset, data) => writeExactly(file, offset, data);
+  return (offset, data) => writeEncoded(file, offset, data, readExactly, writeExactly);
 }
 
 function shard(path: string): ByteSource {
@@ -60,23 +86,14 @@ export function readExactly(path: string, offset: number, target: Uint8Array): v
   }
 }
 
-/**
- * Writes all of `data` at `offset`, rounded where the tensor is encoded.
- *
- * @throws RequestError or RunError naming the file when the disk is full or fails, or a value is too large for its scale
- */
-export function writeExactly(file: TensorFile, offset: number, data: Uint8Array): void {
-  if (typeof file !== 'string') {
-    if ('encoding' in file) writeEncoded(file, offset, data, readExactly, writeExactly);
-    else writeView(file, offset, data, (position, piece) => writeExactly(file.whole, position, piece));
-    return;
-  }
+/** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
+export function writeExactly(path: string, offset: number, data: Uint8Array): void {
   try {
     for (let done = 0; done < data.byteLength; ) {
-      done += writeSync(descriptor(file), data, done, data.byteLength - done, offset + done);
+      done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);
     }
   } catch (error) {
-    throw fileError(error, 'write', file);
+    throw fileError(error, 'write', path);
   }
 }
 
@@ -87,7 +104,7 @@ export function fitScales(file: TensorFile, offset: number, values: Float32Array
     widenScales(file, offset / 4, values, readExactly, writeExactly);
     return;
   }
-  for (const { position, count, index } of viewPieces(file, offset / 4, values.length)) {
+  for (const { position, count, index } of rowPieces(file, offset / 4, values.length)) {
     fitScales(file.whole, position, values.subarray(index, index + count));
   }
 }

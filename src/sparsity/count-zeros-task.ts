@@ -30,7 +30,7 @@ const CHUNK_ELEMENTS = 131_072;
 export function countStoredZeros(args: CountArguments): ZeroCount {
   const { file, offset, elementBytes, rows, columns, group } = args;
   const kernels = freshKernels();
-  const source = sourceFile(file);
+  const source = sourceFile(file, { offset, bytes: rows * columns * elementBytes });
   const step = rowsWithin(CHUNK_ELEMENTS, columns);
   const place = kernels.arena.allocate(Math.min(step, rows) * columns * elementBytes);
   let zeros = 0;

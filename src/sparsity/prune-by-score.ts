@@ -9,6 +9,7 @@ import type { FloatDtype } from '../model/check-tensors.js';
 import { partsOf, rowsWithin } from '../runtime/parts.js';
 import type { TensorFile } from '../runtime/tensor-file.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
+import { BAND_ELEMENTS, isTransposed } from '../runtime/view-bands.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import type { Score } from '../scores/score.js';
 import type { FiledMatrix } from '../statistics/gradient-moments.js';
@@ -19,6 +20,11 @@ import type { RowsPlace } from './weight-rows.js';
 
 /** Elements of one task, which has counts of its own where the cut is found by a histogram. */
 export const TASK_ELEMENTS = 1_048_576;
+
+/** Rows of a matrix that a task scores. @param file where it is stored, if it isn't in memory */
+export function scoredTogether(columns: number, file: TensorFile = ''): number {
+  return rowsWithin(isTransposed(file) ? BAND_ELEMENTS : TASK_ELEMENTS, columns);
+}
 
 /** Bytes of the counts by which the cut over a matrix of so many f32 is found: of high and low bits, for every task. */
 export function histogramBytes(elements: number): number {
@@ -124,7 +130,8 @@ async function scoredRows(
 ): Promise<ScoredRows[]> {
   const { name, columnNorms = new Float32Array(), tokens = 1, gradientTokens = 1, gradients = [] } = matrix;
   const [rows, columns] = shapeOf(matrix);
-  const step = rowsWithin(TASK_ELEMENTS, columns);
+  const { weights } = matrix;
+  const step = scoredTogether(columns, 'address' in weights ? undefined : weights.source.file);
   const parts = partsOf(rows, step).map(({ first, count }) => ({
     name,
     place: placeOf(matrix, first * columns),

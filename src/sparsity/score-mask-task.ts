@@ -55,7 +55,7 @@ export function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: 
   const { place, rows, columns, vectors, gradients = [], options = {} } = args;
   const score = scoreByName(args.score);
   const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
-  const source = openRows(kernels, place, step * columns);
+  const source = openRows(kernels, place, rows * columns, step * columns);
   const scores = kernels.arena.allocate(step * columns * 4);
   const mask = kernels.arena.allocate(step * columns);
   const columnVectors = vectors.columns.map(() => kernels.arena.allocate(columns * 4));
@@ -106,7 +106,7 @@ export interface AbsoluteSums {
 export function absoluteSums({ place, rows, columns }: Omit<ScoredRows, 'score' | 'vectors'>): AbsoluteSums {
   const kernels = freshKernels();
   const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
-  const source = openRows(kernels, place, step * columns);
+  const source = openRows(kernels, place, rows * columns, step * columns);
   const rowSums = kernels.arena.allocate(rows * 8);
   const columnSums = kernels.arena.allocate(columns * 8);
   kernels.f64(rowSums, rows).fill(0);

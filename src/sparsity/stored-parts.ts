@@ -4,8 +4,8 @@
  */
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
-import { partsOf, rowsWithin } from '../runtime/parts.js';
-import { TASK_ELEMENTS } from './prune-by-score.js';
+import { partsOf } from '../runtime/parts.js';
+import { scoredTogether } from './prune-by-score.js';
 import type { ScoredRows } from './score-mask-task.js';
 
 /** A matrix of the source. */
@@ -24,7 +24,7 @@ export function storedParts(
 ): ScoredRows[] {
   const [rows = 0, columns = 0] = weights.shape;
   const { file, offset, dtype } = weights;
-  return partsOf(rows, rowsWithin(TASK_ELEMENTS, columns)).map(({ first, count }) => ({
+  return partsOf(rows, scoredTogether(columns, file)).map(({ first, count }) => ({
     score,
     name,
     place: {

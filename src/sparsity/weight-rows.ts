@@ -8,7 +8,7 @@ import { bytesPerElement, countZeros, decode, encode } from '../forward/float-st
 import type { FloatDtype } from '../model/check-tensors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { filePath, type TensorFile } from '../runtime/tensor-file.js';
-import { sourceFile, writeExactly } from '../runtime/worker-files.js';
+import { sourceFile, targetFile } from '../runtime/worker-files.js';
 import { float32View } from '../system/native-memory.js';
 
 /** f32 in native memory, pruned in place. */
@@ -50,9 +50,14 @@ export interface WeightRows {
   prune(first: number, n: number, mask: number): number;
 }
 
-/** @param chunk elements that are read at a time, at most */
-export function openRows(kernels: Kernels, place: RowsPlace, chunk: number): WeightRows {
-  return 'address' in place ? memoryRows(kernels, place, chunk) : storedRows(kernels, place, chunk);
+/**
+ * Chunks are read in order, and where any is pruned, all of them are.
+ *
+ * @param elements of all chunks
+ * @param chunk elements that are read at a time, at most
+ */
+export function openRows(kernels: Kernels, place: RowsPlace, elements: number, chunk: number): WeightRows {
+  return 'address' in place ? memoryRows(kernels, place, chunk) : storedRows(kernels, place, elements, chunk);
 }
 
 function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): WeightRows {
@@ -72,12 +77,13 @@ function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): W
 }
 
 /** What stays is written as it was stored, to the bit; rounded where the dtype is to be another. */
-function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightRows {
+function storedRows(kernels: Kernels, place: StoredRows, elements: number, chunk: number): WeightRows {
   const { tensor, source, target, firstIndex } = place;
   const { dtype } = source;
-  const file = sourceFile(source.file);
   const size = bytesPerElement(dtype);
   const written = bytesPerElement(target?.dtype ?? dtype);
+  const file = sourceFile(source.file, { offset: source.offset, bytes: elements * size });
+  const write = target && targetFile(target.file, { offset: target.offset, bytes: elements * written });
   const stored = kernels.arena.allocate(chunk * Math.max(size, written));
   const weights = kernels.arena.allocate(chunk * 4);
   return {
@@ -92,7 +98,7 @@ function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightR
       );
     },
     prune(first, n, mask) {
-      if (!target) throw new Error(`${tensor} is only read`);
+      if (!target || !write) throw new Error(`${tensor} is only read`);
       if (target.dtype !== dtype) {
         kernels.applyMask(weights, mask, n);
         const bad = encode(kernels, target.dtype, weights, stored, n);
@@ -103,7 +109,7 @@ function storedRows(kernels: Kernels, place: StoredRows, chunk: number): WeightR
         }
       } else if (size === 4) kernels.applyMask(stored, mask, n);
       else kernels.applyMask16(stored, mask, n);
-      writeExactly(target.file, target.offset + first * written, kernels.u8(stored, n * written));
+      write(target.offset + first * written, kernels.u8(stored, n * written));
       return countZeros(kernels, target.dtype, stored, n);
     },
   };

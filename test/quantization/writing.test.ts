@@ -41,7 +41,7 @@ async function store(file: TensorFile, weights: Float32Array, offset = 0) {
 
 function read(file: TensorFile, elements: number, offset = 0): Float32Array {
   const values = new Float32Array(elements);
-  sourceFile(file).readInto(offset, new Uint8Array(values.buffer));
+  sourceFile(file, { offset, bytes: elements * 4 }).readInto(offset, new Uint8Array(values.buffer));
   return values;
 }
 

@@ -57,8 +57,9 @@ export class Workplace {
   readonly #undisturbed = new Map<string, Promise<Record<string, string>>>();
   #count = 0;
 
-  constructor() {
-    writeTinyModel(this.model);
+  /** @param writeModel puts the model into a folder that isn't there yet */
+  constructor(writeModel: (folder: string) => void = writeTinyModel) {
+    writeModel(this.model);
     this.#source = hashes(this.model);
     writeFileSync(
       this.runFile,

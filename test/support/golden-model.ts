@@ -44,18 +44,28 @@ export interface GoldenModel {
   expected(name: string): Float32Array;
 }
 
-export async function goldenModel(folder: string): Promise<GoldenModel> {
+/** A model's tensors in a file of its checkpoint, by full names. */
+export type TensorsOf = (file: string) => (name: string) => Float32Array;
+
+export async function describedModel(
+  folder: string,
+): Promise<{ readonly model: ModelDescription; readonly named: TensorsOf }> {
   const { model } = checkpointModel(await openCheckpoint(folder));
   const described = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor]));
-  const named = (file: string) => {
+  const named: TensorsOf = (file) => {
     const tensors = readFloats(join(folder, file));
-    return (name: string) => {
+    return (name) => {
       const tensor = described.get(name) ?? { name, shape: [] };
       const whole = tensors.get(storedName(tensor));
       if (!whole) throw new Error(`${file} has no ${storedName(tensor)}`);
       return placed(tensor, whole);
     };
   };
+  return { model, named };
+}
+
+export async function goldenModel(folder: string): Promise<GoldenModel> {
+  const { model, named } = await describedModel(folder);
   const expected = join(folder, 'expected.safetensors');
   const { offset, bytes } = readSafetensorsHeader(expected).tensors.get('input_ids') ?? {
     offset: 0,

@@ -3,7 +3,8 @@
  * @module
  */
 import type { BlockPass, BlockPasses } from '../../graph/block-passes.js';
-import type { LinearDescription } from '../../model/description.js';
+import type { LinearDescription, ModelDescription } from '../../model/description.js';
+import { BANDS_BYTES } from '../../runtime/view-bands.js';
 import { fitTargetBytes } from '../../solvers/fit-targets.js';
 import { activationBytes, gramBytes } from '../../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../../statistics/collect-targets.js';
@@ -97,9 +98,13 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
     ];
   };
   return {
-    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0),
+    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0, hasTransposed(run.model) ? BANDS_BYTES : 0),
     moments: (settings, common) => pruned.flatMap((together) => momentsOf(together, settings, common)),
   };
+}
+
+function hasTransposed({ blocks }: ModelDescription): boolean {
+  return blocks.some(({ tensors }) => tensors.some(({ stored }) => stored && stored.columnStride !== 1));
 }
 
 /** The linears that are pruned together, those of a pass. */
