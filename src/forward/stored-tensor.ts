@@ -4,7 +4,9 @@
  */
 import { RequestError } from '../errors.js';
 import { FLOAT_DTYPES, type FloatDtype } from '../model/check-tensors.js';
-import type { TensorFile } from '../runtime/tensor-file.js';
+import type { Part } from '../runtime/parts.js';
+import type { TensorFile, TensorView } from '../runtime/tensor-file.js';
+import { bytesPerElement } from './float-storage.js';
 
 export interface StoredFloatTensor {
   readonly name: string;
@@ -34,4 +36,23 @@ export function floatTensor(tensors: ReadonlyMap<string, StoredTensor>, name: st
   const { dtype } = tensor;
   if (!isFloatDtype(dtype)) throw new RequestError(`${tensor.path}: tensor ${name} is stored as ${dtype}`);
   return { name, file: tensor.path, offset: tensor.offset, dtype, shape: tensor.shape };
+}
+
+/** Some columns of all rows of a matrix. */
+export function columnsOf(tensor: StoredFloatTensor, { first, count }: Part): StoredFloatTensor {
+  const { file, offset, dtype } = tensor;
+  const [rows = 0, columns = 0] = tensor.shape;
+  const whole: TensorView =
+    typeof file === 'string'
+      ? {
+          path: file,
+          start: offset,
+          elementBytes: bytesPerElement(dtype),
+          columns,
+          strides: { offset: 0, run: rows, runStride: 0, rowStride: columns, columnStride: 1 },
+        }
+      : file;
+  const { strides } = whole;
+  const own = { ...strides, offset: strides.offset + first * strides.columnStride };
+  return { ...tensor, file: { ...whole, columns: count, strides: own }, offset: 0, shape: [rows, count] };
 }
