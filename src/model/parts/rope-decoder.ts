@@ -11,7 +11,7 @@ import type { TensorNames } from '../family.js';
 import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
 import { type AttentionOptions, attentionPart } from './attention.js';
-import { type CausalModel, causalModel, namePrefix } from './causal-model.js';
+import { type CausalModel, causalModel, namePrefix, separateHead } from './causal-model.js';
 import { gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
@@ -196,6 +196,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     const block = { prefix: `${prefix}layers.${index}.`, hiddenSize: hidden, graphKey: `${family} ${name}` };
     return blockOf(parts, { ...block, forward });
   });
+  const head = `${namePrefix(names, 'lm_head.weight', ['', 'language_model.'])}lm_head.weight`;
   return causalModel({
     family,
     hiddenSize: hidden,
@@ -205,9 +206,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     embedding: `${prefix}embed_tokens.weight`,
     embeddingScale: options.embeddingScale,
     norm: norm(`${prefix}norm`, hidden),
-    head: options.tied
-      ? undefined
-      : namePrefix(names, 'lm_head.weight', ['', 'language_model.']) + 'lm_head.weight',
+    head: separateHead(names, options.tied, head),
     logitScale: options.logitScale,
     logitSoftcap: options.logitSoftcap,
   });
