@@ -5,7 +5,7 @@
 import { RunError } from '../errors.js';
 import { bytesPerElement } from '../forward/float-storage.js';
 import { readElements } from '../forward/read-elements.js';
-import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import { columnsOf, type StoredFloatTensor } from '../forward/stored-tensor.js';
 import { gemm } from '../runtime/gemm.js';
 import { type Part, partsOf } from '../runtime/parts.js';
 import { scratch } from '../runtime/scratch.js';
@@ -81,27 +81,26 @@ function smallerProducts(tensor: StoredFloatTensor): Float32Array<ArrayBuffer> {
   for (const part of partsOf(wide ? columns : rows, SLAB)) {
     const { count } = part;
     const used = slab.subarray(0, count * n);
-    if (wide) readColumns(tensor, part, used);
-    else read(tensor, part.first * columns, used);
+    readSlab(tensor, wide, part, used);
     const w = arrayTensor(used, wide ? [n, count] : [count, n]);
     gemm(w, w, out, { [wide ? 'transposeB' : 'transposeA']: true, accumulate: part.first > 0 });
   }
   return products;
 }
 
-/** Some columns of all rows. @param target [rows, count] */
-function readColumns(tensor: StoredFloatTensor, { first, count }: Part, target: Float32Array): void {
-  const [rows = 0, columns = 0] = tensor.shape;
-  for (let row = 0; row < rows; row++) {
-    read(tensor, row * columns + first, target.subarray(row * count, (row + 1) * count));
-  }
-}
-
-function read({ name, file, offset, dtype }: StoredFloatTensor, first: number, target: Float32Array): void {
-  const bad = readElements(
-    { file, offset: offset + first * bytesPerElement(dtype), dtype, elements: target.length },
-    (chunk, start) => target.set(chunk, start),
+/** Rows or columns of W. @param target where they go, row after row */
+function readSlab(tensor: StoredFloatTensor, wide: boolean, part: Part, target: Float32Array): void {
+  const [, columns = 0] = tensor.shape;
+  const { first, count } = part;
+  const slab = wide ? columnsOf(tensor, part) : tensor;
+  const start = wide ? 0 : first * columns;
+  const { file, dtype } = slab;
+  const offset = slab.offset + start * bytesPerElement(dtype);
+  const bad = readElements({ file, offset, dtype, elements: target.length }, (chunk, at) =>
+    target.set(chunk, at),
   );
-  if (bad)
-    throw new RunError(`${filePath(file)}: tensor ${name} holds ${bad.value} at index ${first + bad.index}`);
+  if (!bad) return;
+  const at = bad.index;
+  const index = wide ? Math.floor(at / count) * columns + first + (at % count) : start + at;
+  throw new RunError(`${filePath(file)}: tensor ${tensor.name} holds ${bad.value} at index ${index}`);
 }

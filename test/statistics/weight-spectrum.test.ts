@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { transposedRowsOf } from '../../src/model/parts/placement.js';
 import { hillExponent, tailExponent } from '../../src/statistics/tail-exponent-task.js';
 import { tridiagonalEigenvalues } from '../../src/statistics/tridiagonal-eigenvalues.js';
 import { tridiagonalInStages } from '../../src/statistics/tridiagonal-in-stages.js';
@@ -47,7 +48,17 @@ describe('the spectrum of weights', () => {
       const w = made(rows, columns);
       const wide = storedMatrix(folder, `made-${rows}`, w, [rows, columns]);
       const tall = storedMatrix(folder, `made-${rows}-tall`, transposed(w, rows, columns), [columns, rows]);
-      for (const stored of [wide, tall]) {
+      // The wide one as the transpose of what is stored.
+      const strides = transposedRowsOf('', [columns, rows], { first: 0, count: rows });
+      const view = {
+        path: String(tall.file),
+        start: tall.offset,
+        elementBytes: 4 as const,
+        columns,
+        strides,
+      };
+      const turned = { ...tall, file: view, offset: 0, shape: [rows, columns] };
+      for (const stored of [wide, tall, turned]) {
         expect(distance(weightSpectrum(stored), eigenvalues)).toBeLessThan(1e-6);
         expect(tailExponent(stored) / exponent).toBeCloseTo(1, 5);
       }

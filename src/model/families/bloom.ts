@@ -9,7 +9,7 @@ import { configLayers, configSize } from '../config-size.js';
 import type { Family } from '../family.js';
 import { alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel, namePrefix } from '../parts/causal-model.js';
+import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
@@ -89,7 +89,7 @@ export const bloom: Family = {
       embedding: `${prefix}word_embeddings.weight`,
       opening: { tensors: first.tensors, features: hidden, forward: first.apply },
       norm: norm(`${prefix}ln_f`, hidden),
-      head: config.tie_word_embeddings ? undefined : 'lm_head.weight',
+      head: separateHead(names, config.tie_word_embeddings),
     });
   },
 };

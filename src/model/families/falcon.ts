@@ -10,7 +10,7 @@ import type { Family } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel, namePrefix } from '../parts/causal-model.js';
+import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
@@ -124,7 +124,7 @@ export const falcon: Family = {
       blocks,
       embedding: `${prefix}word_embeddings.weight`,
       norm: norm(`${prefix}ln_f`, hidden),
-      head: config.tie_word_embeddings ? undefined : 'lm_head.weight',
+      head: separateHead(names, config.tie_word_embeddings),
     });
   },
 };

@@ -8,7 +8,7 @@ import { configLayers, configSize } from '../config-size.js';
 import type { Family } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel, namePrefix } from '../parts/causal-model.js';
+import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
@@ -108,7 +108,7 @@ export const gptNeox: Family = {
       blocks,
       embedding: `${prefix}embed_in.weight`,
       norm: norm(`${prefix}final_layer_norm`, hidden),
-      head: config.tie_word_embeddings ? undefined : head,
+      head: separateHead(names, config.tie_word_embeddings, head),
     });
   },
 };

@@ -9,7 +9,7 @@ import { configHeadSize, configLayers, configSize } from '../config-size.js';
 import type { Family } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel, namePrefix } from '../parts/causal-model.js';
+import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { layerNorms } from '../parts/norms.js';
 import { blockOf } from '../parts/part.js';
@@ -81,7 +81,7 @@ export const gptj: Family = {
       blocks,
       embedding: `${prefix}wte.weight`,
       norm: norm(`${prefix}ln_f`, hidden),
-      head: config.tie_word_embeddings ? undefined : 'lm_head.weight',
+      head: separateHead(names, config.tie_word_embeddings),
       hasHeadBias: true,
     });
   },

@@ -9,7 +9,7 @@ import { configLayers, configSize } from '../config-size.js';
 import type { Family } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel, namePrefix } from '../parts/causal-model.js';
+import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { learnedPositions } from '../parts/learned-positions.js';
 import { layerNorms } from '../parts/norms.js';
@@ -103,7 +103,7 @@ export const opt: Family = {
       }),
       norm: hasLastNorm ? norm(`${prefix}final_layer_norm`, hidden) : undefined,
       projection: isProjected ? `${prefix}project_out.weight` : undefined,
-      head: config.tie_word_embeddings ? undefined : 'lm_head.weight',
+      head: separateHead(names, config.tie_word_embeddings),
     });
   },
 };

@@ -8,7 +8,7 @@ import { configSize } from '../config-size.js';
 import type { Family } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
-import { causalModel } from '../parts/causal-model.js';
+import { causalModel, separateHead } from '../parts/causal-model.js';
 import { gatedFeedForward } from '../parts/feed-forward.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
 import { blockOf } from '../parts/part.js';
@@ -87,7 +87,7 @@ export const stablelm: Family = {
       blocks,
       embedding: `${prefix}embed_tokens.weight`,
       norm: norm(`${prefix}norm`, hidden),
-      head: config.tie_word_embeddings ? undefined : 'lm_head.weight',
+      head: separateHead(names, config.tie_word_embeddings),
     });
   },
 };

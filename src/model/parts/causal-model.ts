@@ -87,3 +87,15 @@ export function namePrefix(
 ): string {
   return candidates.find((prefix) => names.has(prefix + tensor)) ?? candidates[0];
 }
+
+/**
+ * Full name of the head's weight; undefined where the embedding is the head. A head that is stored is used, as `transformers`
+ * does it, also where the config says that it is the embedding.
+ */
+export function separateHead(
+  names: TensorNames,
+  isTied: boolean,
+  name = 'lm_head.weight',
+): string | undefined {
+  return isTied && !names.has(name) ? undefined : name;
+}

@@ -12,7 +12,7 @@ import type { TensorNames } from '../family.js';
 import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
 import { type AttentionOptions, attentionPart } from './attention.js';
-import { type CausalModel, causalModel, namePrefix } from './causal-model.js';
+import { type CausalModel, causalModel, namePrefix, separateHead } from './causal-model.js';
 import { gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
@@ -224,7 +224,6 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
       experts: sparse?.experts,
     });
   });
-  // A head that is stored is used, as `transformers` does it, also where the config says that it is the embedding.
   const head = `${namePrefix(names, 'lm_head.weight', ['', 'language_model.'])}lm_head.weight`;
   return causalModel({
     family,
@@ -235,7 +234,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     embedding: `${prefix}embed_tokens.weight`,
     embeddingScale: options.embeddingScale,
     norm: norm(`${prefix}norm`, hidden),
-    head: options.tied && !names.has(head) ? undefined : head,
+    head: separateHead(names, options.tied, head),
     logitScale: options.logitScale,
     logitSoftcap: options.logitSoftcap,
   });
