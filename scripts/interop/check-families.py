@@ -16,7 +16,7 @@ import sys
 
 import numpy
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from perplexity import perplexity
@@ -25,18 +25,13 @@ from stored_tensors import StoredTensor, layout, stored_tensors
 TOLERANCE = 1e-3
 """Relative, of perplexities."""
 
-VARIANTS = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))["variants"]()
+GOLDEN = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))
+VARIANTS = GOLDEN["variants"]()
 
 
 def load(name: str, folder: str) -> tuple[torch.nn.Module, list[str]]:
-    """The model, computed as for the golden values, and what is wrong with the checkpoint's keys."""
-    model, info = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        attn_implementation=VARIANTS[name].get("attention", "eager"),
-        experts_implementation="eager",
-        output_loading_info=True,
-    )
+    """The model, and what is wrong with the checkpoint's keys."""
+    model, info = GOLDEN["load"](VARIANTS[name], folder, torch.float32)
     wrong = [f"{key}: {sorted(map(str, info[key]))}"
              for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[key]]
     return model.eval(), wrong
