@@ -58,7 +58,7 @@ const VECTORS = ['biases', 'norms'];
 
 /** Kinds of the tensors that stay as they are, by what they are. */
 function denseText({ checkpoint, model, runs }) {
-  const pruned = new Set(runs[0]?.linears.map((linear) => linear.tensor));
+  const pruned = new Set(runs[0].linears.map((linear) => linear.tensor));
   const described = new Set(describedTensors(model).map(storedName));
   const { embedding, head } = model;
   const around = new Map([
@@ -92,7 +92,6 @@ function denseText({ checkpoint, model, runs }) {
 
 function prunedText({ runs }) {
   const [first] = runs;
-  if (!first) return '–';
   const halved = first.linears.filter(({ pattern }) => !pattern.includes(':'));
   const count = first.linears.length - halved.length;
   const kinds = code(unique(halved.map(({ name }) => linearKind(name))));
@@ -122,7 +121,7 @@ function tables(cases, results, errors) {
     each.name,
     settings(each.checkpoint.config),
     prunedText(each),
-    fusedText(each.runs[0]?.linears ?? []),
+    fusedText(each.runs[0].linears),
     denseText(each),
   ]);
   const measured = sorted.map((each) => {
