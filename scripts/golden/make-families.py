@@ -62,6 +62,16 @@ def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
             p.copy_(value.bfloat16().float())
 
 
+def auto_class(variant: dict):
+    return getattr(transformers, variant.get("auto", "AutoModelForCausalLM"))
+
+
+def load(variant: dict, folder: pathlib.Path | str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict]:
+    """A checkpoint of the variant as its golden values are computed, and what transformers says of its keys."""
+    return auto_class(variant).from_pretrained(
+        folder, dtype=dtype, attn_implementation=variant.get("attention", "eager"), **EXPERTS, output_loading_info=True)
+
+
 def layer_count(config) -> int:
     return getattr(config, "num_hidden_layers", None) or config.n_layer
 
@@ -86,9 +96,9 @@ def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return result
 
 
-def gradients(auto, folder: pathlib.Path, ids: torch.Tensor, attention: str) -> dict[str, torch.Tensor]:
+def gradients(variant: dict, folder: pathlib.Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """By the names that the checkpoint has."""
-    model = auto.from_pretrained(folder, dtype=torch.float64, attn_implementation=attention, **EXPERTS)
+    model, _ = load(variant, folder, torch.float64)
     logits = model(ids, use_cache=False).logits[0]
     torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:]).backward()
     for p in model.parameters():
@@ -109,8 +119,8 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
     generator = torch.Generator().manual_seed(variant["seed"])
     config = AutoConfig.from_pretrained(folder)
-    auto = getattr(transformers, variant.get("auto", "AutoModelForCausalLM"))
-    model = auto.from_config(copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
+    model = auto_class(variant).from_config(
+        copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
     randomise(model, generator)
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
@@ -121,14 +131,12 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     prefix = variant.get("drop_prefix", "")
     weights = {k.removeprefix(prefix): v for k, v in weights.items()} | variant.get("buffers", {})
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    attention = variant.get("attention", "eager")
-    reloaded, info = auto.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention, **EXPERTS, output_loading_info=True)
+    reloaded, info = load(variant, folder, torch.float32)
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
     values = expected(reloaded.eval(), ids)
     assert all(torch.isfinite(v).all() for v in values.values()), name
     save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
-    of_weights = {k.removeprefix(prefix): v for k, v in gradients(auto, folder, ids, attention).items()}
+    of_weights = {k.removeprefix(prefix): v for k, v in gradients(variant, folder, ids).items()}
     save_file(of_weights, folder / "gradients.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
     for file in folder.iterdir():
         file.chmod(0o644)

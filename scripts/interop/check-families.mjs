@@ -28,7 +28,15 @@ process.on('exit', () => rmSync(folder, { recursive: true }));
 const texts = writeTexts(folder);
 const names = positionals.length > 0 ? positionals : goldenNames();
 const limit = pLimit(Number(values.jobs));
-const cases = await Promise.all(names.map((name) => limit(() => pruneFamily(name, folder, texts))));
+const cases = await Promise.all(
+  names.map((name) =>
+    limit(() => pruneFamily(name, folder, texts)).catch((error) => ({
+      name,
+      runs: [],
+      failures: { checkpoint: error.message },
+    })),
+  ),
+);
 const results = checkInPyTorch();
 
 let [passed, failed] = [0, 0];
@@ -41,7 +49,7 @@ function say(name, subject, problems, detail) {
 const digits = (value) => value?.toPrecision(6) ?? '–';
 const perplexities = (ours, theirs) => `perplexity ${digits(ours)}, in transformers ${digits(theirs)}`;
 for (const { name, perplexity, runs, failures } of cases) {
-  for (const [goal, message] of Object.entries(failures)) say(name, goal, [message], 'the run failed');
+  for (const [goal, message] of Object.entries(failures)) say(name, goal, [message], 'failed');
   if (runs.length === 0) continue;
   const { dense, ...pruned } = results[name];
   say(name, 'dense', dense.problems, perplexities(perplexity, dense.perplexity));
@@ -53,7 +61,8 @@ for (const { name, perplexity, runs, failures } of cases) {
 }
 if (values.write) {
   const document = readFileSync(values.write, 'utf8');
-  writeFileSync(values.write, withTables(document, cases, results, measuredErrors()));
+  const shown = cases.filter(({ runs }) => runs.length > 0);
+  writeFileSync(values.write, withTables(document, shown, results, measuredErrors()));
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -16,7 +16,8 @@ import sys
 
 import numpy
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from perplexity import perplexity
@@ -25,18 +26,13 @@ from stored_tensors import StoredTensor, layout, stored_tensors
 TOLERANCE = 1e-3
 """Relative, of perplexities."""
 
-VARIANTS = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))["variants"]()
+GOLDEN = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))
+VARIANTS = GOLDEN["variants"]()
 
 
 def load(name: str, folder: str) -> tuple[torch.nn.Module, list[str]]:
-    """The model, computed as for the golden values, and what is wrong with the checkpoint's keys."""
-    model, info = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        attn_implementation=VARIANTS[name].get("attention", "eager"),
-        experts_implementation="eager",
-        output_loading_info=True,
-    )
+    """The model, and what is wrong with the checkpoint's keys."""
+    model, info = GOLDEN["load"](VARIANTS[name], folder, torch.float32)
     wrong = [f"{key}: {sorted(map(str, info[key]))}"
              for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[key]]
     return model.eval(), wrong
@@ -99,23 +95,26 @@ def check_stored(source: dict[str, StoredTensor], pruned: dict[str, StoredTensor
     return problems
 
 
-def check_modules(model: torch.nn.Module, linears: list[dict]) -> tuple[int, list[str]]:
-    """Modules that hold one linear or several that have the same pattern: transformers knows their input axis."""
+def check_modules(model: torch.nn.Module, output: pathlib.Path, linears: list[dict]) -> tuple[int, list[str]]:
+    """Of modules whose weight is a stored tensor with one pattern throughout, since transformers knows their input axis."""
     patterns: dict[str, set[str]] = {}
     for linear in linears:
-        patterns.setdefault(linear["tensor"].removesuffix(".weight"), set()).add(linear["pattern"])
+        patterns.setdefault(linear["tensor"], set()).add(linear["pattern"])
+    # Modules may have other names than tensors, so that values tell which is which.
+    stored = {tensor.float().numpy().tobytes(): name
+              for path in output.glob("*.safetensors") for name, tensor in load_file(path).items() if name in patterns}
     checked, problems = 0, []
-    for name, module in model.named_modules():
-        kind = type(module).__name__
-        stored = next((each for each in (name, name.removeprefix(f"{model.base_model_prefix}.")) if each in patterns), None)
-        if stored is None or (kind != "Conv1D" and not isinstance(module, torch.nn.Linear)):
-            continue
-        if len(patterns[stored]) != 1:
+    for module in model.modules():
+        is_transposed = type(module).__name__ == "Conv1D"
+        if not is_transposed and not isinstance(module, torch.nn.Linear):
             continue
         weight = module.weight.detach().numpy()
+        name = stored.get(weight.tobytes())
+        if name is None or len(patterns[name]) != 1:
+            continue
         checked += 1
-        if not keeps_pattern((weight.T if kind == "Conv1D" else weight) == 0, *patterns[stored]):
-            problems.append(f"{name} breaks its pattern along the inputs of transformers' {kind}")
+        if not keeps_pattern((weight.T if is_transposed else weight) == 0, *patterns[name]):
+            problems.append(f"{name} breaks its pattern along the inputs of transformers' {type(module).__name__}")
     return checked, problems
 
 
@@ -141,7 +140,7 @@ def check_pruned(case: dict, run: dict) -> dict:
         return {"problems": ["names, dtypes or shapes are not those of the source"]}
     problems = check_stored(stored_tensors(source), stored_tensors(output), run["linears"])
     model, wrong = load(case["name"], run["output"])
-    modules, unkept = check_modules(model, run["linears"])
+    modules, unkept = check_modules(model, output, run["linears"])
     theirs, more = check_perplexity(model, case, run["perplexity"])
     return {"perplexity": theirs, "modules": modules, "problems": problems + wrong + unkept + more}
 

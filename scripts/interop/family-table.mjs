@@ -9,13 +9,13 @@ const END = '<!-- families: end -->';
 const COMMON = new Set(
   `architectures model_type dtype torch_dtype transformers_version use_cache initializer_range vocab_size
   hidden_size intermediate_size num_hidden_layers num_attention_heads max_position_embeddings n_embd n_head n_layer
-  n_positions n_ctx n_inner ffn_dim d_model n_heads n_layers max_seq_len rope_theta rms_norm_eps layer_norm_eps
+  n_positions n_ctx n_inner n_embed seq_length ffn_dim ffn_hidden_size d_model n_heads n_layers max_seq_len rope_theta rms_norm_eps layer_norm_eps
   layer_norm_epsilon norm_eps norm_epsilon tie_word_embeddings`.split(/\s+/),
 );
 
 function isCommon(key, value) {
   if (key === 'hidden_act') return value === 'silu';
-  return COMMON.has(key) || value === null || /_token_id$|dropout|pdrop$/.test(key);
+  return COMMON.has(key) || value === null || /_token_(id|index)$|dropout|pdrop$|^vision_/.test(key);
 }
 
 /** What a variant's config asks for, beside sizes. */
@@ -35,7 +35,7 @@ function settingText(value) {
 const unique = (list) => [...new Set(list)];
 const code = (names) => names.map((name) => `\`${name}\``).join(', ');
 
-/** How the linears that aren't tensors of their own lie in others. */
+/** Where the linears lie that aren't tensors of their own. */
 function fusedText(linears) {
   const byTensor = new Map();
   for (const linear of linears.filter(({ stored }) => stored)) {
@@ -43,47 +43,55 @@ function fusedText(linears) {
     byTensor.set(kind, [...(byTensor.get(kind) ?? []), linear]);
   }
   const texts = [...byTensor].map(([tensor, parts]) => {
-    const names = unique(parts.map(({ name }) => linearKind(name)));
-    return `${code(names)} in ${parts.some(isTransposed) ? 'transposed ' : ''}\`${tensor}\``;
+    const names = unique(parts.map(({ name }) => linearKind(name))).filter((name) => name !== tensor);
+    const shown = names.map((name) => (name.startsWith(`${tensor}.`) ? name.slice(tensor.length) : name));
+    const transposed = parts.some(({ stored }) => stored.columnStride !== 1) ? ' transposed' : '';
+    return `\`${tensor}\`${transposed}${shown.length === 0 ? '' : `: ${code(shown)}`}`;
   });
   return texts.join('; ');
 }
 
-function isTransposed({ stored }) {
-  return stored.columnStride !== 1;
-}
+/** Most kinds of tensors that the model doesn't use and that are listed. */
+const LISTED = 4;
+/** What is only counted as something that is there. */
+const VECTORS = ['biases', 'norms'];
 
 /** Kinds of the tensors that stay as they are, by what they are. */
 function denseText({ checkpoint, model, runs }) {
-  const pruned = new Set(runs[0]?.linears.map((linear) => linear.tensor));
-  const described = new Map(describedTensors(model).map((tensor) => [storedName(tensor), tensor]));
+  const pruned = new Set(runs[0].linears.map((linear) => linear.tensor));
+  const described = new Set(describedTensors(model).map(storedName));
+  const { embedding, head } = model;
   const around = new Map([
-    ...(model.opening?.tensors ?? []).map(({ name }) => [name, 'beside the embedding']),
-    [model.head.name, 'head'],
-    [model.embedding.name, model.head.name === model.embedding.name ? 'embedding and head' : 'embedding'],
+    [head.name, 'head'],
+    [embedding.name, head.name === embedding.name ? 'embedding and head' : 'embedding'],
   ]);
+  const groupOf = ({ name, shape }) => {
+    if (!described.has(name)) return 'not used';
+    if (around.has(name)) return around.get(name);
+    if (name.endsWith('.bias')) return 'biases';
+    if (/norm|ln/.test(name)) return 'norms';
+    if (shape.length === 1) return 'other vectors';
+    if (/pos|wpe/.test(name)) return 'positions';
+    return /gate|router/.test(name) ? 'router' : 'other matrices';
+  };
   const groups = new Map();
-  for (const { name, shape } of checkpoint.tensors.values()) {
-    if (pruned.has(name)) continue;
-    const kind = linearKind(name).replace(/\.bias$/, '');
-    const [group, listed] = !described.has(name)
-      ? ['not used', kind]
-      : around.has(name)
-        ? [around.get(name), kind]
-        : shape.length > 1
-          ? [/gate|router/.test(kind) ? 'router' : 'other matrices', kind]
-          : [name.endsWith('.bias') ? 'biases' : /norm|ln/.test(name) ? 'norms' : 'other vectors', kind];
-    groups.set(group, [...(groups.get(group) ?? []), listed]);
+  for (const tensor of checkpoint.tensors.values()) {
+    if (pruned.has(tensor.name)) continue;
+    const group = groupOf(tensor);
+    groups.set(group, [...(groups.get(group) ?? []), tensor.name]);
   }
-  const plain = ['biases', 'norms'];
-  return [...groups]
-    .map(([group, kinds]) => (plain.includes(group) ? group : `${group} ${code(unique(kinds))}`))
-    .join('; ');
+  const texts = [...groups].sort().map(([group, names]) => {
+    const kinds = unique(names.map(linearKind));
+    if (VECTORS.includes(group)) return group;
+    return group === 'not used' && kinds.length > LISTED
+      ? `${names.length} that the text model doesn't use`
+      : `${group} ${code(kinds)}`;
+  });
+  return texts.join('; ');
 }
 
 function prunedText({ runs }) {
   const [first] = runs;
-  if (!first) return '–';
   const halved = first.linears.filter(({ pattern }) => !pattern.includes(':'));
   const count = first.linears.length - halved.length;
   const kinds = code(unique(halved.map(({ name }) => linearKind(name))));
@@ -106,14 +114,14 @@ function markdownTable(titles, rows) {
  */
 function tables(cases, results, errors) {
   const goals = unique(cases.flatMap(({ runs }) => runs.map(({ goal }) => goal)));
-  const keyOf = (each) => `${familyOf(each)} ${each.name}`;
+  const keyOf = (each) => `${typeText(each)} ${each.name}`;
   const sorted = [...cases].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const checked = sorted.map((each) => [
-    `\`${familyOf(each)}\``,
+    typeText(each),
     each.name,
     settings(each.checkpoint.config),
     prunedText(each),
-    fusedText(each.runs[0]?.linears ?? []),
+    fusedText(each.runs[0].linears),
     denseText(each),
   ]);
   const measured = sorted.map((each) => {
@@ -142,8 +150,10 @@ function tables(cases, results, errors) {
   return `${markdownTable(what, checked)}\n\n${markdownTable(figures, measured)}`;
 }
 
-function familyOf({ model }) {
-  return model.family;
+/** `model_type` of the checkpoint and, where that has a text model in it, of that. */
+function typeText({ checkpoint, model }) {
+  const outer = checkpoint.config.model_type;
+  return outer === model.family ? `\`${outer}\`` : `\`${outer}\`: \`${model.family}\``;
 }
 
 /** The document with new tables between its marks. */
