@@ -7,6 +7,7 @@ import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
 import { cohere } from './families/cohere.js';
+import { deepseek } from './families/deepseek.js';
 import { falcon } from './families/falcon.js';
 import { gemma } from './families/gemma.js';
 import { gptNeox } from './families/gpt-neox.js';
@@ -33,6 +34,7 @@ const families: readonly Family[] = [
   granite,
   mixtral,
   qwenMoe,
+  deepseek,
   gpt2,
   opt,
   gptNeox,
