@@ -11,6 +11,7 @@ import { deepseek } from './families/deepseek.js';
 import { falcon } from './families/falcon.js';
 import { gemma } from './families/gemma.js';
 import { gptNeox } from './families/gpt-neox.js';
+import { gptOss } from './families/gpt-oss.js';
 import { gpt2 } from './families/gpt2.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
@@ -35,6 +36,7 @@ const families: readonly Family[] = [
   mixtral,
   qwenMoe,
   deepseek,
+  gptOss,
   gpt2,
   opt,
   gptNeox,
