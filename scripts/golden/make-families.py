@@ -4,8 +4,8 @@
 usage: make-families.py [--out FOLDER] [NAME…]      default: all, into test/golden/families of this project
 
 The variants are in families/*.py beside this script: by name, a seed, the number of tokens and the config as a checkpoint has
-it; where they need it, the class that loads them, a prefix of names to drop, buffers that old checkpoints have, and another
-implementation of attention. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors
+it; where they need it, the class that loads them, a prefix of names to drop, buffers that checkpoints have, factors of weights
+by the last part of their names, and another implementation of attention. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors
 (float32: the tokens, what the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean
 cross-entropy, by parameters of the blocks; computed in float64).
 """
@@ -44,7 +44,7 @@ def blocks_of(model: torch.nn.Module, count: int) -> torch.nn.ModuleList:
     return lists[0]
 
 
-def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
+def randomise(model: torch.nn.Module, generator: torch.Generator, gains: dict[str, float]) -> None:
     """Weights large enough that attention is far from uniform and every part of a block matters; values that bf16 holds."""
     conv1d = {id(m.weight) for m in model.modules() if type(m).__name__ == "Conv1D"}
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
@@ -59,6 +59,7 @@ def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
                 value = noise * 1.4 / p.shape[0 if id(p) in conv1d else 1] ** 0.5
             else:
                 value = noise * 1.4 / p.shape[-1] ** 0.5
+            value = value * gains.get(name.rsplit(".", 1)[-1], 1.0)
             p.copy_(value.bfloat16().float())
 
 
@@ -119,9 +120,10 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
     generator = torch.Generator().manual_seed(variant["seed"])
     config = AutoConfig.from_pretrained(folder)
+    torch.manual_seed(variant["seed"])
     model = auto_class(variant).from_config(
         copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
-    randomise(model, generator)
+    randomise(model, generator, variant.get("gains", {}))
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
     ids = torch.randint(2, vocabulary, (1, variant["tokens"]), generator=generator)

@@ -7,9 +7,11 @@ import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
 import { cohere } from './families/cohere.js';
+import { deepseek } from './families/deepseek.js';
 import { falcon } from './families/falcon.js';
 import { gemma } from './families/gemma.js';
 import { gptNeox } from './families/gpt-neox.js';
+import { gptOss } from './families/gpt-oss.js';
 import { gpt2 } from './families/gpt2.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
@@ -33,6 +35,8 @@ const families: readonly Family[] = [
   granite,
   mixtral,
   qwenMoe,
+  deepseek,
+  gptOss,
   gpt2,
   opt,
   gptNeox,

@@ -44,6 +44,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 const REMEDY = 'prune the checkpoint that was quantized, and quantize what comes out';
 
+interface ConfigParts {
+  readonly quantization_config?: unknown;
+  /** Of a model of images and text. */
+  readonly text_config?: { readonly quantization_config?: unknown } | null;
+}
+
 /**
  * @param config the parsed `config.json`
  * @param where its path, for messages
@@ -51,8 +57,13 @@ const REMEDY = 'prune the checkpoint that was quantized, and quantize what comes
  * @throws RequestError for an encoding that isn't read, with what to do
  */
 export function parseQuantization(config: unknown, where: string): Quantization | undefined {
-  const found = (config as { readonly quantization_config?: unknown } | null)?.quantization_config;
-  if (found === undefined || found === null) return undefined;
+  const { quantization_config: found, text_config: text } = (config ?? {}) as ConfigParts;
+  if (found === undefined || found === null) {
+    if (text?.quantization_config) {
+      throw new RequestError(`${where}: quantization_config within text_config is not read. ${REMEDY}`);
+    }
+    return undefined;
+  }
   const header = headerSchema.safeParse(found);
   if (!header.success) {
     throw new RequestError(`${where}: quantization_config: ${z.prettifyError(header.error)}`);

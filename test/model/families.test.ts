@@ -9,7 +9,8 @@ import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { elementCount } from '../../src/graph/value.js';
-import { unitsOf } from '../../src/model/description.js';
+import { describedTensors, storedName } from '../../src/model/check-tensors.js';
+import { type TensorDescription, unitsOf } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { collectGradients } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
@@ -62,6 +63,17 @@ function crossEntropy({ model, ids, expected }: GoldenModel): number {
     loss += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
   }
   return loss;
+}
+
+/** Indices within the stored tensor of a part's elements. */
+function storedElements({ shape, stored }: TensorDescription): number[] {
+  const [rows = 0, columns = 1] = shape;
+  if (!stored) return [];
+  const { offset, run, runStride, rowStride, columnStride } = stored;
+  return Array.from({ length: rows * columns }, (_, index) => {
+    const [row, column] = [Math.floor(index / columns), index % columns];
+    return offset + Math.floor(row / run) * runStride + (row % run) * rowStride + column * columnStride;
+  });
 }
 
 describe.each(readdirSync(golden).sort())('%s', (name) => {
@@ -130,13 +142,13 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
         const sizes = block.linears.filter((each) => each.inputGroup === inputGroup).map((each) => each.in);
         expect(new Set(sizes).size).toBe(1);
       }
-      // Parts of a stored tensor cover no element twice.
-      const parts = block.tensors.filter(({ stored }) => stored);
-      for (const whole of new Set(parts.map(({ stored }) => stored?.tensor))) {
-        const own = parts.filter(({ stored }) => stored?.tensor === whole);
-        const elements = own.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-        expect(elements).toBe(elementCount(own[0]?.stored?.shape ?? []));
-      }
+    }
+    // Parts of a stored tensor cover every element once.
+    const parts = describedTensors(model).filter(({ stored }) => stored);
+    for (const whole of new Set(parts.map(storedName))) {
+      const own = parts.filter((part) => storedName(part) === whole);
+      const elements = own.flatMap(storedElements).sort((a, b) => a - b);
+      expect(elements).toEqual([...Array(elementCount(own[0]?.stored?.shape ?? [])).keys()]);
     }
   });
 });

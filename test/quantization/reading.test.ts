@@ -168,6 +168,8 @@ describe('what is refused', () => {
   it('no method, or a config that is none', () => {
     expect(refusal(quantized({}))).toContain('quant_method does not name');
     expect(refusal({ quantization_config: 'fp8' })).toContain('quantization_config');
+    const text = { text_config: quantized({ quant_method: 'fp8', weight_block_size: [128, 128] }) };
+    expect(refusal(text)).toContain('within text_config');
   });
 
   it('FP8 with one scale a tensor, and static activations', () => {

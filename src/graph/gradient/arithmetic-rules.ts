@@ -44,6 +44,11 @@ export const arithmeticRules: GradientRules = {
     ];
   },
 
+  /** Zero almost everywhere. */
+  Sign(graph, _node, gradient) {
+    return [() => scale(graph, gradient, 0)];
+  },
+
   Exp(graph, node, gradient) {
     return [() => multiply(graph, gradient, outputOf(node))];
   },

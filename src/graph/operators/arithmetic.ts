@@ -49,10 +49,10 @@ export function exponential(graph: GraphBuilder, x: Value): Value {
   return graph.node('Exp', [x], x.shape);
 }
 
-/** x within ±bound, element by element */
-export function clamp(graph: GraphBuilder, x: Value, bound: number): Value {
-  const [least, most] = [-bound, bound].map((limit) => graph.constant('bound', [], Float32Array.of(limit)));
-  return graph.node('Clip', [x, least as Value, most as Value], x.shape);
+/** x within bounds, ±most where only one is given, element by element */
+export function clamp(graph: GraphBuilder, x: Value, most: number, least = -most): Value {
+  const [low, high] = [least, most].map((limit) => graph.constant('bound', [], Float32Array.of(limit)));
+  return graph.node('Clip', [x, low as Value, high as Value], x.shape);
 }
 
 /** Matrix product over the last two axes; leading axes must be equal. */

@@ -13,7 +13,7 @@ import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
 import { type AttentionOptions, attentionPart } from './attention.js';
 import { type CausalModel, causalModel, namePrefix, separateHead } from './causal-model.js';
-import { gatedFeedForward } from './feed-forward.js';
+import { type GatedLinears, gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
 import { parallelResiduals, sequentialResiduals } from './residuals.js';
@@ -81,7 +81,7 @@ export interface AttentionBiases {
 }
 
 /** Group of q, k and v, and of what else reads the same. */
-const ATTENTION_INPUT = 'attention input';
+export const ATTENTION_INPUT = 'attention input';
 
 /**
  * The four linears of attention, each a tensor of its own.
@@ -120,12 +120,13 @@ export function separateFeedForward(
   intermediate: number,
   bias: boolean,
   inputGroup = 'mlp input',
-): { readonly gate: LinearPart; readonly up: LinearPart; readonly down: LinearPart } {
+  module = 'mlp',
+): GatedLinears {
   const input = { out: intermediate, in: hidden, inputGroup, bias };
   return {
-    gate: { name: 'mlp.gate_proj', ...input },
-    up: { name: 'mlp.up_proj', ...input },
-    down: { name: 'mlp.down_proj', out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
+    gate: { name: `${module}.gate_proj`, ...input },
+    up: { name: `${module}.up_proj`, ...input },
+    down: { name: `${module}.down_proj`, out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
   };
 }
 
@@ -133,7 +134,10 @@ export function separateFeedForward(
 export interface BlockKind {
   /** Blocks of the same name are computed alike. */
   readonly name: string;
-  readonly attention: Omit<AttentionOptions, 'query' | 'key' | 'value' | 'output' | keyof AttentionSizes>;
+  readonly attention:
+    | Omit<AttentionOptions, 'query' | 'key' | 'value' | 'output' | keyof AttentionSizes>
+    /** In the place of attention with q, k and v of the same heads. */
+    | { readonly part: Part };
 }
 
 export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logitScale' | 'logitSoftcap'> {
@@ -200,7 +204,8 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     const { name, attention } = options.blockKind(index);
     const blockPrefix = `${prefix}layers.${index}.`;
     const sparse = options.experts?.(index, blockPrefix);
-    const part = attentionPart({ ...sizes, ...projections, ...attention });
+    const part =
+      'part' in attention ? attention.part : attentionPart({ ...sizes, ...projections, ...attention });
     const network = sparse?.router ?? feedForward;
     const before = normNamed(norms.beforeAttention);
     const { parts, forward } = isParallel

@@ -23,6 +23,7 @@ import {
   multiply,
   power,
   scale,
+  sign,
   subtract,
 } from '../../../src/graph/operators/arithmetic.js';
 import { causalAttention } from '../../../src/graph/operators/attention.js';
@@ -112,6 +113,13 @@ const cases: Case[] = [
     ],
     build: divide,
     // Not near 0.
+    sample: (value) => value + Math.sign(value),
+  },
+  {
+    name: 'sign',
+    inputs: [[3, 4]],
+    build: (g, x) => multiply(g, x, sign(g, x)),
+    // Away from 0.
     sample: (value) => value + Math.sign(value),
   },
   {
