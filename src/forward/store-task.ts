@@ -67,8 +67,8 @@ export interface ConvertArguments extends StoredElements {
   readonly to: { readonly path: string; readonly offset: number; readonly dtype: FloatDtype };
 }
 
-/** Elements that are converted at a time: of a transposed tensor, enough that what lies together is read together. */
-const CONVERT_ELEMENTS = 1_048_576;
+/** Elements of a view that are converted at a time: of a transposed tensor, enough that what lies together is read together. */
+const VIEW_ELEMENTS = 1_048_576;
 
 /** Copies stored elements to another dtype. @throws RunError naming tensor and index of one that isn't finite in it */
 export function convertElements(args: ConvertArguments): void {
@@ -76,7 +76,8 @@ export function convertElements(args: ConvertArguments): void {
   const kernels = freshKernels();
   const source = sourceFile(file);
   const [size, written] = [bytesPerElement(dtype), bytesPerElement(to.dtype)];
-  const chunk = Math.min(CONVERT_ELEMENTS, elements);
+  const isView = typeof file !== 'string' && 'strides' in file;
+  const chunk = Math.min(isView ? VIEW_ELEMENTS : CHUNK_ELEMENTS, elements);
   const stored = kernels.arena.allocate(chunk * Math.max(size, written));
   const plain = kernels.arena.allocate(chunk * 4);
   for (let start = 0; start < elements; start += chunk) {
