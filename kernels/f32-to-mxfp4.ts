@@ -32,6 +32,13 @@ function encodeBytes(source: usize, scale: v128): v128 {
 
 /** Index of the first of a group that no code stands for, or -1. */
 function firstUnfit(source: usize, scale: f32): i32 {
+  const factor = f32x4.splat(scale);
+  let fits = i32x4.splat(-1);
+  for (let at: usize = source; at < source + 128; at += 16) {
+    const magnitudes = f32x4.abs(f32x4.div(v128.load(at), factor));
+    fits = v128.and(fits, f32x4.lt(magnitudes, f32x4.splat(TOO_LARGE)));
+  }
+  if (i32x4.all_true(fits)) return -1;
   for (let i: usize = 0; i < 32; i++) {
     if (!(abs(load<f32>(source + (i << 2)) / scale) < TOO_LARGE)) return <i32>i;
   }

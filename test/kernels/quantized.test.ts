@@ -134,6 +134,22 @@ describe('MXFP4', () => {
     expectSameBits(transposed, expected);
   });
 
+  it('decodes every code with every scale to what the format defines', () => {
+    const magnitudes = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
+    // The low codes in order, and the same backwards in the high ones.
+    const group = Uint8Array.from({ length: 16 }, (_, code) => code + 16 * (15 - code));
+    const scales = Uint8Array.from({ length: 255 }, (_, scale) => scale);
+    const codes = new Uint8Array(255 * 16);
+    for (const scale of scales) codes.set(group, scale * 16);
+    const values = fromMxfp4(codes, scales);
+    const expected = values.map((_, i) => {
+      const place = i % 32;
+      const code = place % 2 === 0 ? place / 2 : 15 - (place - 1) / 2;
+      return (code < 8 ? 1 : -1) * (magnitudes[code % 8] as number) * 2 ** (Math.floor(i / 32) - 127);
+    });
+    expectSameBits(values, expected);
+  });
+
   it('a scale of 255 is NaN', () => {
     expect(fromMxfp4(allCodes.slice(0, 16), Uint8Array.of(255)).every(Number.isNaN)).toBe(true);
   });

@@ -1,5 +1,5 @@
 /** Quantized checkpoints as they are read, against PyTorch and transformers (scripts/golden/make-quantized.py). */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -145,6 +145,19 @@ describe('experts in MXFP4', () => {
       expectSameBits(read(locate('linear'), 50, 70), matrix.slice(50, 120));
     }
   });
+});
+
+it('inspect shows what it does not decode as it is stored, and says why', async () => {
+  const folder = join(scratch, 'gptq');
+  cpSync(qwen, folder, { recursive: true });
+  rmSync(join(folder, 'expected.safetensors'));
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+  config.quantization_config = { quant_method: 'gptq' };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const { tensors, linears, notes } = await runInspect(folder);
+  expect(tensors.find(({ dtype }) => dtype === 'F8_E4M3')).toMatchObject({ zeros: null });
+  expect(linears).toEqual([]);
+  expect(notes.join()).toContain('quantized with gptq');
 });
 
 describe('what is refused', () => {
