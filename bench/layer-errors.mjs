@@ -13,11 +13,10 @@ import { loadCalibration } from '../dist/calibration/load-calibration.js';
 import { loadTokenizer } from '../dist/calibration/tokenizer.js';
 import { openCheckpoint } from '../dist/checkpoint/checkpoint.js';
 import { variantsOf } from '../dist/compare/variant.js';
+import { checkpointModel } from '../dist/forward/checkpoint-model.js';
 import { HiddenStates } from '../dist/forward/hidden-states.js';
 import { ModelStream } from '../dist/forward/model-stream.js';
-import { floatTensor } from '../dist/forward/stored-tensor.js';
 import { planPasses, pruningPasses } from '../dist/graph/block-passes.js';
-import { describeModel } from '../dist/model/describe-model.js';
 import { planLayers } from '../dist/pipeline/layer-plan.js';
 import { bindMethod } from '../dist/pipeline/methods/bind-method.js';
 import { runSchema } from '../dist/pipeline/methods/method-registry.js';
@@ -100,7 +99,7 @@ async function errorsOf(pool, { bound }, { name, layers, weights, statistics }) 
 
 /** Takes the dense model through its blocks and yields the errors of one block after another. */
 async function* measure({ pool, checkpoint, model, calibration, variants, blocks, folder }) {
-  const source = (name) => floatTensor(checkpoint.tensors, name);
+  const { locate: source } = checkpointModel(checkpoint);
   const { samples, sequenceLength, tokens } = calibration;
   const linearNames = ({ linears }) => new Set(linears.map(({ name }) => name));
   // Nothing is pruned between the passes, so that each product is computed once.
@@ -122,7 +121,7 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
       const block = model.blocks[index];
       const weights = await stream.loadBlock(block, source);
       if (!blocks.has(index)) {
-        await stream.propagate(block, weights, states);
+        await stream.propagate(block, weights, states, { experts: source });
         continue;
       }
       const passes = plans[index];
@@ -143,7 +142,7 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
           found.push(...(await measureGroup(pool, variants, { index, group, weights, statistics })));
       }
       yield { index, linears: found };
-      await stream.propagate(block, weights, states, { passes });
+      await stream.propagate(block, weights, states, { passes, experts: source });
     }
   } finally {
     collector.dispose();
@@ -203,7 +202,7 @@ async function main() {
   if (!values.model || !values.calibration) throw new Error('--model and --calibration are needed');
   const base = baseConfig();
   const checkpoint = await openCheckpoint(base.model);
-  const model = describeModel(checkpoint.config, join(checkpoint.folder, 'config.json'));
+  const { model } = checkpointModel(checkpoint);
   const blocks = blocksFrom(values.blocks, model.blocks.length);
   const variants = boundVariants(base, model);
   const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };

@@ -37,7 +37,7 @@ export async function* rows({ compare, pools, folder, quick }) {
             name: `${shape}, ${tokens} tokens, ${threads(pool)}`,
             ...(await compare({
               prepare: () => fillStates(states),
-              part: () => stream.propagate(block, weights, states, { passes }),
+              part: () => stream.propagate(block, weights, states, { passes, experts: undefined }),
               limit: () => multiplyIn(pool, lists),
             })),
           };

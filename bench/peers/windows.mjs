@@ -16,7 +16,7 @@ import { UsageError } from './options.mjs';
  */
 export async function exportWindows(settings, file) {
   const checkpoint = await openCheckpoint(settings.model);
-  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`);
+  const model = describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors);
   const { tokens, samples, sequenceLength, fingerprint } = await loadCalibration(
     {
       data: [{ path: settings.calibration, weight: 1 }],

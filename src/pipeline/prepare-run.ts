@@ -188,6 +188,9 @@ export async function prepareRun(
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
       'calibration.inputs': config.calibration?.inputs ?? null,
       'calibration.recovery': config.calibration?.recovery ?? null,
+      'calibration.experts': model.blocks.some(({ experts }) => experts)
+        ? (config.calibration?.experts ?? null)
+        : null,
     },
     notes,
   };
