@@ -3,7 +3,7 @@
  * @module
  */
 import type { FloatDtype } from '../model/check-tensors.js';
-import type { TensorFile } from '../runtime/tensor-file.js';
+import { elementsAtOnce, type TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesPerElement, CHUNK_ELEMENTS, decode } from './float-storage.js';
@@ -35,10 +35,11 @@ export function readElements(
   const kernels = freshKernels();
   const source = sourceFile(file);
   const size = bytesPerElement(dtype);
-  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
-  const decoded = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
-  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
-    const n = Math.min(CHUNK_ELEMENTS, elements - start);
+  const most = Math.min(elements, elementsAtOnce(file, CHUNK_ELEMENTS));
+  const stored = kernels.arena.allocate(most * size);
+  const decoded = kernels.arena.allocate(most * 4);
+  for (let start = 0; start < elements; start += most) {
+    const n = Math.min(most, elements - start);
     source.readInto(offset + start * size, kernels.u8(stored, n * size));
     const bad = decode(kernels, dtype, stored, decoded, n);
     if (bad >= 0) return { index: start + bad, value: kernels.f32(decoded, n)[bad] as number };

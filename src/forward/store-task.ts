@@ -4,7 +4,7 @@
  */
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
-import type { TensorFile } from '../runtime/tensor-file.js';
+import { elementsAtOnce, type TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
@@ -33,12 +33,13 @@ export async function storeElements(args: StoreArguments): Promise<number> {
   const { name, source, elements, firstIndex, dtype, file, offset } = args;
   const kernels = freshKernels();
   const size = bytesPerElement(dtype);
-  const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
-  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
+  const chunk = Math.min(elements, elementsAtOnce(file, CHUNK_ELEMENTS));
+  const plain = kernels.arena.allocate(chunk * 4);
+  const stored = kernels.arena.allocate(chunk * size);
   const weights = float32View(source, elements);
   let zeros = 0;
-  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
-    const n = Math.min(CHUNK_ELEMENTS, elements - start);
+  for (let start = 0; start < elements; start += chunk) {
+    const n = Math.min(chunk, elements - start);
     kernels.f32(plain, n).set(weights.subarray(start, start + n));
     const bad = encode(kernels, dtype, plain, stored, n);
     if (bad >= 0) {

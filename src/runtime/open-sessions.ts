@@ -2,7 +2,6 @@
  * The sessions that a pool's workers have open. They are memory of the process, which a thread that ends leaves behind.
  * @module
  */
-import { isMainThread, workerData } from 'node:worker_threads';
 import { onnxRuntime } from './onnxruntime.js';
 
 /** More than workers come to have; what finds no place stays until the process ends. */
@@ -35,17 +34,4 @@ export class OpenSessions {
       this.remove(session);
     }
   }
-}
-
-/** What a worker is given of its pool. */
-export interface WorkerPoolData {
-  readonly sessions: SharedArrayBuffer;
-}
-
-/** Where this thread's sessions are noted down, if it is a worker of a pool. */
-export const openSessions: OpenSessions | undefined = ofThisThread();
-
-function ofThisThread(): OpenSessions | undefined {
-  const buffer = (workerData as Partial<WorkerPoolData> | null)?.sessions;
-  return !isMainThread && buffer instanceof SharedArrayBuffer ? new OpenSessions(buffer) : undefined;
 }

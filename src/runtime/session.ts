@@ -6,7 +6,7 @@ import { ELEMENT_TYPES, elementCount } from '../graph/value.js';
 import { addressOf } from '../system/native-memory.js';
 import type { GraphRef } from './compiled-graph.js';
 import { onnxRuntime } from './onnxruntime.js';
-import { openSessions } from './open-sessions.js';
+import { openSessions } from './pool-data.js';
 import type { TensorRef } from './tensor-ref.js';
 
 /** Tensors by the names of a graph's inputs or outputs. */

@@ -29,6 +29,14 @@ export function filePath(file: TensorFile): string {
   return typeof file === 'string' ? file : file.path;
 }
 
+/** So many rows of a view are read or written together that what lies next to each other in the file is worth a call. */
+const VIEW_ELEMENTS = 524_288;
+
+/** Elements of a tensor to read or write at a time. @param usual where they lie one after the other */
+export function elementsAtOnce(file: TensorFile, usual: number): number {
+  return typeof file === 'string' || file.strides.columnStride === 1 ? usual : VIEW_ELEMENTS;
+}
+
 /** Elements of a view whose bytes in the file are next to each other, or at equal distances. */
 export interface ViewPiece {
   /** Bytes from the start of the file. */

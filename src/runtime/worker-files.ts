@@ -6,6 +6,7 @@ import { openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
+import { writing } from './pool-data.js';
 import { filePath, type TensorFile } from './tensor-file.js';
 import { readView, writeView } from './view-bytes.js';
 
@@ -59,7 +60,11 @@ export function readExactly(path: string, offset: number, target: Uint8Array): v
 export function writeExactly(file: TensorFile, offset: number, data: Uint8Array): void {
   const path = filePath(file);
   if (typeof file !== 'string') {
-    writeView(file, offset, data, (position, piece) => writeExactly(path, position, piece));
+    writeView(file, offset, data, {
+      read: (position, target) => readExactly(path, position, target),
+      write: (position, piece) => writeExactly(path, position, piece),
+      alone: (work) => writing.hold(work),
+    });
     return;
   }
   try {

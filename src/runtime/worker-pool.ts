@@ -7,7 +7,9 @@ import pLimit from 'p-limit';
 import { Piscina } from 'piscina';
 import { RequestError, RunError, SecateurError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
-import { OpenSessions, type WorkerPoolData } from './open-sessions.js';
+import { OpenSessions } from './open-sessions.js';
+import type { WorkerPoolData } from './pool-data.js';
+import { SharedLock } from './shared-lock.js';
 
 /** `dist/`, from where workers load their tasks whether the main thread runs from `src/` or `dist/`. */
 const compiledRoot = new URL('dist/', packageRoot);
@@ -40,7 +42,10 @@ export class WorkerPool {
       // A worker's event loop turns between tasks, so that what goes wrong beside one is told at once.
       atomics: 'disabled',
       filename: new URL('runtime/warm-up-task.js', compiledRoot).href,
-      workerData: { sessions: this.#sessions.buffer } satisfies WorkerPoolData,
+      workerData: {
+        sessions: this.#sessions.buffer,
+        writing: new SharedLock().buffer,
+      } satisfies WorkerPoolData,
     });
     // A worker that dies without a task, and workers that can't be started, would leave all other tasks waiting.
     this.#pool.on('error', (error: Error) => this.#fail(error));

@@ -3,7 +3,7 @@
  * @module
  */
 import { rowsWithin } from '../runtime/parts.js';
-import type { TensorFile } from '../runtime/tensor-file.js';
+import { elementsAtOnce, type TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 
@@ -31,7 +31,7 @@ export function countStoredZeros(args: CountArguments): ZeroCount {
   const { file, offset, elementBytes, rows, columns, group } = args;
   const kernels = freshKernels();
   const source = sourceFile(file);
-  const step = rowsWithin(CHUNK_ELEMENTS, columns);
+  const step = rowsWithin(elementsAtOnce(file, CHUNK_ELEMENTS), columns);
   const place = kernels.arena.allocate(Math.min(step, rows) * columns * elementBytes);
   let zeros = 0;
   let violations = 0;

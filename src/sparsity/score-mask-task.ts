@@ -6,6 +6,7 @@
 import { RunError } from '../errors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { rowsWithin } from '../runtime/parts.js';
+import { elementsAtOnce } from '../runtime/tensor-file.js';
 import { readExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import type { ScoreVectors } from '../scores/score.js';
@@ -54,7 +55,7 @@ export interface ScoredChunk {
 export function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: ScoredChunk) => void): void {
   const { place, rows, columns, vectors, gradients = [], options = {} } = args;
   const score = scoreByName(args.score);
-  const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
+  const step = rowsAtOnce(args);
   const source = openRows(kernels, place, step * columns);
   const scores = kernels.arena.allocate(step * columns * 4);
   const mask = kernels.arena.allocate(step * columns);
@@ -97,15 +98,21 @@ export function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: 
   }
 }
 
+function rowsAtOnce({ place, rows, columns }: Pick<ScoredRows, 'place' | 'rows' | 'columns'>): number {
+  const elements = 'source' in place ? elementsAtOnce(place.source.file, CHUNK_ELEMENTS) : CHUNK_ELEMENTS;
+  return Math.min(rows, rowsWithin(elements, columns));
+}
+
 /** Σ|w| of each of the rows, and over them of each column. */
 export interface AbsoluteSums {
   readonly rows: Float64Array;
   readonly columns: Float64Array;
 }
 
-export function absoluteSums({ place, rows, columns }: Omit<ScoredRows, 'score' | 'vectors'>): AbsoluteSums {
+export function absoluteSums(args: Omit<ScoredRows, 'score' | 'vectors'>): AbsoluteSums {
+  const { place, rows, columns } = args;
   const kernels = freshKernels();
-  const step = Math.min(rows, rowsWithin(CHUNK_ELEMENTS, columns));
+  const step = rowsAtOnce(args);
   const source = openRows(kernels, place, step * columns);
   const rowSums = kernels.arena.allocate(rows * 8);
   const columnSums = kernels.arena.allocate(columns * 8);
