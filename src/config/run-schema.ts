@@ -175,10 +175,10 @@ const expertsSchema = z.strictObject({
     .default(32)
     .describe('Fewest calibration tokens that an expert is measured on.'),
   fallback: z
-    .enum(['error', 'magnitude'])
+    .enum(['error', 'all_tokens', 'magnitude'])
     .default('error')
     .describe(
-      'What becomes of an expert that gets fewer. error: the run stops and names it; magnitude: its weights are pruned by their size, and the report says so.',
+      'What becomes of an expert that gets fewer. error: the run stops and names it; all_tokens: it is measured on all tokens of the windows, as if they went to it; magnitude: its weights are pruned by their size. The report says which.',
     ),
 });
 /** @param forms that are expected */

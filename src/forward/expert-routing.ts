@@ -30,6 +30,15 @@ export interface RowSource {
   readonly count: number;
 }
 
+/** Tokens that are gathered for an expert. */
+interface GatheredTokens {
+  readonly expert: number;
+  readonly places: readonly TokenPlace[];
+  readonly sources: readonly RowSource[];
+  /** What features are that no source has. */
+  readonly others: number;
+}
+
 /** Tokens of a window of an expert, when so many tokens go through the block. */
 export function expertWindowTokens({ perToken, units }: Experts, tokens: number): number {
   const each = (tokens * perToken) / units.length;
@@ -122,16 +131,38 @@ export class ExpertRouting {
     path: string,
     recordBytes: number,
   ): Promise<HiddenStates> {
-    const { hiddenSize } = this.#unit(expert);
-    const windows = Math.ceil(this.count(expert) / this.windowTokens);
-    const gathered = new HiddenStates(path, windows, this.windowTokens, hiddenSize, recordBytes);
-    await this.#pool.map('forward/expert-task', gatherRows, this.#rows(expert, sources, gathered));
-    return gathered;
+    const places = this.#places[expert] ?? [];
+    return await this.#gather({ expert, places, sources, others: 0 }, path, recordBytes);
+  }
+
+  /** What the expert reads of all tokens of the windows, each with the weight 1. @param path as for `gather` */
+  async gatherAll(expert: number, path: string, recordBytes: number): Promise<HiddenStates> {
+    const { windows, tokens } = this.#states;
+    const places = Array.from({ length: windows * tokens }, (_, index) => ({
+      window: Math.floor(index / tokens),
+      token: index % tokens,
+    }));
+    const sources = this.inputs(expert).slice(0, 1);
+    return await this.#gather({ expert, places, sources, others: 1 }, path, recordBytes);
   }
 
   /** Adds rows at the start of the records of an expert's windows to where they belong. */
   async scatter(expert: number, gathered: HiddenStates, targets: readonly RowSource[]): Promise<void> {
-    await this.#pool.map('forward/expert-task', scatterRows, this.#rows(expert, targets, gathered));
+    const rows = this.#rows(this.#places[expert] ?? [], targets, gathered);
+    await this.#pool.map('forward/expert-task', scatterRows, rows);
+  }
+
+  async #gather(
+    { expert, places, sources, others }: GatheredTokens,
+    path: string,
+    recordBytes: number,
+  ): Promise<HiddenStates> {
+    const { hiddenSize } = this.#unit(expert);
+    const windows = Math.ceil(places.length / this.windowTokens);
+    const gathered = new HiddenStates(path, windows, this.windowTokens, hiddenSize, recordBytes);
+    const rows = this.#rows(places, sources, gathered).map((window) => ({ ...window, others }));
+    await this.#pool.map('forward/expert-task', gatherRows, rows);
+    return gathered;
   }
 
   #unit(expert: number): BlockDescription {
@@ -140,9 +171,12 @@ export class ExpertRouting {
     return unit;
   }
 
-  /** The rows of an expert's tokens, for each of its windows. */
-  #rows(expert: number, sources: readonly RowSource[], gathered: HiddenStates): RowsArguments[] {
-    const places = this.#places[expert] ?? [];
+  /** The rows of tokens, for each of the windows that they are gathered in. */
+  #rows(
+    places: readonly TokenPlace[],
+    sources: readonly RowSource[],
+    gathered: HiddenStates,
+  ): RowsArguments[] {
     return partsOf(places.length, this.windowTokens).map(({ first, count }, window) => ({
       parts: sources.map(({ path, offset, width, column, first: feature, count: features }) => ({
         path,

@@ -40,10 +40,15 @@ export interface RowsArguments {
   readonly features: number;
 }
 
-/** Gathers rows into a window. Features that no part has are 0. */
-export function gatherRows({ parts, path, offset, features }: RowsArguments): void {
+export interface GatherArguments extends RowsArguments {
+  /** What features are that no part has. */
+  readonly others: number;
+}
+
+/** Gathers rows into a window. */
+export function gatherRows({ parts, path, offset, features, others }: GatherArguments): void {
   const rows = Math.max(...parts.map(({ offsets }) => offsets.length));
-  const window = scratch('gathered', rows * features).fill(0);
+  const window = scratch('gathered', rows * features).fill(others);
   for (const part of parts) {
     for (const [row, place] of part.offsets.entries()) {
       const start = row * features + part.first;

@@ -90,13 +90,15 @@ export interface ExpertAtWork {
   readonly weights: Readonly<Record<string, TensorRef>>;
   readonly passes: BlockPasses;
   readonly states: HiddenStates;
-  /** That go to it; rows of zeros beyond them fill up the last window. */
+  /** That go to it. Rows of zeros beyond those of the tokens in the windows fill up the last one. */
   readonly tokens: number;
 }
 
 export interface ExpertWork {
   /** How an expert's windows go through it; at once when left out. */
   readonly plan?: ((unit: BlockDescription, tokens: number) => BlockPasses) | undefined;
+  /** Whether an expert that so many tokens go to is visited with all tokens of the windows, as if they went to it. */
+  readonly seesAll?: ((unit: BlockDescription, tokens: number) => boolean) | undefined;
   /** Runs those of the passes that measure. Experts without tokens are visited too. */
   readonly visit?: ((expert: ExpertAtWork) => Promise<void>) | undefined;
   /** Whether what the experts give isn't needed any more. */
@@ -187,7 +189,7 @@ export class ModelStream {
     locate: Locate,
     work: ExpertWork = {},
   ): Promise<void> {
-    const { plan = planWholeBlock, visit, isLast = false } = work;
+    const { plan = planWholeBlock, seesAll = () => false, visit, isLast = false } = work;
     const routing = await ExpertRouting.read(this.#pool, passes, states);
     const { windowTokens } = routing;
     for (const [index, unit] of (passes.block.experts?.units ?? []).entries()) {
@@ -196,10 +198,14 @@ export class ModelStream {
       const weights = await this.loadBlock(unit, locate);
       const own = plan(unit, windowTokens);
       const path = this.#expertFile(dirname(states.path));
-      const gathered = await routing.gather(index, routing.inputs(index), path, own.recordBytes);
-      await visit?.({ index, unit, weights, passes: own, states: gathered, tokens });
+      const gather = () => routing.gather(index, routing.inputs(index), path, own.recordBytes);
+      const all = seesAll(unit, tokens);
+      const visited = all ? await routing.gatherAll(index, path, own.recordBytes) : await gather();
+      await visit?.({ index, unit, weights, passes: own, states: visited, tokens });
       if (tokens === 0 || isLast) continue;
-      await this.propagate(unit, weights, gathered, { experts: undefined, passes: own });
+      const gathered = all ? await gather() : visited;
+      const passes = all ? planWholeBlock(unit, windowTokens) : own;
+      await this.propagate(unit, weights, gathered, { experts: undefined, passes });
       await routing.scatter(index, gathered, routing.outputs(index));
     }
   }

@@ -1,11 +1,13 @@
 /**
- * The experts of a block: each pruned and written by itself, on the tokens that go to it.
+ * The experts of a block: each pruned and written by itself, on the tokens that go to it, or what the run file has for those
+ * that get too few.
  * @module
  */
 import { RunError } from '../errors.js';
 import type { HiddenStates } from '../forward/hidden-states.js';
 import type { ExpertAtWork } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
+import type { BlockDescription } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { LayerPlan } from './layer-plan.js';
 import { bindMethod } from './methods/bind-method.js';
@@ -33,15 +35,17 @@ export interface ExpertsAtWork {
 export async function pruneExperts(tools: BlockTools, work: ExpertsAtWork): Promise<LayerReport[]> {
   const { run, stream } = tools;
   const { index, passes, layers, states, isLast } = work;
+  const layersOf = (unit: BlockDescription) => layers.filter((layer) => layer.unit === unit);
   const reports: LayerReport[] = [];
   await stream.runExperts(passes, states, run.locate, {
     isLast,
     plan: (unit, tokens) => prunePlan(run, unit, tokens),
+    seesAll: (unit, tokens) => fallbackOf(run, layersOf(unit), tokens) === 'all_tokens',
     visit: async (expert) => {
-      const own = layers.filter(({ unit }) => unit === expert.unit);
-      const prunes = own.some(({ pattern }) => pattern !== 'dense');
-      const fallback = prunes ? fallbackOf(run, expert) : undefined;
-      const method = fallback?.method ?? tools.method;
+      const own = layersOf(expert.unit);
+      const fallback = fallbackOf(run, own, expert.tokens);
+      const method = fallback === 'magnitude' ? byMagnitude(run) : tools.method;
+      const notes = fallback ? [fallbackNote(run, expert, fallback)] : [];
       // Nothing of the block beside the dense model, nor its own gradients, is known of experts.
       const expertTools = { ...tools, method, dense: undefined, regional: undefined };
       const gramWindows = Math.ceil((expert.states.windows * run.gramWindows) / states.windows);
@@ -49,41 +53,56 @@ export async function pruneExperts(tools: BlockTools, work: ExpertsAtWork): Prom
       const block = { index, block: unit, layers: own, weights, passes: ownPasses };
       const pruned = await pruneBlock(
         expertTools,
-        { ...block, gramWindows: fallback ? 0 : gramWindows },
+        { ...block, gramWindows: fallback === 'magnitude' ? 0 : gramWindows },
         expert.states,
       );
-      const notes = fallback ? [fallback.note] : [];
       reports.push(...pruned.map((report) => ({ ...report, notes: [...notes, ...report.notes] })));
     },
   });
   return reports;
 }
 
-/** What an expert is pruned by when it gets too few tokens for the method. */
+type Fallback = 'magnitude' | 'all_tokens';
+
+/** What the run file has for an expert that too few tokens go to for the method; undefined where they are enough. */
 function fallbackOf(
-  { config, method, windows }: PreparedRun,
-  { unit, tokens }: ExpertAtWork,
-): { readonly method: BoundMethod; readonly note: string } | undefined {
+  { config, method }: PreparedRun,
+  layers: readonly LayerPlan[],
+  tokens: number,
+): Fallback | 'error' | undefined {
   const { experts } = config.calibration ?? {};
   if (!experts || method.statistics === 'none' || tokens >= experts.minimum_tokens) return undefined;
+  return layers.some(({ pattern }) => pattern !== 'dense') ? experts.fallback : undefined;
+}
+
+const NOTES: Readonly<Record<Fallback, string>> = {
+  magnitude: 'pruned by magnitude',
+  all_tokens: 'measured on all tokens',
+};
+
+/** What a report says of an expert that gets too few tokens. @throws RunError where the run file has nothing for it */
+function fallbackNote(
+  { config, windows }: PreparedRun,
+  { unit, tokens }: ExpertAtWork,
+  fallback: Fallback | 'error',
+): string {
   const got = `${unit.prefix.replace(/\.$/, '')} gets ${tokens} tokens of ${windows} calibration windows`;
-  if (experts.fallback === 'error') {
-    throw new RunError(
-      `${got}, and calibration.experts.minimum_tokens is ${experts.minimum_tokens}; take more samples, ` +
-        'or set calibration.experts.fallback: magnitude',
-    );
-  }
-  const { prune } = config;
-  return {
-    method: bindMethod({
-      ...prune,
-      method: 'magnitude',
-      options: MAGNITUDE,
-      refine: { name: 'none' },
-      update: { name: 'none' },
-    }),
-    note: `${got}, fewer than ${experts.minimum_tokens}: pruned by magnitude`,
-  };
+  const least = config.calibration?.experts.minimum_tokens;
+  if (fallback !== 'error') return `${got}, fewer than ${least}: ${NOTES[fallback]}`;
+  throw new RunError(
+    `${got}, and calibration.experts.minimum_tokens is ${least}; take more samples, ` +
+      'or set calibration.experts.fallback: all_tokens or magnitude',
+  );
+}
+
+function byMagnitude({ config: { prune } }: PreparedRun): BoundMethod {
+  return bindMethod({
+    ...prune,
+    method: 'magnitude',
+    options: MAGNITUDE,
+    refine: { name: 'none' },
+    update: { name: 'none' },
+  });
 }
 
 const MAGNITUDE = { scope: 'tensor' };

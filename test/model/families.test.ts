@@ -8,12 +8,14 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
+import { buildBlock, HIDDEN_INPUT } from '../../src/graph/block-scope.js';
 import { elementCount } from '../../src/graph/value.js';
 import { describedTensors, storedName } from '../../src/model/check-tensors.js';
 import { type TensorDescription, unitsOf } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { collectGradients } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
+import { evaluator } from '../support/evaluate-graph.js';
 import { type GoldenModel, goldenModel } from '../support/golden-model.js';
 import { relativeError } from '../support/relative-error.js';
 
@@ -131,6 +133,22 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
     expect(differentiated.toSorted()).toEqual(linears.toSorted());
     stream.dispose();
     task.meta.errors = errors;
+  });
+
+  it('has experts whose linears read zeros of rows that are no tokens', async () => {
+    const { model, weight } = await goldenModel(join(golden, name));
+    for (const unit of model.blocks.flatMap(({ experts }) => experts?.units ?? [])) {
+      const { graph, linears } = buildBlock(unit, 2);
+      for (const linear of linears) graph.output(`input of ${linear.name}`, linear.input);
+      const rows = new Float32Array(2 * unit.hiddenSize).fill(0.5, unit.hiddenSize);
+      const weights = unit.tensors.map((tensor) => [tensor.name, weight(unit.prefix + tensor.name)] as const);
+      const inputs = evaluator(graph.build())({ ...Object.fromEntries(weights), [HIDDEN_INPUT]: rows });
+      for (const input of Object.values(inputs)) {
+        const [padding, token] = [input.slice(0, input.length / 2), input.slice(input.length / 2)];
+        expect(padding.every((value) => value === 0)).toBe(true);
+        expect(token.some((value) => value !== 0)).toBe(true);
+      }
+    }
   });
 
   it('describes linears that its tensors and groups agree with', async () => {
