@@ -3,18 +3,16 @@
  * rows at a time take fewer and longer reads. Used inside workers.
  * @module
  */
+import { rowsWithin } from './parts.js';
 import { scratch } from './scratch.js';
 import type { TensorFile, TensorView } from './tensor-file.js';
 import { readView, writeView } from './view-bytes.js';
 
-/** Bytes of a band, at most, if a row has no more. */
-const BAND_BYTES = 8_388_608;
-
-/** Elements of a transposed tensor that a task takes: a band. */
-export const BAND_ELEMENTS = BAND_BYTES / 2;
+/** Elements of a band, and of what a task takes of a transposed tensor; more only if a row has more. */
+export const BAND_ELEMENTS = 4_194_304;
 
 /** Memory of a worker that reads and writes in bands. */
-export const BANDS_BYTES = 2 * BAND_BYTES;
+export const BANDS_BYTES = 2 * BAND_ELEMENTS * 4;
 
 /** Consecutive bytes. */
 export interface ByteRange {
@@ -91,8 +89,8 @@ class Bands {
     this.#use = use;
     const rowBytes = columns * elementBytes;
     const rows = Math.ceil(within.bytes / rowBytes);
-    const bands = Math.ceil(rows / Math.max(1, Math.floor(BAND_BYTES / rowBytes)));
-    this.#bytes = Math.ceil(rows / Math.max(1, bands)) * rowBytes;
+    const bands = Math.max(1, Math.ceil(rows / rowsWithin(BAND_ELEMENTS, columns)));
+    this.#bytes = Math.ceil(rows / bands) * rowBytes;
     this.#within = within;
   }
 
