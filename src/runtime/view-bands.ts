@@ -11,9 +11,6 @@ import { readView, writeView } from './view-bytes.js';
 /** Elements of a band, and of what a task takes of a transposed tensor; more only if a row has more. */
 export const BAND_ELEMENTS = 4_194_304;
 
-/** Memory of a worker that reads and writes in bands. */
-export const BANDS_BYTES = 2 * BAND_ELEMENTS * 4;
-
 /** Consecutive bytes. */
 export interface ByteRange {
   readonly offset: number;
