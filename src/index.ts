@@ -8,9 +8,11 @@ import { loadRunFile } from './config/load-run-file.js';
 import { runFileJsonSchema } from './config/run-file-json-schema.js';
 import type { RunConfig } from './config/run-schema.js';
 import { RequestError } from './errors.js';
+import type { FetchedModel } from './hub/fetch-model.js';
 import { type EvaluateOptions, type EvaluateResult, runEvaluate } from './pipeline/evaluate.js';
-import { type InspectResult, runInspect } from './pipeline/inspect.js';
+import { type InspectOptions, type InspectResult, runInspect } from './pipeline/inspect.js';
 import { runSchema as schema } from './pipeline/methods/method-registry.js';
+import { type OpenModelOptions, runFetch } from './pipeline/open-model.js';
 import { makePlan, type Plan } from './pipeline/plan.js';
 import { type PruneResult, type RunOptions, runPrune } from './pipeline/prune.js';
 import { reportSchema } from './report/report-schema.js';
@@ -19,8 +21,15 @@ export type { Comparison, ComparisonRow } from './compare/comparison.js';
 export type { CompareOptions, CompareResult } from './compare/run-compare.js';
 export type { RunConfig } from './config/run-schema.js';
 export { InterruptedError, RequestError, RunError, SecateurError } from './errors.js';
+export type { FetchedModel } from './hub/fetch-model.js';
 export type { EvaluateOptions, EvaluateResult } from './pipeline/evaluate.js';
-export type { InspectedTensor, InspectResult } from './pipeline/inspect.js';
+export type {
+  InspectedLinear,
+  InspectedTensor,
+  InspectOptions,
+  InspectResult,
+} from './pipeline/inspect.js';
+export type { OpenModelOptions } from './pipeline/open-model.js';
 export type { Plan, PlannedLayer } from './pipeline/plan.js';
 export type { Phase, ProgressEvent, ProgressListener, Stage } from './pipeline/progress.js';
 export type { PruneResult } from './pipeline/prune.js';
@@ -53,13 +62,13 @@ export async function prune(runFile: RunFile, options: PruneOptions = {}): Promi
  */
 export async function plan(
   runFile: RunFile,
-  options: { set?: readonly string[] | undefined } = {},
+  options: OpenModelOptions & { readonly set?: readonly string[] | undefined } = {},
 ): Promise<Plan> {
-  return await makePlan(load(runFile, options.set));
+  return await makePlan(load(runFile, options.set), options);
 }
 
 /**
- * Perplexity of a checkpoint on a text: tokenised once without special tokens, cut into windows that don't
+ * Perplexity of a checkpoint (a folder, or `org/name[@revision]` on the hub) on a text: tokenised once without special tokens, cut into windows that don't
  * overlap, mean cross-entropy over all predicted tokens.
  */
 export async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
@@ -80,11 +89,20 @@ export async function compare(
 }
 
 /** Zeros of every tensor of a checkpoint, and the groups of its linears that break an N:M pattern. */
-export async function inspect(
-  checkpoint: string,
-  options: { pattern?: string | undefined } = {},
-): Promise<InspectResult> {
+export async function inspect(checkpoint: string, options: InspectOptions = {}): Promise<InspectResult> {
   return await runInspect(checkpoint, options);
+}
+
+/**
+ * Brings a model's files from the hub into the cache that other programs share, and says in which folder they are. Asks the hub
+ * what the revision is now; `prune`, `plan`, `evaluate` and `inspect` only do so when the cache lacks the model.
+ *
+ * @param name `org/name[@revision]`
+ * @throws RequestError when there is no such model or it can't be used or read; RunError when hub or network fail; the signal's
+ *   reason when it was aborted. The next call goes on from what is there.
+ */
+export async function fetchModel(name: string, options: OpenModelOptions = {}): Promise<FetchedModel> {
+  return await runFetch(name, options);
 }
 
 /** The JSON Schema of `secateur/report.json`; also in `docs/report.schema.json`. */

@@ -4,10 +4,10 @@
 usage: make-families.py [--out FOLDER] [NAME…]      default: all, into test/golden/families of this project
 
 The variants are in families/*.py beside this script: by name, a seed, the number of tokens and the config as a checkpoint has
-it; where they need it, a prefix of names to drop, buffers that old checkpoints have, and another implementation of attention. For
-each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors (float32: the tokens, what
-the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean cross-entropy, by parameters
-of the blocks; computed in float64).
+it; where they need it, the class that loads them, a prefix of names to drop, buffers that checkpoints have, factors of weights
+by the last part of their names, and another implementation of attention. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors
+(float32: the tokens, what the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean
+cross-entropy, by parameters of the blocks; computed in float64).
 """
 
 import argparse
@@ -21,8 +21,11 @@ import tempfile
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+import transformers
+from transformers import AutoConfig
 
+# Plain products instead of fused kernels, in float64 as well.
+EXPERTS = {"experts_implementation": "eager"}
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -41,7 +44,7 @@ def blocks_of(model: torch.nn.Module, count: int) -> torch.nn.ModuleList:
     return lists[0]
 
 
-def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
+def randomise(model: torch.nn.Module, generator: torch.Generator, gains: dict[str, float]) -> None:
     """Weights large enough that attention is far from uniform and every part of a block matters; values that bf16 holds."""
     conv1d = {id(m.weight) for m in model.modules() if type(m).__name__ == "Conv1D"}
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
@@ -56,7 +59,18 @@ def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
                 value = noise * 1.4 / p.shape[0 if id(p) in conv1d else 1] ** 0.5
             else:
                 value = noise * 1.4 / p.shape[-1] ** 0.5
+            value = value * gains.get(name.rsplit(".", 1)[-1], 1.0)
             p.copy_(value.bfloat16().float())
+
+
+def auto_class(variant: dict):
+    return getattr(transformers, variant.get("auto", "AutoModelForCausalLM"))
+
+
+def load(variant: dict, folder: pathlib.Path | str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict]:
+    """A checkpoint of the variant as its golden values are computed, and what transformers says of its keys."""
+    return auto_class(variant).from_pretrained(
+        folder, dtype=dtype, attn_implementation=variant.get("attention", "eager"), **EXPERTS, output_loading_info=True)
 
 
 def layer_count(config) -> int:
@@ -83,9 +97,9 @@ def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return result
 
 
-def gradients(folder: pathlib.Path, ids: torch.Tensor, attention: str) -> dict[str, torch.Tensor]:
+def gradients(variant: dict, folder: pathlib.Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """By the names that the checkpoint has."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation=attention)
+    model, _ = load(variant, folder, torch.float64)
     logits = model(ids, use_cache=False).logits[0]
     torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:]).backward()
     for p in model.parameters():
@@ -106,8 +120,10 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     (folder / "config.json").write_text(json.dumps(variant["config"], indent=2) + "\n")
     generator = torch.Generator().manual_seed(variant["seed"])
     config = AutoConfig.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation="eager", dtype=torch.float32).eval()
-    randomise(model, generator)
+    torch.manual_seed(variant["seed"])
+    model = auto_class(variant).from_config(
+        copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
+    randomise(model, generator, variant.get("gains", {}))
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
     ids = torch.randint(2, vocabulary, (1, variant["tokens"]), generator=generator)
@@ -117,14 +133,12 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     prefix = variant.get("drop_prefix", "")
     weights = {k.removeprefix(prefix): v for k, v in weights.items()} | variant.get("buffers", {})
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    attention = variant.get("attention", "eager")
-    reloaded, info = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True)
+    reloaded, info = load(variant, folder, torch.float32)
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
     values = expected(reloaded.eval(), ids)
     assert all(torch.isfinite(v).all() for v in values.values()), name
     save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
-    of_weights = {k.removeprefix(prefix): v for k, v in gradients(folder, ids, attention).items()}
+    of_weights = {k.removeprefix(prefix): v for k, v in gradients(variant, folder, ids).items()}
     save_file(of_weights, folder / "gradients.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
     for file in folder.iterdir():
         file.chmod(0o644)

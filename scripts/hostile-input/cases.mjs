@@ -14,6 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 
 const quickstart = fileURLToPath(new URL('../../models/quickstart', import.meta.url));
 const MB = 1e6;
@@ -201,6 +203,36 @@ const plans = {
   'chat template: 10 MB': (model) => filled(join(model, 'chat_template.jinja'), '', '{{ 1 }}', 10 * MB),
 };
 
+/** A .parquet with this footer. */
+const footer = (bytes, claim = bytes.length) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(claim);
+  return Buffer.concat([Buffer.from('PAR1'), bytes, length, Buffer.from('PAR1')]);
+};
+
+/** A .parquet of texts, whose compressed bytes are made by `compress`. */
+function parquet(codec, compress) {
+  const data = Array.from({ length: 1000 }, (_, i) => `text number ${i % 50}`);
+  const column = { name: 'text', data, type: 'STRING' };
+  return Buffer.from(parquetWriteBuffer({ columnData: [column], codec, compressors: { [codec]: compress } }));
+}
+
+const otherColumn = () =>
+  Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'text', data: [1, 2], type: 'INT32' }] }));
+
+/** Snappy of one piece of five bytes less than none: it goes back to where it begins. */
+const endlessSnappy = () => Buffer.from([0xff, 0x7f, 0xfc, 0xfa, 0xff, 0xff, 0xff, ...Array(20).fill(0)]);
+
+/** After a dictionary as it is, a page whose first entry of it comes 2^31-1 times. */
+function endlessRuns() {
+  let pages = 0;
+  return (bytes) => {
+    const page = Buffer.from(bytes);
+    if (pages++ > 0) page.set([1, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0]);
+    return gzipSync(page);
+  };
+}
+
 /** name → makes the calibration text in a folder and gives its path. */
 const texts = {
   'line of 100 MB': (folder) =>
@@ -226,6 +258,36 @@ const texts = {
     symlinkSync('/dev/zero', join(folder, 'd.txt'));
     return join(folder, 'd.txt');
   },
+  '.jsonl.gz of a line of 10 GB': (folder) =>
+    written(
+      folder,
+      'a.jsonl.gz',
+      Buffer.concat(Array(100).fill(gzipSync(Buffer.alloc(100 * MB, 'a'), { level: 1 }))),
+    ),
+  '.jsonl.gz cut in half': (folder) =>
+    written(folder, 'a.jsonl.gz', gzipSync('{"text":"words"}\n').subarray(0, 20)),
+  '.jsonl.gz that is none': (folder) => written(folder, 'a.jsonl.gz', '{"text":"words"}\n'),
+  '.parquet that claims a footer of 4 GB': (folder) =>
+    written(folder, 'a.parquet', footer(Buffer.alloc(100), 2 ** 32 - 1)),
+  '.parquet that claims a footer of 31 MB': (folder) =>
+    written(folder, 'a.parquet', footer(Buffer.alloc(100), 31 * MB)),
+  '.parquet with a footer of 31 MB of structures': (folder) =>
+    written(folder, 'a.parquet', footer(Buffer.alloc(31 * MB, Buffer.from([0x1c, 0])))),
+  '.parquet with a footer of 31 MB of one number': (folder) =>
+    written(folder, 'a.parquet', footer(Buffer.concat([Buffer.from([0x16]), Buffer.alloc(31 * MB, 0x80)]))),
+  '.parquet with a footer nested 1,000,000 deep': (folder) =>
+    written(folder, 'a.parquet', footer(Buffer.alloc(MB, 0x1c))),
+  '.parquet with a page of gzip of 1 GB': (folder) =>
+    written(
+      folder,
+      'a.parquet',
+      parquet('GZIP', () => gzipSync(Buffer.alloc(1e9), { level: 1 })),
+    ),
+  '.parquet with a page of snappy without end': (folder) =>
+    written(folder, 'a.parquet', parquet('SNAPPY', endlessSnappy)),
+  '.parquet with a run of 2^31 texts': (folder) =>
+    written(folder, 'a.parquet', parquet('GZIP', endlessRuns())),
+  '.parquet of another column': (folder) => written(folder, 'a.parquet', otherColumn()),
 };
 
 function written(folder, name, content) {

@@ -8,27 +8,14 @@ Prints a table and `N passed, N failed`; the exit status is 1 when something fai
 
 import argparse
 import collections
-import json
 import pathlib
-import struct
 import sys
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from perplexity import perplexity
-
-
-def headers(folder: pathlib.Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """name → (dtype, shape) of every tensor in the folder's safetensors files."""
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with open(path, "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        found.update({name: (info["dtype"], tuple(info["shape"])) for name, info in header.items()})
-    return found
+from stored_tensors import layout
 
 
 def main() -> int:
@@ -48,7 +35,7 @@ def main() -> int:
         outcomes.append(good)
         print(f"{'ok  ' if good else 'FAIL'}  {name}  {detail}")
 
-    ours, theirs = headers(args.pruned), headers(args.source)
+    ours, theirs = layout(args.pruned), layout(args.source)
     check("same tensors, dtypes and shapes as the source", ours == theirs, f"{len(ours)} tensors")
 
     model, info = AutoModelForCausalLM.from_pretrained(args.pruned, dtype=torch.float32, output_loading_info=True)

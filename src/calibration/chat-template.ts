@@ -8,7 +8,7 @@ import { RequestError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import type { ChatMessage } from './chat-message.js';
 import type { ChatTemplateAnswer, ChatTemplateProgram } from './chat-template-worker.js';
-import { maximumDocumentBytes } from './read-documents.js';
+import { maximumDocumentBytes } from './text-document.js';
 
 /** Memory of a template's thread: some copies of the longest conversation, and no more. */
 const maximumHeapMegabytes = 64;

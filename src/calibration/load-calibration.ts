@@ -3,15 +3,21 @@
  * @module
  */
 import { createHash } from 'node:crypto';
+import { type TextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
-import { readDocuments } from './read-documents.js';
+import {
+  type OpenTextSource,
+  type OpenTextSourceOptions,
+  openTextSource,
+  sourceDocuments,
+} from './open-text-source.js';
 import { interleave, shareOut } from './share-out.js';
 import type { Tokenizer } from './tokenizer.js';
 import { makeWindows, type WindowMode, type Windows } from './windows.js';
 
 /** The `calibration` of a run file. */
 export interface CalibrationRequest {
-  readonly data: readonly { readonly path: string; readonly weight: number }[];
+  readonly data: readonly (TextSource & { readonly weight: number })[];
   readonly samples: number;
   readonly sequence_length: number;
   readonly windows: WindowMode;
@@ -26,6 +32,17 @@ export interface ModelLimits {
   readonly vocabularySize: number;
 }
 
+/** What was read of a source. */
+export interface ReadText {
+  /** The path, or `hf://…` with the commit. */
+  readonly source: string;
+  /** Names of the files that were read, in order; of the last perhaps only the beginning. */
+  readonly files: readonly string[];
+  readonly windows: number;
+  /** In these windows. */
+  readonly tokens: number;
+}
+
 /** Windows of tokens for calibration. */
 export interface CalibrationSet {
   /** `samples × sequenceLength` ids, window after window. */
@@ -34,8 +51,8 @@ export interface CalibrationSet {
   readonly sequenceLength: number;
   /** What did not go as the user would assume. */
   readonly notes: string[];
-  /** How many windows and tokens each file gave. */
-  readonly sources: readonly { readonly path: string; readonly windows: number; readonly tokens: number }[];
+  /** In the order of the request. */
+  readonly sources: readonly ReadText[];
   /** SHA-256 of the tokens as little-endian 32-bit integers, in hex. */
   readonly fingerprint: string;
 }
@@ -49,6 +66,7 @@ export interface EvaluationText {
   /** Tokens that were read; what lies beyond the last window is not used. */
   readonly totalTokens: number;
   readonly notes: string[];
+  readonly source: ReadText;
   /** SHA-256 as in {@link CalibrationSet}. */
   readonly fingerprint: string;
 }
@@ -61,16 +79,17 @@ function fingerprintOf(tokens: Int32Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** The token ids of each document of a file, checked against the model's vocabulary. */
+/** The token ids of each document of a source, checked against the model's vocabulary; `files` gets what is read. */
 async function* tokenise(
-  path: string,
+  source: OpenTextSource,
   tokenizer: Tokenizer,
   vocabularySize: number,
   notes: string[],
+  files: string[],
 ): AsyncGenerator<Int32Array> {
-  for await (const document of readDocuments(path)) {
-    const where = path.toLowerCase().endsWith('.jsonl') ? `${path}:${document.line}` : path;
-    if ('note' in document) notes.push(document.note);
+  for await (const document of sourceDocuments(source, (name) => files.push(name))) {
+    const { where, note } = document;
+    if (note !== undefined) notes.push(note);
     let tokens: Int32Array;
     try {
       tokens =
@@ -104,12 +123,14 @@ function cap(asked: number, limit: number | undefined, key: string, notes: strin
  * The calibration windows of a run. Several files share the samples out by weight (largest remainders); each gives its
  * windows by the same rule, with seed + its place in the list, and the windows of all are interleaved evenly. The same
  * request gives the same tokens on every machine.
- * @throws RequestError for files that can't be understood, too little text, and tokens outside the vocabulary
+ * @throws RequestError for files that can't be understood, too little text, and tokens outside the vocabulary; RunError
+ *   when the hub fails; the signal's reason when it is aborted
  */
 export async function loadCalibration(
   request: CalibrationRequest,
   tokenizer: Tokenizer,
   limits: ModelLimits,
+  options: OpenTextSourceOptions = {},
 ): Promise<CalibrationSet> {
   const { data, samples, windows: mode, seed } = request;
   const notes: string[] = [];
@@ -124,25 +145,31 @@ export async function loadCalibration(
     data.map(({ weight }) => weight),
   );
   const parts: (Windows | undefined)[] = [];
-  for (const [index, { path }] of data.entries()) {
+  const sources: ReadText[] = [];
+  for (const [index, source] of data.entries()) {
     const share = shares[index] as number;
     if (share === 0) {
+      const name = textSourceName(source);
       notes.push(
-        `${path}: its weight is too small for any of the ${samples} calibration windows; it is not used`,
+        `${name}: its weight is too small for any of the ${samples} calibration windows; it is not used`,
       );
       parts.push(undefined);
+      sources.push({ source: name, files: [], windows: 0, tokens: 0 });
       continue;
     }
-    const part = await makeWindows(tokenise(path, tokenizer, limits.vocabularySize, notes), {
+    const open = await openTextSource(source, options);
+    const files: string[] = [];
+    const part = await makeWindows(tokenise(open, tokenizer, limits.vocabularySize, notes, files), {
       samples: share,
       sequenceLength,
       mode,
       seed: seed + index,
-      source: path,
+      source: open.name,
     });
+    sources.push({ source: open.name, files, windows: share, tokens: share * sequenceLength });
     if (part.skipped > 0) {
       notes.push(
-        `${path}: ${part.skipped} of ${part.documents} documents are shorter than ${sequenceLength} tokens and were passed over`,
+        `${open.name}: ${part.skipped} of ${part.documents} documents are shorter than ${sequenceLength} tokens and were passed over`,
       );
     }
     parts.push(part);
@@ -155,10 +182,6 @@ export async function loadCalibration(
     taken[source] = (taken[source] as number) + 1;
     tokens.set((parts[source] as Windows).tokens.subarray(from, from + sequenceLength), i * sequenceLength);
   }
-  const sources = data.map(({ path }, index) => {
-    const share = shares[index] as number;
-    return { path, windows: share, tokens: share * sequenceLength };
-  });
   return { tokens, samples, sequenceLength, notes, sources, fingerprint: fingerprintOf(tokens) };
 }
 
@@ -175,21 +198,32 @@ export interface EvaluationRequest extends ModelLimits {
  * @throws RequestError as {@link loadCalibration} does
  */
 export async function loadEvaluationText(
-  path: string,
+  source: TextSource,
   tokenizer: Tokenizer,
   request: EvaluationRequest,
+  options: OpenTextSourceOptions = {},
 ): Promise<EvaluationText> {
   const notes: string[] = [];
   const context = cap(request.context, request.maxSequenceLength, 'evaluation.context', notes);
+  const open = await openTextSource(source, options);
+  const files: string[] = [];
   const { tokens, samples, totalTokens } = await makeWindows(
-    tokenise(path, tokenizer, request.vocabularySize, notes),
+    tokenise(open, tokenizer, request.vocabularySize, notes, files),
     {
       samples: request.windows ?? 'all',
       sequenceLength: context,
       mode: 'contiguous',
       seed: 0,
-      source: path,
+      source: open.name,
     },
   );
-  return { tokens, windows: samples, context, totalTokens, notes, fingerprint: fingerprintOf(tokens) };
+  return {
+    tokens,
+    windows: samples,
+    context,
+    totalTokens,
+    notes,
+    source: { source: open.name, files, windows: samples, tokens: tokens.length },
+    fingerprint: fingerprintOf(tokens),
+  };
 }

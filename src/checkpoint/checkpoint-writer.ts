@@ -52,9 +52,15 @@ export interface CheckpointWriter {
    * soon as its index, or single shard and config, are there.
    * @throws Error when a shard is not complete; RequestError or RunError when a file can't be written
    */
-  finish(options: { readonly copyFrom: Pick<Checkpoint, 'folder' | 'otherFiles'> }): Promise<void>;
+  finish(options: CopyOptions): Promise<void>;
   /** Waits for flushes and renames under way; no other call is allowed afterwards. Unfinished shards stay, to be resumed. */
   close(): Promise<void>;
+}
+
+export interface CopyOptions {
+  readonly copyFrom: Pick<Checkpoint, 'folder' | 'otherFiles'>;
+  /** By name, the text that takes the place of what a file holds. */
+  readonly changed?: ReadonlyMap<string, string> | undefined;
 }
 
 export interface CheckpointWriterOptions {
@@ -182,14 +188,14 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       const [, shard] = find(name);
       return shard.published || shard.complete.has(name);
     },
-    async finish({ copyFrom }) {
+    async finish(options) {
       if (closed) throw new Error(`the writer of ${folder} is closed`);
       for (const { published, planned, complete } of shards) {
         if (published) continue;
         const missing = planned.tensors.find(({ name }) => !complete.has(name));
         throw new Error(`${planned.fileName} is not complete: ${missing?.name ?? 'its rename'} is missing`);
       }
-      await copyFiles(copyFrom, folder);
+      await copyFiles(options, folder);
       if (shards.length > 1) await writeFileAtomically(join(folder, INDEX_FILE_NAME), encodeIndex(plan));
     },
     async close() {
@@ -288,11 +294,13 @@ function removeNewFolders(folder: string, first: string | undefined): void {
   }
 }
 
-async function copyFiles(from: Pick<Checkpoint, 'folder' | 'otherFiles'>, folder: string): Promise<void> {
-  for (const name of from.otherFiles) {
+async function copyFiles({ copyFrom, changed }: CopyOptions, folder: string): Promise<void> {
+  for (const name of copyFrom.otherFiles) {
     const to = join(folder, name);
     makeFolder(dirname(to));
-    await copyFileAtomically(join(from.folder, name), to);
+    const text = changed?.get(name);
+    if (text === undefined) await copyFileAtomically(join(copyFrom.folder, name), to);
+    else await writeFileAtomically(to, text);
   }
 }
 

@@ -23,10 +23,13 @@ export function plainNameProblem(name: string): string | undefined {
   return undefined;
 }
 
+/** How the store that the repositories of a hub cache share names what it holds. */
+const SHARED_BLOB = /^([0-9a-f]{2})\/\1[0-9a-f]{62}$/;
+
 /**
  * Where the file's content really is, or why it may not be used. A link may point within the folder, or, in the hub
- * cache's layout (`models--org--name/snapshots/<revision>/…` → `models--org--name/blobs/…`), into the `blobs` of the
- * same model.
+ * cache's layout (`models--org--name/snapshots/<commit>/…` → `models--org--name/blobs/…`), into the `blobs` of the same
+ * model; and from there, as newer versions of `huggingface_hub` do it, into the `blobs/ab/abcd…` of the whole cache.
  * @param folder absolute
  * @param name relative to the folder
  * @throws the system's own error when there is no such file
@@ -35,8 +38,8 @@ export function containedFileProblem(folder: string, name: string): string | und
   const target = realpathSync(join(folder, name));
   const root = realpathSync(folder);
   if (!isInside(root, target)) {
-    const blobs = hubBlobs(root);
-    if (blobs === undefined || !isInside(blobs, target))
+    const model = hubModel(root);
+    if (model === undefined || !(isInside(join(model, 'blobs'), target) || isSharedBlob(model, target)))
       return `it is a link to ${target}, outside the folder`;
   }
   return statSync(target).isFile() ? undefined : 'it is not a regular file';
@@ -60,13 +63,17 @@ function isInside(folder: string, path: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`);
 }
 
-/** The blobs folder that belongs to a snapshot of the hub cache; `folder` is a real path. */
-function hubBlobs(folder: string): string | undefined {
+/** The cache's folder of the model that a snapshot belongs to; `folder` is a real path. */
+function hubModel(folder: string): string | undefined {
   for (let at = folder; dirname(at) !== at; at = dirname(at)) {
     const snapshots = dirname(at);
     const model = dirname(snapshots);
-    if (basename(snapshots) === 'snapshots' && basename(model).startsWith('models--'))
-      return join(model, 'blobs');
+    if (basename(snapshots) === 'snapshots' && basename(model).startsWith('models--')) return model;
   }
   return undefined;
+}
+
+/** Whether `target` is content in the store beside the models of the cache; files of other models never are. */
+function isSharedBlob(model: string, target: string): boolean {
+  return SHARED_BLOB.test(relative(join(dirname(model), 'blobs'), target));
 }

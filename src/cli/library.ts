@@ -5,6 +5,8 @@
 export type {
   CompareResult,
   EvaluateResult,
+  FetchedModel,
+  InspectedLinear,
   InspectedTensor,
   InspectResult,
   Plan,
@@ -15,5 +17,5 @@ export type {
 /** The part of the package's exports that the commands call. */
 export type Library = Pick<
   typeof import('../index.js'),
-  'prune' | 'plan' | 'evaluate' | 'compare' | 'inspect' | 'runSchema' | 'renderReport'
+  'prune' | 'plan' | 'evaluate' | 'compare' | 'inspect' | 'fetchModel' | 'runSchema' | 'renderReport'
 >;

@@ -8,6 +8,7 @@ import type { CliContext } from './cli-context.js';
 import { coloursFor } from './colours.js';
 import { compareCommand } from './commands/compare.js';
 import { evalCommand } from './commands/eval.js';
+import { fetchCommand } from './commands/fetch.js';
 import { inspectCommand } from './commands/inspect.js';
 import { planCommand } from './commands/plan.js';
 import { pruneCommand } from './commands/prune.js';
@@ -52,6 +53,7 @@ function createProgram(context: CliContext): Command {
     evalCommand,
     compareCommand,
     inspectCommand,
+    fetchCommand,
     reportCommand,
     schemaCommand,
   ]) {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
+import { textSourceName } from '../config/text-source.js';
 import { readReport } from '../report/read-report.js';
 import type { ComparisonRow } from './comparison.js';
 import { runOwnCommand } from './own-command.js';
@@ -44,7 +45,9 @@ export class ComparisonRuns {
     const own = this.#base.resources.workers;
     const most = windows === undefined ? [] : ['--windows', String(windows)];
     const workers = own === 'auto' ? [] : ['--workers', String(own)];
-    const args = ['eval', folder, '--data', data, '--context', String(context), ...most, ...workers];
+    const field = data.field === undefined ? [] : ['--field', data.field];
+    const text = ['--data', textSourceName(data), ...field];
+    const args = ['eval', folder, ...text, '--context', String(context), ...most, ...workers];
     return evaluated.parse(await this.#command(what, args));
   }
 

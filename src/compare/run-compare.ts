@@ -4,16 +4,21 @@
  */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pinTextSource } from '../calibration/open-text-source.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
-import type { RunConfig } from '../config/run-schema.js';
+import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
+import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
-import { describeModel } from '../model/describe-model.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { ModelDescription } from '../model/description.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
+import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
+import type { ProgressListener } from '../pipeline/progress.js';
+import { formatBytes } from '../report/format.js';
 import { version } from '../version.js';
 import { type Comparison, type ComparisonRow, readComparison, writeComparison } from './comparison.js';
 import { comparisonFiles } from './comparison-files.js';
@@ -51,19 +56,19 @@ export async function runCompare(base: RunConfig, options: CompareOptions): Prom
   }
 }
 
-async function compare(base: RunConfig, options: CompareOptions): Promise<CompareResult> {
-  const { output, evaluation } = base;
-  if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
-  const variants = variantsOf(base, options.methods, options.goals);
-  const checkpoint = await openCheckpoint(base.model);
-  requireFitting(
-    variants,
-    describeModel(checkpoint.config, `${checkpoint.folder}/config.json`, checkpoint.tensors),
-  );
+async function compare(given: RunConfig, options: CompareOptions): Promise<CompareResult> {
+  if (!given.evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
+  const asked = await withPinnedTexts(given, given.evaluation, options);
+  const { output, evaluation } = asked;
+  const named = variantsOf(asked, options.methods, options.goals);
+  const { name: model, folder } = await locate(asked.model, options);
+  const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
+  const checkpoint = await openCheckpoint(folder);
+  requireFitting(variants, checkpointModel(checkpoint).model);
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
-  const text = { evaluation, file: fileState(evaluation.data) };
-  const calibration = calibrationFiles(base);
-  const asked = variants.map((variant) => ({
+  const text = { evaluation, file: textState(evaluation.data) };
+  const calibration = calibrationFiles(asked);
+  const wanted = variants.map((variant) => ({
     variant,
     own: fingerprint({ ...source, ...text, config: variant.config, calibration }),
   }));
@@ -72,20 +77,20 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
     for (const { folder } of variants) rmSync(join(output, folder), { recursive: true, force: true });
   const earlier = options.fresh ? undefined : readComparison(output);
   makeFolder(join(output, 'runs'));
-  const runs = new ComparisonRuns(base, evaluation, options);
+  const runs = new ComparisonRuns(asked, evaluation, options);
 
   let comparison: Comparison;
   if (earlier?.dense.fingerprint === denseFingerprint) {
     comparison = earlier;
   } else {
-    const { checkpoint: dense, windows, tokens } = await runs.evaluate('dense', base.model);
+    const { checkpoint: dense, windows, tokens } = await runs.evaluate('dense', model);
     const { perplexity, standard_error } = dense;
     comparison = {
       version: 1,
       secateur: version,
-      model: base.model,
-      calibration: base.calibration ?? null,
-      evaluation: { data: evaluation.data, context: evaluation.context, windows, tokens },
+      model: asked.model,
+      calibration: asked.calibration ?? null,
+      evaluation: { data: textSourceName(evaluation.data), context: evaluation.context, windows, tokens },
       dense: { fingerprint: denseFingerprint, perplexity, standard_error },
       rows: [],
     };
@@ -93,16 +98,43 @@ async function compare(base: RunConfig, options: CompareOptions): Promise<Compar
   }
   const others = comparison.rows.filter(({ folder }) => variants.every((each) => each.folder !== folder));
   const known = new Map(comparison.rows.map((row) => [row.fingerprint, row]));
-  for (const { variant, own } of asked) {
+  for (const { variant, own } of wanted) {
     if (known.has(own)) continue;
     known.set(own, { ...(await runs.measure(variant)), fingerprint: own });
-    await writeComparison(output, { ...comparison, rows: [...others, ...knownRows(asked, known)] });
+    await writeComparison(output, { ...comparison, rows: [...others, ...knownRows(wanted, known)] });
   }
-  comparison = { ...comparison, rows: [...others, ...knownRows(asked, known)] };
+  comparison = { ...comparison, rows: [...others, ...knownRows(wanted, known)] };
   await writeComparison(output, comparison);
   const { renderComparisonHtml } = await import('./render-comparison-html.js');
   await writeFileAtomically(comparisonFiles(output).html, renderComparisonHtml(comparison));
   return { output, comparison };
+}
+
+/** With text from the hub at the commit that it has now, so that all runs read the same. */
+async function withPinnedTexts(config: RunConfig, evaluation: EvaluationConfig, { signal }: CompareOptions) {
+  const { calibration } = config;
+  const pin = <Source extends TextSource>(source: Source) => pinTextSource(source, { signal });
+  return {
+    ...config,
+    ...(calibration && {
+      calibration: { ...calibration, data: await Promise.all(calibration.data.map(pin)) },
+    }),
+    evaluation: { ...evaluation, data: await pin(evaluation.data) },
+  };
+}
+
+/** The model, by a name under which all runs find the same; lines tell of every tenth of a download. */
+async function locate(model: string, { signal, onLine }: CompareOptions): Promise<ModelFolder> {
+  let tenths = -1;
+  const onProgress: ProgressListener = (event) => {
+    if (event.kind !== 'download') return;
+    const { bytes, bytesDone } = event;
+    const now = Math.floor((10 * bytesDone) / Math.max(bytes, 1));
+    if (now <= tenths) return;
+    tenths = now;
+    onLine?.(`fetch ${event.model}: ${formatBytes(bytesDone)} of ${formatBytes(bytes)}`);
+  };
+  return await modelFolder(model, { signal, onProgress });
 }
 
 /** @throws RequestError naming the variant, and the linear that its goal doesn't fit or the rule that matches none */
@@ -127,11 +159,16 @@ function knownRows(
 
 /** What of the calibration text is there, so that another one is noticed. */
 function calibrationFiles({ calibration }: RunConfig): unknown {
-  return calibration?.data.map(({ path }) => fileState(path)) ?? null;
+  return calibration?.data.map(textState) ?? null;
 }
 
-/** @throws RequestError when there is no such file */
-function fileState(path: string): { size: number; changed: number } {
+/**
+ * Changes when the file does; of a dataset on the hub its commit says what is in it.
+ * @throws RequestError when there is no such file
+ */
+function textState(source: TextSource): { size: number; changed: number } | string {
+  if (!('path' in source)) return textSourceName(source);
+  const { path } = source;
   if (!existsSync(path)) throw new RequestError(`${path}: no such file`);
   const { size, mtimeMs } = statSync(path);
   return { size, changed: mtimeMs };

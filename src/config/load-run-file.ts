@@ -10,6 +10,7 @@ import { describeIssue, found, type Problem, problemsOf } from './describe-issue
 import { applyOverride, type Override, parseOverride } from './overrides.js';
 import { resolveModel } from './resolve-model.js';
 import type { RunConfig } from './run-schema.js';
+import type { TextSource } from './text-source.js';
 import { YamlSource } from './yaml-source.js';
 
 /** Largest run file that is read; a long one has a few kilobytes. */
@@ -134,9 +135,13 @@ function resolvePaths(config: RunConfig, folder: string): RunConfig {
     ...(calibration && {
       calibration: {
         ...calibration,
-        data: calibration.data.map((source) => ({ ...source, path: resolve(folder, source.path) })),
+        data: calibration.data.map((source) => withAbsolutePath(source, folder)),
       },
     }),
-    ...(evaluation && { evaluation: { ...evaluation, data: resolve(folder, evaluation.data) } }),
+    ...(evaluation && { evaluation: { ...evaluation, data: withAbsolutePath(evaluation.data, folder) } }),
   };
+}
+
+function withAbsolutePath<Source extends TextSource>(source: Source, folder: string): Source {
+  return 'path' in source ? { ...source, path: resolve(folder, source.path) } : source;
 }

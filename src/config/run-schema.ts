@@ -3,8 +3,10 @@
  * @module
  */
 import { z } from 'zod';
+import { DEFAULT_REVISION } from '../hub/repository.js';
 import { didYouMean, found } from './describe-issue.js';
 import { parseSize, sizeForms, sizePattern } from './parse-size.js';
+import { hubAddressForm, parseTextSource, type TextSource } from './text-source.js';
 
 /** Most calibration tokens a run may ask for: 1 GiB of 32-bit ids, far above what any method profits from. */
 export const maximumCalibrationTokens = 2 ** 28;
@@ -115,20 +117,115 @@ const size = z
     return z.NEVER;
   });
 
-const calibrationSource = z.strictObject({
-  path: text.describe('A .txt or .jsonl file.'),
-  weight: z.number().positive().default(1).describe('Share of the samples, relative to the other files.'),
+const textSourceShape = {
+  path: text
+    .exactOptional()
+    .describe('A .txt, a .jsonl or .json with one object a line, one of them as .gz, or a .parquet.'),
+  hub: text.exactOptional().describe('In the place of path: a dataset on the Hugging Face hub, org/name.'),
+  files: text
+    .exactOptional()
+    .describe(
+      'Which files of the dataset, in the order of their names; * stands for any run of characters. Only as much as is needed is fetched.',
+    ),
+  revision: text
+    .exactOptional()
+    .describe(`Branch, tag or commit of the dataset; ${DEFAULT_REVISION} when left out.`),
+  field: text
+    .exactOptional()
+    .describe('The field or column with the text or the messages; text or messages when left out.'),
+};
+
+/** Keys that a source on the hub has and a file has not. */
+const hubKeys = ['files', 'revision'] as const;
+
+/** Exactly one of path and hub, the latter with files. */
+function requireTextSource(
+  value: { readonly [key in keyof typeof textSourceShape]?: unknown },
+  context: { addIssue(issue: z.core.$ZodRawIssue<z.core.$ZodIssueCustom>): void },
+): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  // Named by key, so that a map is told from the other forms that data may have.
+  const problem = (key: string, message: string, input: unknown = undefined) =>
+    context.addIssue({ code: 'custom', input, path: [key], message });
+  if (value.path === undefined && value.hub === undefined)
+    problem('path', 'missing; give path, or hub and files');
+  else exactlyOneOf(['path', 'hub'])(value, context);
+  if (value.hub === undefined) {
+    for (const key of hubKeys.filter((each) => value[each] !== undefined))
+      problem(key, 'only a dataset on the hub has it; name the dataset with hub', value[key]);
+  } else if (value.files === undefined) {
+    problem('files', `missing; which files of ${found(value.hub)}, for example "data/train-*.parquet"`);
+  }
+}
+
+const textSourceForms = { oneOf: [{ required: ['path'] }, { required: ['hub', 'files'] }] };
+
+/** A path or `hf://…`, as {@link parseTextSource} reads them. */
+const textSourceText = text.transform((value, context) => {
+  const source = parseTextSource(value);
+  if (source !== undefined) return source;
+  context.issues.push({ code: 'custom', input: value, message: hubAddressForm });
+  return z.NEVER;
 });
+
+const expertsSchema = z.strictObject({
+  minimum_tokens: z
+    .int()
+    .nonnegative()
+    .default(32)
+    .describe('Fewest calibration tokens that an expert is measured on.'),
+  fallback: z
+    .enum(['error', 'magnitude'])
+    .default('error')
+    .describe(
+      'What becomes of an expert that gets fewer. error: the run stops and names it; magnitude: its weights are pruned by their size, and the report says so.',
+    ),
+});
+/** @param forms that are expected */
+const textSourceError =
+  (forms: string) =>
+  ({ input }: { readonly input?: unknown }) => {
+    const isAddress = typeof input === 'string' && parseTextSource(input) === undefined;
+    return `expected ${isAddress ? hubAddressForm : forms}, found ${found(input)}`;
+  };
+
+/** With the revision that was meant. */
+function textSource(value: { readonly hub?: string; readonly revision?: string }): TextSource {
+  return (value.hub === undefined ? value : { revision: DEFAULT_REVISION, ...value }) as TextSource;
+}
+
+const evaluationSource = z
+  .strictObject(textSourceShape)
+  .superRefine(requireTextSource, evenWhenWrong)
+  .meta(textSourceForms)
+  .transform(textSource);
+
+const calibrationSource = z
+  .strictObject({
+    ...textSourceShape,
+    weight: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('Share of the samples, relative to the other entries of a list.'),
+  })
+  .superRefine(requireTextSource, evenWhenWrong)
+  .meta(textSourceForms)
+  .transform(({ weight, ...source }) => ({ ...textSource(source), weight }));
 
 const calibrationSchema = z
   .strictObject({
     data: z
-      .union([text.transform((path) => [{ path, weight: 1 }]), z.array(calibrationSource).min(1)], {
-        error: (issue) =>
-          `expected the path of a text file, or a list of {path, weight}, found ${found(issue.input)}`,
-      })
+      .union(
+        [
+          textSourceText.transform((source) => [{ ...source, weight: 1 }]),
+          calibrationSource.transform((source) => [source]),
+          z.array(calibrationSource).min(1),
+        ],
+        { error: textSourceError('the path of a text file, a map with path or hub, or a list of such maps') },
+      )
       .describe(
-        'Text to measure activations on: a .txt file, a .jsonl file (field text, or messages through the chat template), or a list of files with weights.',
+        'Text to measure activations on: the path of a file, hf://datasets/org/name/files, a map that says more, or a list of maps with weights.',
       ),
     samples: z.int().min(1).default(128).describe('How many windows of tokens.'),
     sequence_length: z
@@ -156,6 +253,11 @@ const calibrationSchema = z
       .default(0)
       .describe(
         'How much of what the residual stream has lost to pruning each linear that writes into it is to make up for, of methods that give weights other values: 0 for none, 1 for all of it. 0.3 to 0.5 did best. Takes the windows through the dense model as well, keeps them on the disk twice, and needs inputs pruned.',
+      ),
+    experts: expertsSchema
+      .prefault({})
+      .describe(
+        'Experts that get few of the tokens, in models of which each token goes through a few experts.',
       ),
   })
   .superRefine((value, context) => {
@@ -194,7 +296,13 @@ const existingZeros = z
   );
 
 const evaluationSchema = z.strictObject({
-  data: text.describe('Held-out text, .txt or .jsonl, for perplexity before and after.'),
+  data: z
+    .union([textSourceText, evaluationSource], {
+      error: textSourceError('the path of a text file, or a map with path or hub'),
+    })
+    .describe(
+      'Held-out text for perplexity before and after, as an entry of calibration.data without weight.',
+    ),
   context: z.int().min(2).default(2048).describe('Tokens a window; the windows do not overlap.'),
   windows: z.int().min(1).exactOptional().describe('How many windows from the start; all when left out.'),
   calibration_windows: z
@@ -206,7 +314,12 @@ const evaluationSchema = z.strictObject({
 
 const writeSchema = z.strictObject({
   max_shard_size: size.prefault('5GB').describe('Largest shard of the written checkpoint, in decimal units.'),
-  dtype: z.literal('same').default('same').describe('Tensors keep the dtype that they have in the source.'),
+  dtype: z
+    .enum(['auto', 'same'])
+    .default('auto')
+    .describe(
+      'auto keeps the dtypes of the source, and writes what it has in FP8 or MXFP4 decoded, in bf16; same keeps these encodings too.',
+    ),
 });
 
 const workersError = ({ input }: { readonly input?: unknown }) =>
@@ -359,7 +472,7 @@ export function createRunSchema({
   );
   const schema = z.strictObject({
     model: text.describe(
-      'The checkpoint: a folder, or org/name[@revision] from the Hugging Face hub or its local cache.',
+      'The checkpoint: a folder, or org/name[@revision] on the Hugging Face hub: from its local cache, where what is missing is downloaded to.',
     ),
     output: text.describe('Folder for the pruned checkpoint and its report.'),
     calibration: calibrationSchema

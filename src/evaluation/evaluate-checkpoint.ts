@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { loadEvaluationText } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import type { TextSource } from '../config/text-source.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
 import { ModelStream } from '../forward/model-stream.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -18,15 +19,19 @@ export interface CheckpointEvaluation {
   readonly estimate: PerplexityEstimate;
   readonly context: number;
   readonly windows: number;
+  /** The path, or `hf://…` with the commit. */
+  readonly source: string;
   readonly notes: readonly string[];
 }
 
 export interface CheckpointEvaluationOptions {
-  readonly data: string;
+  readonly data: TextSource;
   /** Tokens a window; capped at the model's limit. */
   readonly context: number;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
+  /** Ends the reading of text from the hub. */
+  readonly signal?: AbortSignal | undefined;
   onStart?(blocks: number, tokens: number): void;
   onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
   onBlock?(block: number, seconds: number): void;
@@ -41,12 +46,13 @@ export async function evaluateCheckpoint(
   const checkpoint = await openCheckpoint(folder);
   const { model, locate } = checkpointModel(checkpoint);
   const tokenizer = await loadTokenizer(checkpoint.folder);
-  const text = await loadEvaluationText(options.data, tokenizer, {
+  const request = {
     context: options.context,
     maxSequenceLength: model.maxSequenceLength,
     vocabularySize: model.vocabularySize,
     ...(options.windows === undefined ? {} : { windows: options.windows }),
-  });
+  };
+  const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });
   options.onStart?.(model.blocks.length, text.windows * text.context);
   const stream = new ModelStream(model, pool);
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
@@ -58,6 +64,7 @@ export async function evaluateCheckpoint(
       estimate: perplexity(losses),
       context: text.context,
       windows: text.windows,
+      source: text.source.source,
       notes: [...checkpoint.notes, ...text.notes],
     };
   } finally {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
+import { planWholeBlock } from '../graph/block-passes.js';
 
 /** Windows of equal length, one after another. */
 export interface TokenWindows {
@@ -64,8 +65,12 @@ export async function evaluateModel(
         let before = 0;
         for (const set of states) {
           const onWindow = (done: number) => options.onStep?.('forward', index, before + done, total);
-          await stream.propagate(block, weights, set, { onWindow });
+          await stream.propagate(block, weights, set, { experts: undefined, onWindow });
           before += set.windows;
+        }
+        // They are loaded over the block.
+        for (const set of states) {
+          if (block.experts) await stream.runExperts(planWholeBlock(block, set.tokens), set, locate);
         }
       });
       options.onBlock?.(index, (performance.now() - started) / 1000);

@@ -4,7 +4,7 @@
  */
 
 import { elementCount } from '../graph/value.js';
-import type { BlockDescription, TensorDescription } from '../model/description.js';
+import { type BlockDescription, type TensorDescription, unitsOf } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -95,7 +95,7 @@ export class F32Tensors {
   }
 }
 
-/** Bytes of the largest block in f32. */
+/** Bytes in f32 of the largest block, or expert. */
 export function largestBlockBytes(blocks: readonly BlockDescription[]): number {
-  return Math.max(...blocks.map((block) => f32Bytes(block.tensors)));
+  return Math.max(...blocks.flatMap(unitsOf).map((unit) => f32Bytes(unit.tensors)));
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { dirname, join } from 'node:path';
 import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from '../graph/block-gradient-graph.js';
 import {
   type BlockPass,
@@ -26,7 +27,9 @@ import { GraphStore } from '../runtime/compiled-graph.js';
 import { type Part, partsOf } from '../runtime/parts.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import { releaseFile } from '../system/release-file.js';
 import { embedWindow } from './embed-task.js';
+import { ExpertRouting } from './expert-routing.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
 import type { HiddenStates, StateRecords, WindowRecords } from './hidden-states.js';
@@ -80,6 +83,29 @@ export interface StreamOptions {
   readonly onWindow?: ((done: number) => void) | undefined;
 }
 
+/** An expert in memory, with the windows of its tokens. */
+export interface ExpertAtWork {
+  readonly index: number;
+  readonly unit: BlockDescription;
+  readonly weights: Readonly<Record<string, TensorRef>>;
+  readonly passes: BlockPasses;
+  readonly states: HiddenStates;
+  /** That go to it; rows of zeros beyond them fill up the last window. */
+  readonly tokens: number;
+}
+
+export interface ExpertWork {
+  /** How an expert's windows go through it; at once when left out. */
+  readonly plan?: ((unit: BlockDescription, tokens: number) => BlockPasses) | undefined;
+  /** Runs those of the passes that measure. Experts without tokens are visited too. */
+  readonly visit?: ((expert: ExpertAtWork) => Promise<void>) | undefined;
+  /** Whether what the experts give isn't needed any more. */
+  readonly isLast?: boolean | undefined;
+}
+
+/** Made so far in this process, so that the files of each have names of their own. */
+let streams = 0;
+
 export class ModelStream {
   readonly model: ModelDescription;
   /** Whatever else runs on blocks puts its graphs here too. */
@@ -87,6 +113,8 @@ export class ModelStream {
   readonly #pool: WorkerPool;
   readonly #weights: F32Tensors;
   readonly #logitTokens: number;
+  readonly #number = streams++;
+  readonly #expertFiles = new Set<string>();
 
   /** @param logitTokens whose logits against a slice of the vocabulary may be in a worker's memory at a time */
   constructor(model: ModelDescription, pool: WorkerPool, logitTokens: number = LOGIT_TOKENS) {
@@ -127,19 +155,60 @@ export class ModelStream {
   }
 
   /**
-   * Replaces every window's hidden states by what the loaded block makes of them.
+   * Replaces every window's hidden states by what the loaded block makes of them. Its experts are loaded over it.
    *
    * @param states with records of at least `recordBytes`, or as large as `passes` ask for
+   * @param experts where their weights are stored; not run when left out
    * @param passes where those of pruning have been run; the whole block when left out
    */
   async propagate(
     block: BlockDescription,
     weights: Readonly<Record<string, TensorRef>>,
     states: WindowRecords,
-    options: StreamOptions & { readonly passes?: BlockPasses | undefined } = {},
+    options: StreamOptions & {
+      readonly experts: Locate | undefined;
+      readonly passes?: BlockPasses | undefined;
+    },
   ): Promise<void> {
-    const { passes = planWholeBlock(block, states.tokens), onWindow } = options;
+    const { passes = planWholeBlock(block, states.tokens), experts, onWindow } = options;
     await this.runPasses(passes, outputPasses(passes), weights, states, { onWindow });
+    if (experts && block.experts) await this.runExperts(passes, states, experts);
+  }
+
+  /**
+   * Adds what a block's experts give to its output, one expert in memory at a time.
+   *
+   * @param states after the last of the block's passes
+   * @param work what is done with each expert before; nothing when left out
+   */
+  async runExperts(
+    passes: BlockPasses,
+    states: WindowRecords,
+    locate: Locate,
+    work: ExpertWork = {},
+  ): Promise<void> {
+    const { plan = planWholeBlock, visit, isLast = false } = work;
+    const routing = await ExpertRouting.read(this.#pool, passes, states);
+    const { windowTokens } = routing;
+    for (const [index, unit] of (passes.block.experts?.units ?? []).entries()) {
+      const tokens = routing.count(index);
+      if (tokens === 0 && !visit) continue;
+      const weights = await this.loadBlock(unit, locate);
+      const own = plan(unit, windowTokens);
+      const path = this.#expertFile(dirname(states.path));
+      const gathered = await routing.gather(index, routing.inputs(index), path, own.recordBytes);
+      await visit?.({ index, unit, weights, passes: own, states: gathered, tokens });
+      if (tokens === 0 || isLast) continue;
+      await this.propagate(unit, weights, gathered, { experts: undefined, passes: own });
+      await routing.scatter(index, gathered, routing.outputs(index));
+    }
+  }
+
+  /** Where the tokens of an expert are kept: one file for all, since workers keep it open. */
+  #expertFile(folder: string): string {
+    const path = join(folder, `experts-${this.#number}.hidden`);
+    this.#expertFiles.add(path);
+    return path;
   }
 
   /** Takes every window through some of a block's passes, without measuring anything. */
@@ -265,6 +334,7 @@ export class ModelStream {
   }
 
   dispose(): void {
+    for (const path of this.#expertFiles) releaseFile(path);
     this.#weights.dispose();
     this.graphs.dispose();
   }

@@ -4,11 +4,12 @@
  */
 import { RunError } from '../errors.js';
 import type { FloatDtype } from '../model/check-tensors.js';
-import type { TensorFile } from '../runtime/tensor-file.js';
+import { isEncoded, type TensorFile } from '../runtime/tensor-file.js';
 import { sourceFile, targetFile, writeExactly } from '../runtime/worker-files.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
 import { float32View } from '../system/native-memory.js';
 import { bytesPerElement, CHUNK_ELEMENTS, countZeros, decode, encode, isExact } from './float-storage.js';
+import type { StoredElements } from './read-elements.js';
 
 export interface StoreArguments {
   /** Of the tensor, for messages. */
@@ -24,7 +25,7 @@ export interface StoreArguments {
 }
 
 /**
- * Rounds f32 weights to their stored dtype, in the file and in memory alike, so that what comes after computes
+ * Rounds f32 weights to how they are stored, in the file and in memory alike, so that what comes after computes
  * with what was written. Returns the number of zeros.
  *
  * @throws RunError naming tensor and index of the first weight that isn't finite
@@ -35,8 +36,10 @@ export async function storeElements(args: StoreArguments): Promise<number> {
   const size = bytesPerElement(dtype);
   const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
   const stored = kernels.arena.allocate(CHUNK_ELEMENTS * size);
-  const write = targetFile(file, { offset, bytes: elements * size });
+  const range = { offset, bytes: elements * size };
+  const write = targetFile(file, range);
   const weights = float32View(source, elements);
+  const rounded = isEncoded(file) ? sourceFile(file, range) : undefined;
   let zeros = 0;
   for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
     const n = Math.min(CHUNK_ELEMENTS, elements - start);
@@ -48,13 +51,44 @@ export async function storeElements(args: StoreArguments): Promise<number> {
       );
     }
     write(offset + start * size, kernels.u8(stored, n * size));
+    if (rounded) rounded.readInto(offset + start * size, kernels.u8(stored, n * size));
     zeros += countZeros(kernels, dtype, stored, n);
     // Methods that only take weights away leave what the dtype holds.
-    if (isExact(kernels, dtype, plain, n)) continue;
+    if (!rounded && isExact(kernels, dtype, plain, n)) continue;
     decode(kernels, dtype, stored, plain, n);
     weights.set(kernels.f32(plain, n), start);
   }
   return zeros;
+}
+
+export interface ConvertArguments extends StoredElements {
+  /** Of the tensor, for messages. */
+  readonly name: string;
+  /** Index of the first element within its tensor, for messages. */
+  readonly firstIndex: number;
+  readonly to: { readonly path: string; readonly offset: number; readonly dtype: FloatDtype };
+}
+
+/** Copies stored elements to another dtype. @throws RunError naming tensor and index of one that isn't finite in it */
+export function convertElements(args: ConvertArguments): void {
+  const { name, file, offset, dtype, elements, firstIndex, to } = args;
+  const kernels = freshKernels();
+  const [size, written] = [bytesPerElement(dtype), bytesPerElement(to.dtype)];
+  const source = sourceFile(file, { offset, bytes: elements * size });
+  const stored = kernels.arena.allocate(CHUNK_ELEMENTS * Math.max(size, written));
+  const plain = kernels.arena.allocate(CHUNK_ELEMENTS * 4);
+  for (let start = 0; start < elements; start += CHUNK_ELEMENTS) {
+    const n = Math.min(CHUNK_ELEMENTS, elements - start);
+    source.readInto(offset + start * size, kernels.u8(stored, n * size));
+    decode(kernels, dtype, stored, plain, n);
+    const bad = encode(kernels, to.dtype, plain, stored, n);
+    if (bad >= 0) {
+      throw new RunError(
+        `${name}: the weight at index ${firstIndex + start + bad} is not finite as ${to.dtype}`,
+      );
+    }
+    writeExactly(to.path, to.offset + start * written, kernels.u8(stored, n * written));
+  }
 }
 
 export interface CopyArguments {

@@ -4,8 +4,9 @@
  */
 import { RequestError } from '../errors.js';
 import { FLOAT_DTYPES, type FloatDtype } from '../model/check-tensors.js';
+import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import type { Part } from '../runtime/parts.js';
-import type { TensorFile, TensorView } from '../runtime/tensor-file.js';
+import { filePath, type TensorFile, type TensorView } from '../runtime/tensor-file.js';
 import { bytesPerElement } from './float-storage.js';
 
 export interface StoredFloatTensor {
@@ -17,25 +18,17 @@ export interface StoredFloatTensor {
   readonly shape: readonly number[];
 }
 
-interface StoredTensor {
-  readonly name: string;
-  readonly path: string;
-  readonly offset: number;
-  readonly dtype: string;
-  readonly shape: readonly number[];
-}
-
 export function isFloatDtype(dtype: string): dtype is FloatDtype {
   return (FLOAT_DTYPES as readonly string[]).includes(dtype);
 }
 
 /** The tensor of a checkpoint, known to be floating point. @throws RequestError when it is missing or isn't */
-export function floatTensor(tensors: ReadonlyMap<string, StoredTensor>, name: string): StoredFloatTensor {
+export function floatTensor(tensors: ReadonlyMap<string, ReadableTensor>, name: string): StoredFloatTensor {
   const tensor = tensors.get(name);
   if (!tensor) throw new RequestError(`tensor ${name} is missing`);
-  const { dtype } = tensor;
-  if (!isFloatDtype(dtype)) throw new RequestError(`${tensor.path}: tensor ${name} is stored as ${dtype}`);
-  return { name, file: tensor.path, offset: tensor.offset, dtype, shape: tensor.shape };
+  const { file, offset, dtype, shape } = tensor;
+  if (!isFloatDtype(dtype)) throw new RequestError(`${filePath(file)}: tensor ${name} is stored as ${dtype}`);
+  return { name, file, offset, dtype, shape };
 }
 
 /** Some columns of all rows of a matrix. */
@@ -43,9 +36,9 @@ export function columnsOf(tensor: StoredFloatTensor, { first, count }: Part): St
   const { file, offset, dtype } = tensor;
   const [rows = 0, columns = 0] = tensor.shape;
   const whole: TensorView =
-    typeof file === 'string'
+    typeof file === 'string' || 'encoding' in file
       ? {
-          path: file,
+          whole: file,
           start: offset,
           elementBytes: bytesPerElement(dtype),
           columns,

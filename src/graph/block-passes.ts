@@ -45,7 +45,7 @@ export interface BlockPass {
   readonly tokenwise: boolean;
 }
 
-/** The passes of a block, and what they were planned for. */
+/** The passes of a block, or of one of its experts, and what they were planned for. */
 export interface BlockPasses {
   readonly block: BlockDescription;
   readonly tokens: number;
@@ -56,6 +56,8 @@ export interface BlockPasses {
   readonly passes: readonly BlockPass[];
   /** Of a window, with everything that is carried at the same time; the block's input lies at its start. */
   readonly recordBytes: number;
+  /** Where the record has what goes to the experts, after the last pass. */
+  readonly routed?: { readonly input: CarriedValue; readonly weights: CarriedValue } | undefined;
 }
 
 /** Consecutive tokens of a window that go through a pass together. */
@@ -132,7 +134,7 @@ export function planWholeBlock(block: BlockDescription, tokens: number): BlockPa
   return planPasses(block, tokens, new Set(), 'pruned');
 }
 
-function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses {
+function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes' | 'routed'>): BlockPasses {
   const { block, tokens, pruned, inputs, divided } = purpose;
   const built = buildBlock(block, tokens);
   const record = new WindowRecord();
@@ -150,7 +152,7 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
   const cuts = new Set([...inTurn, ...(divided ? linearsAfterMixing(built) : [])]);
   const levels = levelsBehind(built, cuts);
   const levelOf = (value: Value) => levels.get(value) ?? 0;
-  for (let level = 0; level < levelOf(built.output); level++) {
+  for (let level = 0; level < Math.max(...resultsOf(built).map(levelOf)); level++) {
     const after = neededAfter(built, levels, level);
     const kept = carried.filter(({ name }) => after.some((value) => value.name === name));
     record.keep(kept);
@@ -161,8 +163,14 @@ function plan(purpose: Omit<BlockPasses, 'passes' | 'recordBytes'>): BlockPasses
     add(writes, groupsOf(known, inTurn));
     carried = [...kept, ...writes];
   }
-  add([{ ...hidden, name: built.output.name }], []);
-  return { ...purpose, passes, recordBytes: record.bytes };
+  const output = { ...hidden, name: built.output.name };
+  record.keep([output, ...carried]);
+  const routed = built.routed && {
+    input: record.place(built.routed.input),
+    weights: record.place(built.routed.weights),
+  };
+  add([output, ...(routed ? [routed.input, routed.weights] : [])], []);
+  return { ...purpose, passes, recordBytes: record.bytes, routed };
 }
 
 /** The ranges in which windows go through a pass, in order. */
@@ -322,11 +330,9 @@ function levelsBehind({ graph, linears }: BlockGraph, cuts: ReadonlySet<string>)
 const COSTLY: ReadonlySet<string> = new Set(['Gemm', 'MatMul']);
 
 /** The values of levels up to `level` that later ones read, without those that follow cheaply from others. */
-function neededAfter(
-  { graph, hidden, output }: BlockGraph,
-  levels: ReadonlyMap<Value, number>,
-  level: number,
-): Value[] {
+function neededAfter(built: BlockGraph, levels: ReadonlyMap<Value, number>, level: number): Value[] {
+  const { graph, hidden } = built;
+  const results = resultsOf(built);
   const levelOf = (value: Value) => levels.get(value) ?? 0;
   const producers = producersIn(graph);
   const isDynamic = (value: Value): boolean =>
@@ -337,13 +343,18 @@ function neededAfter(
     if (!node.outputs.some((value) => levelOf(value) > level)) continue;
     for (const value of node.inputs) if (levelOf(value) <= level && isDynamic(value)) needed.add(value);
   }
-  if (levelOf(output) <= level) needed.add(output);
+  for (const value of results) if (levelOf(value) <= level) needed.add(value);
 
   for (const value of [...needed].reverse()) {
     needed.delete(value);
     if (!followsCheaply(value, producers, needed, hidden)) needed.add(value);
   }
   return [...needed];
+}
+
+/** What a block gives: its output, and what goes to its experts. */
+function resultsOf({ output, routed }: BlockGraph): Value[] {
+  return routed ? [output, routed.input, routed.weights] : [output];
 }
 
 export function producersIn({ nodes }: { readonly nodes: readonly GraphNode[] }): Map<Value, GraphNode> {

@@ -20,6 +20,14 @@ export interface LinearCall {
   readonly output: Value;
 }
 
+/** What goes to a block's experts. */
+export interface RoutedValues {
+  /** [tokens, features] */
+  readonly input: Value;
+  /** [tokens, experts] */
+  readonly weights: Value;
+}
+
 export interface BlockGraph {
   readonly graph: GraphBuilder;
   /** The block's input [tokens, hidden]. */
@@ -27,6 +35,8 @@ export interface BlockGraph {
   /** The block's output, of the same shape. */
   readonly output: Value;
   readonly linears: readonly LinearCall[];
+  /** Where the block has experts. */
+  readonly routed: RoutedValues | undefined;
   /** A tensor of the block by its name within the block. */
   weight(name: string): Value;
 }
@@ -48,9 +58,13 @@ export function buildBlock(block: BlockDescription, tokens: number, beside?: Blo
     return value;
   };
   const linears: LinearCall[] = [];
+  let routed: RoutedValues | undefined;
   const scope: BlockScope = {
     graph,
     weight,
+    route(input, weights) {
+      routed = { input, weights };
+    },
     linear(name, input) {
       const description = block.linears.find((candidate) => candidate.name === name);
       if (!description) throw new Error(`block ${block.prefix} describes no linear ${name}`);
@@ -65,5 +79,5 @@ export function buildBlock(block: BlockDescription, tokens: number, beside?: Blo
     },
   };
   const output = block.forward(scope, hidden);
-  return { graph, hidden, output, linears, weight };
+  return { graph, hidden, output, linears, routed, weight };
 }

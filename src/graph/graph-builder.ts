@@ -102,6 +102,17 @@ export class GraphBuilder {
     return output;
   }
 
+  /** The indices [.., k] along the last axis of the k largest elements, the largest first; equal ones by index. */
+  topIndices(x: Value, k: number): Value {
+    const shape = x.shape.with(-1, k);
+    const values = this.#value(this.#fresh('top'), shape, 'float32');
+    const indices = this.#value(this.#fresh('top_indices'), shape, 'int64');
+    const attributes = { axis: { kind: 'int', value: -1 } } as const;
+    const inputs = [x, this.int64s('k', [k])];
+    this.#nodes.push({ operator: 'TopK', inputs, outputs: [values, indices], attributes });
+    return indices;
+  }
+
   /**
    * An input whose content is known when the graph is built (position tables, masks). It is fed from memory
    * that all workers share, so that long tables aren't copied into every session.

@@ -3,7 +3,12 @@
  * @module
  */
 import { RequestError } from '../errors.js';
-import type { BlockDescription, ModelDescription, TensorDescription } from './description.js';
+import {
+  type BlockDescription,
+  type ModelDescription,
+  type TensorDescription,
+  unitsOf,
+} from './description.js';
 
 /** The floating-point storage that can be read and written. */
 export const FLOAT_DTYPES = ['BF16', 'F16', 'F32'] as const;
@@ -16,7 +21,9 @@ interface StoredTensor {
 
 /** Every tensor of the description, by full name, in the order of the computation. */
 export function describedTensors(model: ModelDescription): TensorDescription[] {
-  const blocks = model.blocks.flatMap((block) => block.tensors.map((tensor) => inBlock(block, tensor)));
+  const blocks = model.blocks
+    .flatMap(unitsOf)
+    .flatMap((unit) => unit.tensors.map((tensor) => inBlock(unit, tensor)));
   const { embedding, opening, closing, head, headBias } = model;
   return [
     embedding,
@@ -30,13 +37,13 @@ export function describedTensors(model: ModelDescription): TensorDescription[] {
 
 /** The same tensor by its full name. */
 function inBlock(
-  { prefix }: BlockDescription,
+  { prefix, wholePrefix = prefix }: BlockDescription,
   { name, shape, stored }: TensorDescription,
 ): TensorDescription {
   return {
     name: prefix + name,
     shape,
-    stored: stored && { ...stored, tensor: prefix + stored.tensor },
+    stored: stored && { ...stored, tensor: wholePrefix + stored.tensor },
   };
 }
 
@@ -45,7 +52,7 @@ export function storedName({ name, stored }: TensorDescription): string {
   return stored?.tensor ?? name;
 }
 
-/** Names of the tensors in the checkpoint that a block is made of. */
+/** Names of the tensors in the checkpoint that a block is made of, or a unit of one; experts are units of their own. */
 export function storedNames(block: BlockDescription): string[] {
   return [...new Set(block.tensors.map((tensor) => storedName(inBlock(block, tensor))))];
 }

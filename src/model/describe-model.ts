@@ -6,24 +6,37 @@ import { z } from 'zod';
 import { RequestError } from '../errors.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
+import { cohere } from './families/cohere.js';
+import { deepseek } from './families/deepseek.js';
 import { falcon } from './families/falcon.js';
+import { gemma } from './families/gemma.js';
 import { gptNeox } from './families/gpt-neox.js';
+import { gptOss } from './families/gpt-oss.js';
 import { gpt2 } from './families/gpt2.js';
 import { gptj } from './families/gptj.js';
 import { granite } from './families/granite.js';
 import { llama } from './families/llama.js';
+import { mixtral } from './families/mixtral.js';
+import { olmo } from './families/olmo.js';
 import { opt } from './families/opt.js';
+import { phi3 } from './families/phi3.js';
 import { qwen } from './families/qwen.js';
+import { qwenMoe } from './families/qwen-moe.js';
 import { smollm3 } from './families/smollm3.js';
 import { stablelm } from './families/stablelm.js';
 import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
+import { textConfig } from './text-config.js';
 
 const families: readonly Family[] = [
   llama,
   qwen,
   smollm3,
   granite,
+  mixtral,
+  qwenMoe,
+  deepseek,
+  gptOss,
   gpt2,
   opt,
   gptNeox,
@@ -32,9 +45,11 @@ const families: readonly Family[] = [
   bloom,
   stablelm,
   starcoder2,
+  phi3,
+  gemma,
+  olmo,
+  cohere,
 ];
-
-const headerSchema = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() });
 
 /**
  * @param config the parsed `config.json`
@@ -47,23 +62,18 @@ export function describeModel(
   where: string,
   names: TensorNames = new Set(),
 ): ModelDescription {
-  const header = headerSchema.safeParse(config);
-  if (!header.success)
-    throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
-  const { model_type: modelType, quantization_config: quantization } = header.data;
+  const text = textConfig(config);
+  if (!text) throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
+  const { modelType, isPart } = text;
   const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
     const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
   }
-  if (quantization !== undefined && quantization !== null) {
-    throw new RequestError(
-      `${where}: the checkpoint is quantized (quantization_config); prune the original weights`,
-    );
-  }
-  const parsed = family.configSchema.safeParse(config);
+  const own = { ...(isPart ? family.defaults?.[modelType] : {}), ...text.config };
+  const parsed = family.configSchema.safeParse(own);
   if (!parsed.success) {
     throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
   }
-  return family.describe(config, names);
+  return family.describe(own, names);
 }

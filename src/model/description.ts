@@ -55,6 +55,11 @@ export interface WeightScope {
 
 /** What the forward of a block may use. */
 export interface BlockScope extends WeightScope {
+  /**
+   * Says what the block's experts read [tokens, features], and the weight [tokens, experts] of what each of them gives for a
+   * token, 0 where the token doesn't go to it. What they give is added to the block's output.
+   */
+  route(input: Value, weights: Value): void;
   /** Applies a prunable linear (with its bias if the description has one) to x [tokens, in]. */
   linear(name: string, x: Value): Value;
 }
@@ -62,6 +67,8 @@ export interface BlockScope extends WeightScope {
 export interface BlockDescription {
   /** Prepended to every name of the block: `model.layers.3.` */
   readonly prefix: string;
+  /** Prepended to the names of stored tensors that hold parts, where that is something else. */
+  readonly wholePrefix?: string | undefined;
   /** Features of the hidden state that goes in and comes out. */
   readonly hiddenSize: number;
   /** Every tensor of the block, names within the block. */
@@ -71,6 +78,25 @@ export interface BlockDescription {
   readonly graphKey: string;
   /** hidden [tokens, hidden size] → hidden of the same shape. */
   forward(scope: BlockScope, hidden: Value): Value;
+  /** Networks of which each token goes through a few; the forward says which. */
+  readonly experts?: Experts | undefined;
+}
+
+/** The experts of a block. Each is in memory by itself. */
+export interface Experts {
+  /** How many of them a token goes to. */
+  readonly perToken: number;
+  /**
+   * By index. Each takes rows of what the experts read with the token's weight as one more feature, and gives what it adds
+   * to the block's output with the weight as it was. A row whose weight is 0 is no token: what it gives isn't used, and what
+   * linears read of it has to be 0.
+   */
+  readonly units: readonly BlockDescription[];
+}
+
+/** What is in memory at a time of a block: all but the experts, and each of them. */
+export function unitsOf(block: BlockDescription): readonly BlockDescription[] {
+  return [block, ...(block.experts?.units ?? [])];
 }
 
 /** What is computed outside the blocks. */

@@ -15,6 +15,8 @@ export interface Family {
   readonly modelTypes: readonly string[];
   /** What of `config.json` the family reads. */
   readonly configSchema: z.ZodType;
+  /** By `model_type`: what `transformers` takes where the config of a text model within a larger one has nothing. */
+  readonly defaults?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** @throws RequestError when the config asks for something the family doesn't compute */
   describe(config: unknown, names: TensorNames): ModelDescription;
 }

@@ -78,7 +78,9 @@ interface Rope {
 type RopeType = (rope: Rope) => RotaryEmbedding['angles'];
 
 const TYPES: Readonly<Record<string, RopeType>> = {
-  default: (rope) => fixed({ frequencies: plainFrequencies(rope), scale: 1 }),
+  default: plain,
+  /** Positions in time, height and width (Wang et al. 2024, arXiv 2409.12191), which are the same for tokens of text. */
+  mrope: plain,
   linear: (rope) => {
     const factor = rope.required('factor');
     return fixed({ frequencies: plainFrequencies(rope).map((frequency) => frequency / factor), scale: 1 });
@@ -127,6 +129,24 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   return { pairs: size / 2, interleaved, angles: angles(rope) };
 }
 
+/**
+ * The rotary embeddings of blocks that see everything and of blocks with a window. Older configs have a base of their own for
+ * the latter, if any, and scale the former alone.
+ *
+ * @param theta bases where the config has none
+ */
+export function rotaryByKind(
+  config: RopeConfig & { readonly rope_local_base_freq?: number | null | undefined },
+  headDim: number,
+  theta: { readonly full: number; readonly sliding: number },
+): { readonly full_attention: RotaryEmbedding; readonly sliding_attention: RotaryEmbedding } {
+  const local = { ...config, rope_scaling: null, rope_theta: config.rope_local_base_freq };
+  return {
+    full_attention: rotaryEmbedding(config, { headDim, kind: 'full_attention', theta: theta.full }),
+    sliding_attention: rotaryEmbedding(local, { headDim, kind: 'sliding_attention', theta: theta.sliding }),
+  };
+}
+
 function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
   const own = kind === undefined ? undefined : config.rope_parameters?.[kind];
   if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};
@@ -151,6 +171,10 @@ function requiredParameter<Name extends keyof RopeScaling>(
 
 function fixed(angles: RotaryAngles): RotaryEmbedding['angles'] {
   return () => angles;
+}
+
+function plain(rope: Rope): RotaryEmbedding['angles'] {
+  return fixed({ frequencies: plainFrequencies(rope), scale: 1 });
 }
 
 /** theta^(−2i/size) */

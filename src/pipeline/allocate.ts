@@ -4,17 +4,18 @@
  */
 import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
-import { HiddenStates } from '../forward/hidden-states.js';
+import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import { pruningPasses } from '../graph/block-passes.js';
-import { weightName } from '../model/description.js';
+import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
+import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, patternSparsity } from '../sparsity/pattern.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import { columnNorms } from '../statistics/group-statistics.js';
 import { allocatedPatterns } from './allocations/share-out.js';
+import { layerWeightName } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
-import { measuringPlans, measuringRecordBytes } from './prune-plans.js';
+import { measuringPlan, measuringPlans, measuringRecordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
 
 export interface AllocateOptions {
@@ -31,15 +32,15 @@ export interface MeasureOptions extends AllocateOptions {
 }
 
 /**
- * Column norms of the dense model's linears, by block and input group, over the allocation's windows. They are few beside
+ * Column norms of what the dense model's linears read, by their full names, over the allocation's windows. They are few beside
  * the weights: some numbers for every row of a matrix.
  */
-export type DenseNorms = readonly ReadonlyMap<string, Float32Array>[];
+export type DenseNorms = ReadonlyMap<string, Float32Array>;
 
 /** Runs the first windows through the dense model. */
 export async function measureDense(options: MeasureOptions): Promise<DenseNorms> {
   const { run, pool, stream, calibration, clock } = options;
-  const { model, allocation } = run;
+  const { model, allocation, locate } = run;
   const { windows } = allocation;
   const states = new HiddenStates(
     join(options.folder, 'allocation.hidden'),
@@ -49,9 +50,30 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
     measuringRecordBytes(run),
   );
   const collector = new StatisticsCollector(pool, stream.graphs, run.memory.activations);
-  const { locate } = run;
   const plans = measuringPlans(run);
-  const norms: Map<string, Float32Array>[] = [];
+  const norms = new Map<string, Float32Array>();
+  /** Takes windows through the passes that measure. */
+  const measure = async (index: number, passes: BlockPasses, weights: Weights, own: StateRecords) => {
+    const inTurn = pruningPasses(passes);
+    for (const pass of inTurn) {
+      const measured = await collector.collect({
+        block: passes.block,
+        passes,
+        pass,
+        weights,
+        states: own,
+        gramWindows: 0,
+        moments: false,
+        onWindow: (done) =>
+          clock.step('forward', index, pass.index * own.windows + done, inTurn.length * own.windows),
+        onSeconds: (phase, seconds) => clock.add(phase, seconds),
+      });
+      for (const { unit, linear, name } of run.layers) {
+        const group = measured.get(linear.inputGroup);
+        if (unit === passes.block && group) norms.set(name, columnNorms(group));
+      }
+    }
+  };
   try {
     const tokens = calibration.tokens.subarray(0, windows * calibration.sequenceLength);
     await clock.time('read', () => stream.embed(states, tokens, locate));
@@ -59,28 +81,21 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
       const started = performance.now();
       const passes = plans[index];
       if (!passes) throw new Error(`${block.prefix} has no passes`);
+      const isLast = index === model.blocks.length - 1;
       const weights = await clock.time('read', () => stream.loadBlock(block, locate));
-      const own = new Map<string, Float32Array>();
-      const inTurn = pruningPasses(passes);
-      for (const pass of inTurn) {
-        const measured = await collector.collect({
-          block,
-          passes,
-          pass,
-          weights,
-          states,
-          gramWindows: 0,
-          moments: false,
-          onWindow: (done) =>
-            clock.step('forward', index, pass.index * windows + done, inTurn.length * windows),
-          onSeconds: (phase, seconds) => clock.add(phase, seconds),
-        });
-        for (const [name, group] of measured) own.set(name, columnNorms(group));
-      }
-      norms.push(own);
-      if (index < model.blocks.length - 1) {
+      await measure(index, passes, weights, states);
+      if (!isLast || block.experts) {
         const onWindow = (done: number) => clock.step('propagate', index, done, windows);
-        await clock.time('propagate', () => stream.propagate(block, weights, states, { passes, onWindow }));
+        await clock.time('propagate', () =>
+          stream.propagate(block, weights, states, { passes, experts: undefined, onWindow }),
+        );
+      }
+      if (block.experts) {
+        await stream.runExperts(passes, states, locate, {
+          isLast,
+          plan: (unit, count) => measuringPlan(run, unit, count),
+          visit: (expert) => measure(index, expert.passes, expert.weights, expert.states),
+        });
       }
       clock.block(index, (performance.now() - started) / 1000);
     }
@@ -91,6 +106,8 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
   return norms;
 }
 
+type Weights = Readonly<Record<string, TensorRef>>;
+
 /**
  * The patterns of the linears that share the sparsity, in order.
  *
@@ -100,19 +117,15 @@ export async function shareSparsity(
   { run, pool, clock }: AllocateOptions,
   norms: DenseNorms | undefined,
 ): Promise<Pattern[]> {
-  const { model, config, allocation } = run;
+  const { config, allocation } = run;
   const sharing = run.layers.filter(({ shares }) => shares);
-  const linears = sharing.map(({ name, block: index, linear }) => {
-    const block = model.blocks[index];
-    if (!block) throw new Error(`${name} is in no block`);
-    return {
-      name,
-      block: index,
-      size: linear.out * linear.in,
-      weights: run.locate(weightName(block, linear)),
-      columnNorms: norms?.[index]?.get(linear.inputGroup),
-    };
-  });
+  const linears = sharing.map((layer) => ({
+    name: layer.name,
+    block: layer.block,
+    size: layer.linear.out * layer.linear.in,
+    weights: run.locate(layerWeightName(layer)),
+    columnNorms: norms?.get(layer.name),
+  }));
   const [goal] = sharing.map(({ pattern }) => pattern);
   if (goal === undefined || goal === 'dense') return [];
   const { sparsity, pattern } = config.prune;

@@ -18,7 +18,7 @@ export async function checkWeights(run: PreparedRun, pool: WorkerPool, clock: St
   let done = 0;
   await clock.time('read', () =>
     pool.forEach(tensors, async ({ name, shape }) => {
-      const { file, offset, dtype } = floatTensor(run.checkpoint.tensors, name);
+      const { file, offset, dtype } = floatTensor(run.tensors, name);
       const elements = elementCount(shape);
       const found = await pool.run('forward/check-finite-task', findNonFinite, {
         file,

@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { keptShards } from '../checkpoint/checkpoint-writer.js';
 import { RequestError } from '../errors.js';
+import { storedNames } from '../model/check-tensors.js';
+import { heldBy } from '../quantization/encoded-tensors.js';
 import { reportFiles } from '../report/report-files.js';
 import { evaluationSets } from './evaluation-stage.js';
 import {
@@ -62,9 +64,12 @@ export function earlierRun(run: PreparedRun): EarlierRun {
     const shard = run.shards.tensors.get(name)?.shard ?? -1;
     return final.has(shard) || temporary.has(shard);
   };
-  const lost = run.model.blocks
-    .slice(0, journal.blocks.length)
-    .findIndex(({ prefix, tensors }) => !tensors.every(({ name }) => isKept(prefix + name)));
+  const lost = run.model.blocks.slice(0, journal.blocks.length).findIndex(
+    (block) =>
+      !storedNames(block)
+        .flatMap((name) => heldBy(run.encoded, name))
+        .every(isKept),
+  );
   const blocks = lost < 0 ? journal.blocks : journal.blocks.slice(0, lost);
   const notes =
     lost < 0 ? [] : [`blocks from ${lost} on are pruned again: a file that they were written to is gone`];

@@ -3,21 +3,25 @@
  * @module
  */
 import { resolve } from 'node:path';
+import { hubAddressForm, parseTextSource, type TextSource } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
 import type { Perplexity } from '../report/report-schema.js';
 import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
+import { checkpointFolder, type ModelFolder } from './open-model.js';
 import type { ProgressListener, Stage } from './progress.js';
 import { StageClock } from './stage-clock.js';
 
 export interface EvaluateOptions {
-  /** `.txt` or `.jsonl` */
+  /** Path of a text file, or `hf://datasets/org/name[@revision]/files`. */
   readonly data: string;
+  /** The field or column that holds the text or the messages; `text` or `messages` when left out. */
+  readonly field?: string | undefined;
   /** Tokens a window (default 2048), capped at the model's limit. */
   readonly context?: number | undefined;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
-  /** Another checkpoint, evaluated on the same text. */
+  /** Another checkpoint, a folder or a name on the hub, evaluated on the same text. */
   readonly baseline?: string | undefined;
   readonly workers?: number | undefined;
   readonly onProgress?: ProgressListener | undefined;
@@ -27,6 +31,7 @@ export interface EvaluateOptions {
 export interface EvaluateResult {
   readonly checkpoint: Perplexity & { readonly path: string };
   readonly baseline?: Perplexity & { readonly path: string };
+  /** What was read: the absolute path, or `hf://…` with the commit. */
   readonly data: string;
   readonly context: number;
   readonly windows: number;
@@ -38,6 +43,16 @@ export interface EvaluateResult {
 }
 
 const DEFAULT_CONTEXT = 2048;
+
+/** @throws RequestError for what is neither a path nor the address of files on the hub */
+function textSourceOf(data: string, field: string | undefined): TextSource {
+  const source = parseTextSource(data);
+  if (source === undefined) throw new RequestError(`data ${data}: expected ${hubAddressForm}`);
+  return {
+    ...('path' in source ? { path: resolve(source.path) } : source),
+    ...(field !== undefined && { field }),
+  };
+}
 
 export async function runEvaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const started = performance.now();
@@ -51,13 +66,18 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
   }
+  const source = textSourceOf(data, options.field);
+  const locate = (name: string) => checkpointFolder(name, { onProgress, signal });
+  const denseFolder = baseline === undefined ? undefined : await locate(baseline);
+  const prunedFolder = await locate(checkpoint);
   const pool = new WorkerPool(options.workers ?? automaticWorkers(), signal);
-  const one = async (folder: string, stage: Stage): Promise<CheckpointEvaluation> => {
+  const one = async ({ folder }: ModelFolder, stage: Stage): Promise<CheckpointEvaluation> => {
     let clock: StageClock | undefined;
-    const evaluation = await evaluateCheckpoint(pool, resolve(folder), {
-      data: resolve(data),
+    const evaluation = await evaluateCheckpoint(pool, folder, {
+      data: source,
       context,
       windows,
+      signal,
       onStart: (blocks, tokens) => {
         clock = new StageClock(stage, blocks, tokens, onProgress);
       },
@@ -68,8 +88,8 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     return evaluation;
   };
   try {
-    const dense = baseline === undefined ? undefined : await one(baseline, 'evaluate dense');
-    const result = await one(checkpoint, 'evaluate pruned');
+    const dense = denseFolder && (await one(denseFolder, 'evaluate dense'));
+    const result = await one(prunedFolder, 'evaluate pruned');
     if (dense && (dense.context !== result.context || dense.windows !== result.windows)) {
       throw new RequestError(
         `the checkpoints cut the text differently: ${dense.windows} windows of ${dense.context} tokens and ` +
@@ -77,17 +97,15 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       );
     }
     return {
-      checkpoint: { path: resolve(checkpoint), ...result.estimate },
-      ...(dense && baseline !== undefined
-        ? { baseline: { path: resolve(baseline), ...dense.estimate } }
-        : {}),
-      data: resolve(data),
+      checkpoint: { path: prunedFolder.folder, ...result.estimate },
+      ...(dense && denseFolder ? { baseline: { path: denseFolder.folder, ...dense.estimate } } : {}),
+      data: result.source,
       context: result.context,
       windows: result.windows,
       tokens: result.windows * (result.context - 1),
       seconds: (performance.now() - started) / 1000,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      notes: result.notes,
+      notes: [...(denseFolder?.notes ?? []), ...prunedFolder.notes, ...result.notes],
     };
   } catch (error) {
     if (signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError('interrupted');

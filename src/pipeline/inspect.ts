@@ -5,14 +5,16 @@
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { Locate } from '../forward/model-tensors.js';
-import { floatTensor, isFloatDtype } from '../forward/stored-tensor.js';
+import { floatTensor, isFloatDtype, type StoredFloatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { describedTensors, storedName } from '../model/check-tensors.js';
-import { weightName } from '../model/description.js';
+import { unitsOf, weightName } from '../model/description.js';
+import { type ReadableTensor, readableTensors, storedTensors } from '../quantization/readable-tensors.js';
 import { automaticWorkers, settle, WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { parsePattern } from '../sparsity/pattern.js';
 import { linearName } from './layer-plan.js';
+import { checkpointFolder, type OpenModelOptions } from './open-model.js';
 
 export interface InspectedTensor {
   readonly name: string;
@@ -55,23 +57,31 @@ export interface InspectResult {
   readonly notes: readonly string[];
 }
 
-/** @throws RequestError for a folder that isn't a checkpoint, or a pattern that isn't N:M */
-export async function runInspect(
-  folder: string,
-  options: { pattern?: string | undefined } = {},
-): Promise<InspectResult> {
+export interface InspectOptions extends OpenModelOptions {
+  /** `N:M` */
+  readonly pattern?: string | undefined;
+}
+
+/**
+ * @param folder a checkpoint's, or a name on the hub
+ * @throws RequestError for a folder that isn't a checkpoint, or a pattern that isn't N:M; as `checkpointFolder`
+ */
+export async function runInspect(folder: string, options: InspectOptions = {}): Promise<InspectResult> {
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
-  const checkpoint = await openCheckpoint(folder);
-  const { linears, locate, notes } = prunableLinears(checkpoint);
-  const pool = new WorkerPool(automaticWorkers());
+  const located = await checkpointFolder(folder, options);
+  const checkpoint = await openCheckpoint(located.folder);
+  const { tensors: readable, notes: encodingNotes } = readableOrStored(checkpoint);
+  const { linears, locate, notes } = prunableLinears(checkpoint, readable);
+  const pool = new WorkerPool(automaticWorkers(), options.signal);
   try {
     const tensors = await settle(
-      [...checkpoint.tensors.values()].map(async ({ name, shape, dtype }): Promise<InspectedTensor> => {
+      [...readable.values()].map(async (tensor): Promise<InspectedTensor> => {
+        const { name, shape, dtype, encoded } = tensor;
         const numel = elementCount(shape);
-        const held = linears.filter(({ tensor }) => tensor === name);
-        const base = { name, shape, dtype, numel, prunable: held.length > 0 };
+        const held = linears.filter((linear) => linear.tensor === name);
+        const base = { name, shape, dtype: encoded?.storage ?? dtype, numel, prunable: held.length > 0 };
         if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
-        const { zeros } = await countZeros(pool, floatTensor(checkpoint.tensors, name), undefined);
+        const { zeros } = await countZeros(pool, inStoredOrder(floatTensor(readable, name)), undefined);
         const counted = { ...base, zeros, sparsity: numel === 0 ? 0 : zeros / numel };
         const fitting = held.filter(
           (linear) => pattern?.kind === 'n:m' && linear.shape[1] % pattern.of === 0,
@@ -98,33 +108,56 @@ export async function runInspect(
         bytes: checkpoint.bytes,
       },
       ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
-      notes: [...checkpoint.notes, ...notes],
+      notes: [...located.notes, ...checkpoint.notes, ...encodingNotes, ...notes],
     };
   } finally {
     await pool.close();
   }
 }
 
+/** The tensors as they are read; those of an encoding that isn't as they are stored, and a note that says why. */
+function readableOrStored(checkpoint: Checkpoint): {
+  readonly tensors: ReadonlyMap<string, ReadableTensor>;
+  readonly notes: readonly string[];
+} {
+  try {
+    return { tensors: readableTensors(checkpoint), notes: [] };
+  } catch (error) {
+    return { tensors: storedTensors(checkpoint), notes: [(error as Error).message] };
+  }
+}
+
+/** The same elements in the order in which they lie in the file, which is quicker to read. */
+function inStoredOrder(tensor: StoredFloatTensor): StoredFloatTensor {
+  const { file } = tensor;
+  return typeof file !== 'string' && 'strides' in file
+    ? { ...tensor, file: file.whole, offset: file.start }
+    : tensor;
+}
+
 /** The linears of a supported model; for any other checkpoint none, and a note that says why. */
-function prunableLinears(checkpoint: Checkpoint): {
+function prunableLinears(
+  checkpoint: Checkpoint,
+  tensors: ReadonlyMap<string, ReadableTensor>,
+): {
   readonly linears: readonly InspectedLinear[];
   readonly locate: Locate;
   readonly notes: readonly string[];
 } {
   try {
-    const { model, locate } = checkpointModel(checkpoint);
+    const { model, locate } = checkpointModel(checkpoint, tensors);
     const stored = new Map(describedTensors(model).map((tensor) => [tensor.name, storedName(tensor)]));
-    const linears = model.blocks.flatMap((block) =>
-      block.linears.map((linear): InspectedLinear => {
+    const linears = model.blocks.flatMap(unitsOf).flatMap((unit) =>
+      unit.linears.map((linear): InspectedLinear => {
         const { out, in: columns, inputGroup } = linear;
-        const weight = weightName(block, linear);
-        const name = linearName(block, linear);
+        const weight = weightName(unit, linear);
+        const name = linearName(unit, linear);
         return { name, shape: [out, columns], inputGroup, tensor: stored.get(weight) ?? weight };
       }),
     );
     return { linears, locate, notes: [] };
   } catch (error) {
-    const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+    const locate = (name: string) => floatTensor(tensors, name);
     return { linears: [], locate, notes: [(error as Error).message] };
   }
 }

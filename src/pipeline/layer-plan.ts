@@ -5,13 +5,21 @@
 import { matchesName } from '../config/match-name.js';
 import type { PruneConfig, PruneRule } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
-import type { BlockDescription, LinearDescription, ModelDescription } from '../model/description.js';
+import {
+  type BlockDescription,
+  type LinearDescription,
+  type ModelDescription,
+  unitsOf,
+  weightName,
+} from '../model/description.js';
 import { checkPattern, type Pattern, parsePattern } from '../sparsity/pattern.js';
 
 export interface LayerPlan {
   /** Full name without `.weight`. */
   readonly name: string;
   readonly block: number;
+  /** What of the block it belongs to: the block itself, or one of its experts. */
+  readonly unit: BlockDescription;
   readonly linear: LinearDescription;
   readonly pattern: Pattern | 'dense';
   /** Whether no rule says what it is to become, so that it shares the overall sparsity. */
@@ -25,13 +33,15 @@ export interface LayerPlan {
  */
 export function planLayers(model: ModelDescription, prune: PruneConfig): LayerPlan[] {
   const plan = model.blocks.flatMap((block, index) =>
-    block.linears.map((linear): LayerPlan => {
-      const name = linearName(block, linear);
-      const rule = prune.rules.find(({ match }) => matchesName(match, name));
-      const pattern = patternOf(rule ?? prune);
-      if (pattern !== 'dense') checkPattern(pattern, name, linear.in);
-      return { name, block: index, linear, pattern, shares: rule === undefined };
-    }),
+    unitsOf(block).flatMap((unit) =>
+      unit.linears.map((linear): LayerPlan => {
+        const name = linearName(unit, linear);
+        const rule = prune.rules.find(({ match }) => matchesName(match, name));
+        const pattern = patternOf(rule ?? prune);
+        if (pattern !== 'dense') checkPattern(pattern, name, linear.in);
+        return { name, block: index, unit, linear, pattern, shares: rule === undefined };
+      }),
+    ),
   );
   for (const { match } of prune.rules) {
     if (!plan.some(({ name }) => matchesName(match, name))) {
@@ -40,6 +50,11 @@ export function planLayers(model: ModelDescription, prune: PruneConfig): LayerPl
     }
   }
   return plan;
+}
+
+/** Of a linear's weight in the checkpoint. */
+export function layerWeightName({ unit, linear }: Pick<LayerPlan, 'unit' | 'linear'>): string {
+  return weightName(unit, linear);
 }
 
 /** Full name of a linear without `.weight`. */

@@ -5,7 +5,7 @@
 import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import type { LinearDescription } from '../model/description.js';
+import type { BlockDescription, LinearDescription } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { collectGradients } from '../statistics/collect-gradients.js';
 import { fileMoments } from './file-moments.js';
@@ -46,32 +46,35 @@ export async function measureGradients(options: MeasureGradientsOptions): Promis
     tokens: firstTokens(calibration, gradients),
     sequenceLength: gradients.tokens,
     folder: options.folder,
-    linears: (block) => prunedLinears(run, blocks.indexOf(block)).map(({ name }) => name),
+    linears: (unit) => prunedLinears(run, unit).map(({ name }) => name),
     mostWindows: run.memory.activations,
-    onWindow(now, block, done) {
+    onWindow(now, unit, done) {
       if (now !== phase) lap(now);
-      clock.step(now, blocks.indexOf(block), done, gradients.windows);
+      // Experts have windows of their own.
+      const index = blocks.indexOf(unit);
+      if (index >= 0) clock.step(now, index, done, gradients.windows);
     },
-    async onBlock(block, sums) {
-      const index = blocks.indexOf(block);
+    async onBlock(unit, sums) {
       const seconds = lap('backward');
       await clock.time('write', () =>
         pool.forEach([...sums], async ([name, each]) => {
-          const layer = run.layers.find((each) => each.block === index && each.linear.name === name);
-          if (!layer) throw new Error(`${block.prefix}${name} has no plan`);
+          const layer = run.layers.find((each) => each.unit === unit && each.linear.name === name);
+          if (!layer) throw new Error(`${unit.prefix}${name} has no plan`);
           await fileMoments(pool, each, file.moments, file.unfinished(layer));
         }),
       );
       started = performance.now();
-      clock.block(index, seconds);
+      // A block comes after its experts.
+      const index = blocks.indexOf(unit);
+      if (index >= 0) clock.block(index, seconds);
     },
   });
   await clock.time('write', () => file.publish());
 }
 
-/** The linears of a block whose gradients are asked for. */
-export function prunedLinears({ layers }: PreparedRun, block: number): LinearDescription[] {
+/** The linears of a block, or of one of its experts, whose gradients are asked for. */
+export function prunedLinears({ layers }: PreparedRun, unit: BlockDescription): LinearDescription[] {
   return layers
-    .filter((layer) => layer.block === block && layer.pattern !== 'dense')
+    .filter((layer) => layer.unit === unit && layer.pattern !== 'dense')
     .map(({ linear }) => linear);
 }

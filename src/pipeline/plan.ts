@@ -14,6 +14,7 @@ import { type MemoryEstimate, memoryEstimator } from './estimates/estimate-memor
 import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimates/estimate-seconds.js';
 import { fitMemory } from './fit-memory.js';
 import type { LayerPlan } from './layer-plan.js';
+import { modelFolder, type OpenModelOptions } from './open-model.js';
 import { type PreparedRun, prepareRun } from './prepare-run.js';
 
 export interface PlannedLayer {
@@ -30,6 +31,7 @@ export interface PlannedLayer {
 }
 
 export interface Plan {
+  /** A folder, or `org/name@commit`. */
   readonly model: string;
   readonly method: string;
   readonly layers: readonly PlannedLayer[];
@@ -49,9 +51,10 @@ export interface Plan {
 }
 
 /** @throws RequestError like a run would, before anything is written */
-export async function makePlan(config: RunConfig): Promise<Plan> {
+export async function makePlan(config: RunConfig, options: OpenModelOptions = {}): Promise<Plan> {
+  const located = await modelFolder(config.model, options);
   const before = process.cpuUsage();
-  const prepared = await prepareRun(config);
+  const prepared = await prepareRun({ ...config, model: located.folder });
   const prepareSeconds = processorSeconds(before);
   const resident = process.memoryUsage.rss();
   const run = fitMemory(prepared);
@@ -60,22 +63,23 @@ export async function makePlan(config: RunConfig): Promise<Plan> {
   const layers = run.layers.map(plannedLayer);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const speed = await measureMachine(Math.min(workers, availableParallelism()), prepareSeconds);
+  const speed = await measureMachine(
+    Math.min(workers, availableParallelism()),
+    prepareSeconds,
+    options.signal,
+  );
   const { bytes } = run.checkpoint;
   const disk = diskNeed(run);
   const shortage = diskShortage(run);
   return {
-    model: run.checkpoint.folder,
+    model: located.name,
     method: run.method.name,
     layers,
     totals: {
       prunable,
       zeros,
       sparsity: zeros / prunable,
-      parameters: [...run.checkpoint.tensors.values()].reduce(
-        (sum, { shape }) => sum + elementCount(shape),
-        0,
-      ),
+      parameters: [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     },
     bytes: {
       read: bytes * (config.evaluation ? 3 : 1),
@@ -86,7 +90,7 @@ export async function makePlan(config: RunConfig): Promise<Plan> {
     memory: memoryEstimator(run, resident)(run.memory),
     seconds: estimateSeconds(run, flops, speed),
     workers,
-    notes: [...run.notes, ...goalNotes(run), ...(shortage === undefined ? [] : [shortage])],
+    notes: [...located.notes, ...run.notes, ...goalNotes(run), ...(shortage === undefined ? [] : [shortage])],
   };
 }
 
@@ -108,9 +112,13 @@ function plannedLayer({ name, linear, pattern }: LayerPlan): PlannedLayer {
 }
 
 /** Starts as many workers as have a core of their own, and lets them multiply matrices at the same time. */
-async function measureMachine(threads: number, prepareSeconds: number): Promise<MachineSpeed> {
+async function measureMachine(
+  threads: number,
+  prepareSeconds: number,
+  signal: AbortSignal | undefined,
+): Promise<MachineSpeed> {
   const before = process.cpuUsage();
-  const pool = new WorkerPool(threads);
+  const pool = new WorkerPool(threads, signal);
   try {
     await pool.ready();
     const startSeconds = processorSeconds(before) / threads;

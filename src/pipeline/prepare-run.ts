@@ -3,6 +3,7 @@
  * @module
  */
 
+import { join } from 'node:path';
 import {
   type CalibrationSet,
   type EvaluationText,
@@ -10,10 +11,11 @@ import {
   loadEvaluationText,
 } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
-import { isHubName } from '../config/resolve-model.js';
+import { withoutMember } from '../checkpoint/without-member.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
@@ -22,6 +24,8 @@ import type { BlockPasses } from '../graph/block-passes.js';
 import { targetedAfter } from '../graph/target-ranges.js';
 import { requiredTensors } from '../model/check-tensors.js';
 import type { ModelDescription } from '../model/description.js';
+import type { EncodedTensors } from '../quantization/encoded-tensors.js';
+import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
@@ -32,8 +36,11 @@ import { lossWindows, requireMeasurable } from './loss-windows.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
 import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
+import { type OpenModelOptions, openModel } from './open-model.js';
 import { PhaseTimer } from './phase-timer.js';
 import { prunePlans } from './prune-plans.js';
+import { requireOwnScales } from './require-own-scales.js';
+import { writtenTensors } from './written-tensors.js';
 
 /** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
 const OUTPUT_ERROR_TOKENS = 2048;
@@ -51,6 +58,8 @@ export interface RegionalWindows {
 export interface PreparedRun {
   readonly config: RunConfig;
   readonly checkpoint: Checkpoint;
+  /** Of the source, as they are read. */
+  readonly tensors: ReadonlyMap<string, ReadableTensor>;
   readonly model: ModelDescription;
   /** Where the source has the model's tensors. */
   readonly locate: Locate;
@@ -58,6 +67,10 @@ export interface PreparedRun {
   readonly layers: readonly LayerPlan[];
   readonly allocation: BoundAllocation;
   readonly shards: ShardPlan;
+  /** Those of the output's tensors that are codes and scales, by the name of what they stand for. */
+  readonly encoded: ReadonlyMap<string, EncodedTensors>;
+  /** What the output's files hold in the place of what those of the source do. */
+  readonly changedFiles: ReadonlyMap<string, string>;
   readonly calibration: CalibrationSet | undefined;
   /** Calibration windows that go through the model, from the first. */
   readonly windows: number;
@@ -80,14 +93,16 @@ export interface PreparedRun {
 
 /**
  * @param timer told where the time went
+ * @param options for what comes from the hub
  * @throws RequestError for anything in the request that can't be done; nothing has been written then
  */
 export async function prepareRun(
   config: RunConfig,
   timer: PhaseTimer = new PhaseTimer('prepare'),
+  options: OpenModelOptions = {},
 ): Promise<PreparedRun> {
-  const checkpoint = await openModel(config.model);
-  const { model, locate } = checkpointModel(checkpoint);
+  const checkpoint = await openModel(config.model, options);
+  const { tensors, model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
   const learning = learnsFromText(config.prune, method);
@@ -96,10 +111,12 @@ export async function prepareRun(
   }
   const recovery = config.calibration?.recovery ?? 0;
   requireFitting(config, method, recovery);
-  const shards = planShards(writeOrder(checkpoint, model), config.write.max_shard_size);
+  requireFittingExperts(model, method, recovery);
+  const written = writtenTensors(checkpoint.tensors, writeOrder(tensors, model), config.write.dtype);
+  const shards = planShards(written.specs, config.write.max_shard_size);
   timer.lap('open');
 
-  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model);
+  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model, options);
   // The tokenizer and the texts are needed no more, and are often larger than a block of weights.
   if (calibration || evaluation) collectGarbage();
   timer.lap('tokenise');
@@ -110,6 +127,13 @@ export async function prepareRun(
   const regional = regionalWindows(method, calibration);
 
   const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
+  if (written.decoded.length > 0) {
+    const [{ storage }] = written.decoded as [EncodedTensors];
+    notes.push(
+      `${written.decoded.length} tensors in ${storage} are written decoded, in BF16, without their scales, and config.json ` +
+        'without quantization_config; write.dtype same keeps them as they are',
+    );
+  }
   for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
   if (gramWindows < windows) {
     notes.push(
@@ -131,12 +155,15 @@ export async function prepareRun(
   const run: PreparedRun = {
     config,
     checkpoint,
+    tensors,
     model,
     locate,
     method,
     layers,
     allocation,
     shards,
+    encoded: written.encoded,
+    changedFiles: written.decoded.length > 0 ? withoutQuantization(checkpoint.folder) : new Map(),
     calibration,
     windows,
     gramWindows,
@@ -155,6 +182,8 @@ export async function prepareRun(
       [SOURCE_WEIGHTS]: sampleWeights(checkpoint),
       prune: config.prune,
       'write.max_shard_size': config.write.max_shard_size,
+      // What isn't quantized is written as it was, whatever is asked for.
+      'write.dtype': written.decoded.length > 0 ? 'auto' : 'same',
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
       'calibration.inputs': config.calibration?.inputs ?? null,
@@ -163,6 +192,7 @@ export async function prepareRun(
     notes,
   };
   requireMeasurable(run);
+  if (run.encoded.size > 0) requireOwnScales(run);
   const recovers = (passes: BlockPasses) =>
     passes.passes.some((pass) => targetedAfter(passes, pass).length > 0);
   if (recovery > 0 && !prunePlans(run).some(recovers)) {
@@ -194,6 +224,21 @@ function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: num
       'prune.existing_zeros keep: with prune.options.regrow weights that are zero get a value; leave one of them out',
     );
   }
+}
+
+/** @throws RequestError for what isn't done with blocks that have experts */
+function requireFittingExperts({ blocks, family }: ModelDescription, method: BoundMethod, recovery: number) {
+  if (!blocks.some(({ experts }) => experts)) return;
+  const asked = [
+    ...(recovery > 0 ? ['calibration.recovery'] : []),
+    ...(method.loss ? ['measured losses'] : []),
+    ...(method.gradients?.of === 'output norm' ? ['gradients of each block'] : []),
+    ...(method.optimisations.length > 0 ? ['regional optimisation'] : []),
+  ];
+  if (asked.length === 0) return;
+  throw new RequestError(
+    `${asked.join(' and ')}: not for models with experts (${family}); take another method, or leave it out`,
+  );
 }
 
 /** What of a request needs calibration text, if anything. */
@@ -251,36 +296,42 @@ function windowsOf(
   return { windows: samples, gramWindows: method.statistics === 'gram' ? samples : measured };
 }
 
-/** Opens the folder of a run file's `model`. */
-export async function openModel(model: string): Promise<Checkpoint> {
-  if (isHubName(model)) {
-    throw new RequestError(`model ${model}: no such folder; download the checkpoint and give its folder`);
-  }
-  return await openCheckpoint(model);
+/** Tensors in the order that they are finished, so that shards fill up one after the other. */
+function writeOrder(tensors: ReadonlyMap<string, ReadableTensor>, model: ModelDescription) {
+  const order = new Set([...requiredTensors(model).map(({ name }) => name), ...tensors.keys()]);
+  return [...order].flatMap((name) => tensors.get(name) ?? []);
 }
 
-/** Tensors in the order that they are finished, so that shards fill up one after the other. */
-function writeOrder(checkpoint: Checkpoint, model: ModelDescription) {
-  const order = new Set([...requiredTensors(model).map(({ name }) => name), ...checkpoint.tensors.keys()]);
-  return [...order].flatMap((name) => checkpoint.tensors.get(name) ?? []);
+/** A decoded checkpoint must not be taken for a quantized one. */
+function withoutQuantization(folder: string): Map<string, string> {
+  const name = 'config.json';
+  const text = new TextDecoder().decode(readSmallFile(join(folder, name), MAX_CONFIG_BYTES));
+  return new Map([[name, withoutMember(text, 'quantization_config')]]);
 }
 
 async function loadText(
   config: RunConfig,
   folder: string,
   model: ModelDescription,
+  { signal }: OpenModelOptions,
 ): Promise<{ calibration: CalibrationSet | undefined; evaluation: EvaluationText | undefined }> {
   if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
   const tokenizer = await loadTokenizer(folder);
   const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
-  const calibration = config.calibration && (await loadCalibration(config.calibration, tokenizer, limits));
+  const calibration =
+    config.calibration && (await loadCalibration(config.calibration, tokenizer, limits, { signal }));
   const { evaluation } = config;
   const text =
     evaluation &&
-    (await loadEvaluationText(evaluation.data, tokenizer, {
-      ...limits,
-      context: evaluation.context,
-      ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
-    }));
+    (await loadEvaluationText(
+      evaluation.data,
+      tokenizer,
+      {
+        ...limits,
+        context: evaluation.context,
+        ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
+      },
+      { signal },
+    ));
   return { calibration, evaluation: text };
 }

@@ -88,6 +88,28 @@ export type ProgressEvent =
       readonly outputError?: number;
     }
   | { readonly kind: 'stage-end'; readonly stage: Stage; readonly seconds: number }
+  /** A model comes from the hub, before the first stage: at the beginning, and whenever bytes came. Rate-limit when rendering. */
+  | {
+      readonly kind: 'download';
+      /** `org/name` */
+      readonly model: string;
+      /** Files that were missing, and how many of them are there. */
+      readonly files: number;
+      readonly filesDone: number;
+      readonly bytes: number;
+      readonly bytesDone: number;
+      /** Absent until known. */
+      readonly bytesPerSecond?: number;
+      readonly etaSeconds?: number;
+    }
+  /** All files are there; `received` bytes of them came over the network. */
+  | {
+      readonly kind: 'download-end';
+      readonly model: string;
+      readonly files: number;
+      readonly received: number;
+      readonly seconds: number;
+    }
   /** Something that did not go as the user would assume; also kept in the report's `notes`. */
   | { readonly kind: 'note'; readonly message: string };
 

@@ -5,7 +5,7 @@
 import { loadTensor } from '../forward/f32-tensors.js';
 import type { HiddenStates, StateRecords } from '../forward/hidden-states.js';
 import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
-import { type BlockDescription, inputGroups, weightName } from '../model/description.js';
+import { type BlockDescription, inputGroups } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { copyFloats, type TensorRef } from '../runtime/tensor-ref.js';
 import { settle } from '../runtime/worker-pool.js';
@@ -14,7 +14,7 @@ import type { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
 import { outputError } from '../statistics/output-error.js';
 import type { DenseTargets } from './dense-targets.js';
-import type { LayerPlan } from './layer-plan.js';
+import { type LayerPlan, layerWeightName } from './layer-plan.js';
 import { layerReport } from './layer-report.js';
 import type { LossMeter } from './measure-loss.js';
 import type { Ablation, MethodOutcome } from './methods/method.js';
@@ -33,7 +33,7 @@ export interface BlockTools extends CalibratedLoopOptions {
   readonly lossMeter: LossMeter | undefined;
 }
 
-/** A block in memory. */
+/** A block in memory, or one of its experts. */
 export interface BlockAtWork {
   readonly index: number;
   readonly block: BlockDescription;
@@ -42,6 +42,8 @@ export interface BlockAtWork {
   /** By their names within the block, as in the source; pruned in place. */
   readonly weights: Readonly<Record<string, TensorRef>>;
   readonly passes: BlockPasses;
+  /** Of the windows, how many go into Gram matrices. */
+  readonly gramWindows: number;
 }
 
 /** What was measured for the linears that are pruned next. */
@@ -58,7 +60,7 @@ export async function pruneBlock(
   work: BlockAtWork,
   states: HiddenStates,
 ): Promise<LayerReport[]> {
-  const { run, clock, method, regional } = tools;
+  const { clock, method, regional } = tools;
   const { index, block, layers } = work;
   await clock.time('write', () => copyUnpruned(tools, block));
   const rehearsed = new Map<string, MethodOutcome>();
@@ -75,7 +77,7 @@ export async function pruneBlock(
   // What isn't pruned once more needs no targets.
   const last = known ? { ...tools, dense: undefined } : tools;
   const reports = new Map<string, LayerReport>();
-  const windows = { states, gramWindows: run.gramWindows };
+  const windows = { states, gramWindows: work.gramWindows };
   await measurePasses(last, work, windows, async (inPass, measured) => {
     const before = reports.size;
     const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
@@ -130,23 +132,21 @@ async function measurePasses(
 /** Writes linears that are pruned. */
 async function storeLayers(
   { run, pool, writer, clock, method }: BlockTools,
-  { block, weights }: BlockAtWork,
+  { weights }: BlockAtWork,
   layers: readonly LayerPlan[],
   measured: Measured,
   outcomes: ReadonlyMap<string, MethodOutcome>,
 ): Promise<LayerReport[]> {
   const zeros = await clock.time('write', () =>
     settle(
-      layers.map((layer) =>
-        storeTensor(pool, writer, weightName(block, layer.linear), weightOf(weights, layer)),
-      ),
+      layers.map((layer) => storeTensor(pool, writer, layerWeightName(layer), weightOf(weights, layer))),
     ),
   );
   return await clock.time('statistics', () =>
     settle(
       layers.map(async (layer, position) => {
         const gram = measured.statistics.get(layer.linear.inputGroup)?.gram;
-        const dense = measured.targets?.get(layer.linear.name) ?? run.locate(weightName(block, layer.linear));
+        const dense = measured.targets?.get(layer.linear.name) ?? run.locate(layerWeightName(layer));
         return layerReport(method, layer, {
           outcome: outcomes.get(layer.name),
           zeros: zeros[position] ?? 0,
@@ -168,10 +168,10 @@ async function solveLayers(
   const { run, pool, method, regional, lossMeter } = tools;
   const gradients = tools.gradients ?? regional;
   const outcomes = new Map<string, MethodOutcome>();
-  const loadDense = async ({ linear }: LayerPlan, address: bigint) => {
-    const target = targets?.get(linear.name);
+  const loadDense = async (layer: LayerPlan, address: bigint) => {
+    const target = targets?.get(layer.linear.name);
     if (target) copyFloats(target, address);
-    else await loadTensor(pool, run.locate(weightName(block, linear)), address);
+    else await loadTensor(pool, run.locate(layerWeightName(layer)), address);
   };
   const groups = inputGroups(block)
     .sort((a, b) => b.size - a.size)

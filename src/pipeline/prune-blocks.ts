@@ -9,7 +9,7 @@ import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import { storedNames } from '../model/check-tensors.js';
-import type { BlockDescription } from '../model/description.js';
+import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
@@ -20,6 +20,7 @@ import { blockSummary } from './layer-report.js';
 import { LossMeter } from './measure-loss.js';
 import type { BoundMethod } from './methods/method.js';
 import { type BlockTools, pruneBlock } from './prune-block.js';
+import { pruneExperts } from './prune-experts.js';
 import { prunePlans, recordBytes } from './prune-plans.js';
 import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
@@ -41,6 +42,9 @@ export interface CalibratedLoopOptions extends BlockLoopOptions {
   /** For the hidden states. */
   readonly folder: string;
 }
+
+type Weights = Readonly<Record<string, TensorRef>>;
+type PropagateOptions = Parameters<ModelStream['propagate']>[3];
 
 /** Prunes and writes every block, and returns the reports of all linears. */
 export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
@@ -84,34 +88,44 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       const started = performance.now();
       const isLast = index === blocks.length - 1;
       const done = finished[index];
-      let weights: Record<string, TensorRef> | undefined;
-      let passes: BlockPasses | undefined;
+      const propagate = (weights: Weights, how: PropagateOptions) => {
+        const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
+        return clock.time('propagate', () => stream.propagate(block, weights, states, { ...how, onWindow }));
+      };
       if (done) {
         reports.push(...done.layers);
         await skipBlock(options, block);
+        if (isLast) continue;
         // Later blocks still need what this one, as it was and as it was written, makes of the windows.
         if (finished.length < blocks.length) {
           if (dense) {
             const before = await clock.time('read', () => stream.loadBlock(block, source));
             await clock.time('propagate', () => dense.propagate(block, before));
           }
-          weights = await clock.time('read', () => stream.loadBlock(block, writer.locate));
+          const written = await clock.time('read', () => stream.loadBlock(block, writer.locate));
+          await propagate(written, { experts: writer.locate });
         }
-      } else {
-        weights = await clock.time('read', () => stream.loadBlock(block, source));
-        passes = plans[index] as BlockPasses;
-        await lossMeter?.start(index, states);
-        const layers = run.layers.filter((layer) => layer.block === index);
-        const pruned = await pruneBlock(tools, { index, block, layers, weights, passes }, states);
-        await clock.time('write', () => recordBlock(options, index, pruned));
-        reports.push(...pruned);
-        clock.block(index, (performance.now() - started) / 1000, blockSummary(pruned));
+        continue;
       }
-      if (weights && !isLast) {
-        const loaded = weights;
-        const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
-        await clock.time('propagate', () => stream.propagate(block, loaded, states, { passes, onWindow }));
+      const weights = await clock.time('read', () => stream.loadBlock(block, source));
+      const passes = plans[index] as BlockPasses;
+      await lossMeter?.start(index, states);
+      const layers = run.layers.filter((layer) => layer.block === index);
+      const own = layers.filter(({ unit }) => unit === block);
+      const { gramWindows } = run;
+      const pruned = await pruneBlock(
+        tools,
+        { index, block, layers: own, weights, passes, gramWindows },
+        states,
+      );
+      if (block.experts) {
+        await propagate(weights, { passes, experts: undefined });
+        pruned.push(...(await pruneExperts(tools, { index, passes, layers, states, isLast })));
       }
+      await clock.time('write', () => recordBlock(options, index, pruned));
+      reports.push(...pruned);
+      clock.block(index, (performance.now() - started) / 1000, blockSummary(pruned));
+      if (!isLast && !block.experts) await propagate(weights, { passes, experts: undefined });
     }
   } finally {
     for (const tool of open) tool.dispose();
@@ -122,7 +136,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
 /** A block that an earlier run has finished. */
 export async function skipBlock({ writer, clock }: BlockLoopOptions, block: BlockDescription): Promise<void> {
   clock.skip();
-  for (const name of storedNames(block)) await writer.stored.complete(name);
+  for (const name of unitsOf(block).flatMap(storedNames)) await writer.completeWhole(name);
 }
 
 /** Puts a block that has been written on the disk, and then into the journal. */

@@ -4,17 +4,25 @@
  */
 import type { RunConfig } from '../config/run-schema.js';
 import { type BlockPasses, type InputsMeasured, planPasses, planWholeBlock } from '../graph/block-passes.js';
+import type { BlockDescription } from '../model/description.js';
 import type { PreparedRun } from './prepare-run.js';
 
 /** The passes of every block while its linears are pruned; none where no windows are run. */
-export function prunePlans({ model, layers, calibration, windows, config }: PreparedRun): BlockPasses[] {
+export function prunePlans(run: PreparedRun): BlockPasses[] {
+  const { calibration, windows } = run;
   if (!calibration || windows === 0) return [];
-  return model.blocks.map((block, index) => {
-    const pruned = layers
-      .filter((layer) => layer.block === index && layer.pattern !== 'dense')
-      .map(({ linear }) => linear.name);
-    return planPasses(block, calibration.sequenceLength, new Set(pruned), inputsMeasured(config));
-  });
+  return run.model.blocks.map((block) => prunePlan(run, block, calibration.sequenceLength));
+}
+
+/** The passes of a block, or of one of its experts, while its linears are pruned. */
+export function prunePlan(
+  { layers, config }: PreparedRun,
+  unit: BlockDescription,
+  tokens: number,
+): BlockPasses {
+  const pruned = layers.filter((layer) => layer.unit === unit && layer.pattern !== 'dense');
+  const names = new Set(pruned.map(({ linear }) => linear.name));
+  return planPasses(unit, tokens, names, inputsMeasured(config));
 }
 
 /**
@@ -30,14 +38,17 @@ function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
 }
 
 /** The passes of every block while the dense model is measured for an allocation; none where no windows are. */
-export function measuringPlans({ model, layers, calibration, allocation }: PreparedRun): BlockPasses[] {
+export function measuringPlans(run: PreparedRun): BlockPasses[] {
+  const { model, calibration, allocation } = run;
   if (!calibration || allocation.windows === 0) return [];
-  return model.blocks.map((block, index) => {
-    const measured = layers.filter((layer) => layer.block === index && layer.shares);
-    // Nothing is pruned between the passes, so that each product is computed once.
-    const names = new Set(measured.map(({ linear }) => linear.name));
-    return planPasses(block, calibration.sequenceLength, names, 'pruned');
-  });
+  return model.blocks.map((block) => measuringPlan(run, block, calibration.sequenceLength));
+}
+
+/** The passes of a block, or of one of its experts, while the dense model is measured. */
+export function measuringPlan({ layers }: PreparedRun, unit: BlockDescription, tokens: number): BlockPasses {
+  const measured = layers.filter((layer) => layer.unit === unit && layer.shares);
+  // Nothing is pruned between the passes, so that each product is computed once.
+  return planPasses(unit, tokens, new Set(measured.map(({ linear }) => linear.name)), 'pruned');
 }
 
 /** Of a window while the dense model is measured. */

@@ -3,9 +3,10 @@
  * shard, and no block is ever in memory.
  * @module
  */
-import { type BlockDescription, weightName } from '../model/description.js';
+import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { settle } from '../runtime/worker-pool.js';
+import { layerWeightName } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { BoundMethod } from './methods/method.js';
@@ -60,18 +61,20 @@ async function pruneStoredBlock(
 ): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
   const { run, pool, writer, method, pruneStored, clock } = options;
   const layers = run.layers.filter((layer) => layer.block === index);
-  await clock.time('write', () => copyUnpruned(options, block));
+  await clock.time('write', async () => {
+    for (const unit of unitsOf(block)) await copyUnpruned(options, unit);
+  });
   const pruned = layers.flatMap((layer) =>
     layer.pattern === 'dense' ? [] : [{ layer, pattern: layer.pattern }],
   );
   const reports = new Map<string, LayerReport>();
   const completing: Promise<void>[] = [];
   const prune = async ({ layer, pattern }: (typeof pruned)[number]) => {
-    const tensor = weightName(block, layer.linear);
+    const tensor = layerWeightName(layer);
     const matrix = {
       source: run.locate(tensor),
       target: writer.locate(tensor),
-      onWritten: (bytes: number) => writer.wrote(tensor, bytes),
+      onWritten: (weights: number) => writer.wrote(tensor, weights),
     };
     const gradients = options.gradients?.matrices(layer);
     const linear = { name: layer.name, matrix, pattern, gradients };

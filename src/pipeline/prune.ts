@@ -11,7 +11,6 @@ import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
 import { ModelStream } from '../forward/model-stream.js';
 import { elementCount } from '../graph/value.js';
-import { weightName } from '../model/description.js';
 import { readReport } from '../report/read-report.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
 import { loadReportPage, writeReport } from '../report/write-report.js';
@@ -36,6 +35,7 @@ import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
 import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
@@ -89,7 +89,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const started = new Date();
   requireLibc();
   const prepare = new PhaseTimer('prepare');
-  const run = fitMemory(await prepareRun(config, prepare));
+  const run = fitMemory(await prepareRun(config, prepare, options));
   const { output } = config;
   checkOutputFolder(output, run.checkpoint.folder);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
@@ -186,7 +186,7 @@ async function openOutput(
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
     const resume = journal !== undefined;
     const stored = await createCheckpointWriter({ folder: output, plan: run.shards, resume });
-    return { log, writer: new ModelWriter(stored, run.model, prunedWeights(run)) };
+    return { log, writer: new ModelWriter(stored, run.model, prunedWeights(run), run.encoded) };
   } catch (error) {
     log?.close();
     if (!occupied) removeNewRun(output);
@@ -195,13 +195,8 @@ async function openOutput(
 }
 
 /** Full names of the weights that are pruned. */
-function prunedWeights({ model, layers }: PreparedRun): Set<string> {
-  return new Set(
-    layers.flatMap(({ block: index, linear, pattern }) => {
-      const block = model.blocks[index];
-      return block && pattern !== 'dense' ? [weightName(block, linear)] : [];
-    }),
-  );
+function prunedWeights({ layers }: PreparedRun): Set<string> {
+  return new Set(layers.filter(({ pattern }) => pattern !== 'dense').map(layerWeightName));
 }
 
 async function check(
@@ -285,7 +280,9 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
   const layers = await prunedBlocks(shared, { ...shared, journal: log, finished, clock, gradients });
-  await clock.time('write', () => writer.stored.finish({ copyFrom: run.checkpoint }));
+  await clock.time('write', () =>
+    writer.stored.finish({ copyFrom: run.checkpoint, changed: run.changedFiles }),
+  );
   gradients?.remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
@@ -363,12 +360,11 @@ async function verify({ run, pool, writer, onProgress }: Shared, layers: readonl
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
       if (layer.pattern === 'dense') return;
-      const block = run.model.blocks[layer.block];
       const report = layers[index];
-      if (!block || report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
+      if (report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
       const { zeros, violations } = await countZeros(
         pool,
-        writer.locate(weightName(block, layer.linear)),
+        writer.locate(layerWeightName(layer)),
         layer.pattern,
       );
       if (zeros !== report.zeros || violations > 0) {
@@ -385,11 +381,18 @@ async function verify({ run, pool, writer, onProgress }: Shared, layers: readonl
 
 function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: SetPerplexities) {
   const sets = evaluationSets(run);
-  const calibrationData = run.config.calibration?.data.map(({ path }) => path).join(', ') ?? '';
+  const calibrationData = run.calibration?.sources.map(({ source }) => source).join(', ') ?? '';
   return [
-    evaluationReport(run.config.evaluation?.data ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
+    evaluationReport(run.evaluation?.source.source ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
     evaluationReport(calibrationData, sets.calibration, dense.calibration, pruned.calibration),
   ] as const;
+}
+
+function readTexts({ calibration, evaluation }: PreparedRun) {
+  return [
+    ...(calibration?.sources ?? []).map((text) => ({ use: 'calibration' as const, ...text })),
+    ...(evaluation ? [{ use: 'evaluation' as const, ...evaluation.source }] : []),
+  ].map((text) => ({ ...text, files: [...text.files] }));
 }
 
 async function makeReport(
@@ -402,10 +405,7 @@ async function makeReport(
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const parameters = [...run.checkpoint.tensors.values()].reduce(
-    (sum, { shape }) => sum + elementCount(shape),
-    0,
-  );
+  const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,
@@ -413,6 +413,7 @@ async function makeReport(
       config: JSON.parse(JSON.stringify(run.config)),
       fingerprint: fingerprint(run.fingerprintParts),
       source: { path: run.checkpoint.folder, hash: await run.checkpoint.hash() },
+      texts: readTexts(run),
       versions: { secateur: version, node: process.versions.node, onnxruntime: onnxruntimeVersion },
       machine: {
         platform: `${process.platform} ${process.arch}`,

@@ -52,9 +52,7 @@ export interface DenseBlock {
 /** Bytes of the moments of the block that has the most of them. */
 export function regionalFileBytes(run: PreparedRun): number {
   const moments = run.regional?.gradients?.moments.length ?? 0;
-  return (
-    moments * Math.max(0, ...run.model.blocks.map((_, index) => weightsBytes(prunedLinears(run, index))))
-  );
+  return moments * Math.max(0, ...run.model.blocks.map((block) => weightsBytes(prunedLinears(run, block))));
 }
 
 /** Windows whose dense outputs are kept: all those that some round takes, unless they are in the dense model's states. */
@@ -128,7 +126,7 @@ export class RegionalBlocks {
   matrices(layer: LayerPlan): FiledMatrix[] {
     const { run } = this.#options;
     const moments = this.#regional.gradients?.moments ?? [];
-    const pruned = prunedLinears(run, layer.block);
+    const pruned = prunedLinears(run, layer.unit);
     const before = pruned.slice(0, pruned.indexOf(layer.linear));
     return moments.map((_, index) => ({
       path: this.#moments,
@@ -160,7 +158,7 @@ export class RegionalBlocks {
     prune: (states: StateRecords) => Promise<void>,
     outputs?: StateRecords,
   ): Promise<string[]> {
-    const linears = prunedLinears(this.#options.run, dense.index);
+    const linears = prunedLinears(this.#options.run, dense.block);
     if (linears.length === 0) return [];
     const { clock } = this.#options;
     if (this.#regional.gradients) {

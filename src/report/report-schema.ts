@@ -72,6 +72,18 @@ export const reportSchema = z.strictObject({
       path: z.string(),
       hash: z.string().describe('SHA-256 over headers and sizes of the shards'),
     }),
+    texts: z
+      .array(
+        z.strictObject({
+          use: z.enum(['calibration', 'evaluation']),
+          source: z.string().describe('a path, or hf://datasets/org/name@commit/files'),
+          files: z.array(z.string()).describe('that were read, in order; of the last perhaps only a part'),
+          windows: count,
+          tokens: count.describe('in these windows'),
+        }),
+      )
+      .exactOptional()
+      .describe('what was read of which text'),
     versions: z.strictObject({ secateur: z.string(), node: z.string(), onnxruntime: z.string() }),
     machine: z.strictObject({
       platform: z.string(),

@@ -3,13 +3,14 @@
  * @module
  */
 import { basename } from 'node:path';
+import { isHubName } from '../config/resolve-model.js';
 import type { LayerReport, Report } from './report-schema.js';
 
 /** Last part of the model's path or its name on the hub. */
 export function modelName(report: Report): string {
   const configured = report.run.config.model;
   const name = typeof configured === 'string' ? configured : report.run.source.path;
-  return basename(name) || name;
+  return basename(isHubName(name) ? name.replace(/@.*/, '') : name) || name;
 }
 
 /** Layers that the run pruned, as opposed to those that a rule kept dense. */

@@ -62,8 +62,11 @@ interface Exports {
   f16ToF32(source: number, target: number, n: number): number;
   f32ToBf16(source: number, target: number, n: number): number;
   f32ToF16(source: number, target: number, n: number): number;
+  f32ToFp8(source: number, scales: number, codes: number, n: number, first: number, width: number): number;
+  f32ToMxfp4(source: number, scales: number, codes: number, groups: number): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFinite16(values: number, n: number, exponent: number): number;
+  fp8ToF32(codes: number, scales: number, target: number, n: number, first: number, width: number): void;
   gradientScores(
     weights: number,
     gradients: number,
@@ -76,7 +79,9 @@ interface Exports {
   histogramHigh(scores: number, n: number, histogram: number): number;
   histogramLow(scores: number, n: number, high: number, histogram: number): void;
   isBf16(values: number, n: number): number;
+  largestMagnitude(values: number, n: number): number;
   markZeros(values: number, n: number, marks: number): void;
+  mxfp4ToF32(codes: number, scales: number, target: number, groups: number): void;
   rankMarkedFirst(scores: number, marks: number, n: number): void;
   invertLower(l: number, out: number, n: number, scratch: number): number;
   obsBlock(
@@ -218,6 +223,49 @@ export class Kernels {
   /** Rounds n f32 to nearest even; too large ones become ±Inf. Returns the first index whose result isn't finite, or −1. */
   f32ToF16(source: number, target: number, n: number): number {
     return this.#exports.f32ToF16(source, target, n);
+  }
+
+  /**
+   * Decodes n FP8 codes (E4M3) of a row, from its column `first` on; every `width` columns have a scale of their own.
+   *
+   * @param scales f32, of the whole row
+   */
+  fp8ToF32(
+    codes: number,
+    scales: number,
+    target: number,
+    n: number,
+    { first, width }: { readonly first: number; readonly width: number },
+  ): void {
+    this.#exports.fp8ToF32(codes, scales, target, n, first, width);
+  }
+
+  /**
+   * The opposite of `fp8ToF32`, rounding to nearest even. Returns the first index that no code stands for, or −1.
+   */
+  f32ToFp8(
+    source: number,
+    scales: number,
+    codes: number,
+    n: number,
+    { first, width }: { readonly first: number; readonly width: number },
+  ): number {
+    return this.#exports.f32ToFp8(source, scales, codes, n, first, width);
+  }
+
+  /** Decodes MXFP4: groups of 32 codes (E2M1) in 16 bytes, with one scale (E8M0) each. */
+  mxfp4ToF32(codes: number, scales: number, target: number, groups: number): void {
+    this.#exports.mxfp4ToF32(codes, scales, target, groups);
+  }
+
+  /** The opposite of `mxfp4ToF32`, rounding to nearest even. Returns the first index that no code stands for, or −1. */
+  f32ToMxfp4(source: number, scales: number, codes: number, groups: number): number {
+    return this.#exports.f32ToMxfp4(source, scales, codes, groups);
+  }
+
+  /** The largest |value| of n f32; NaN where one is. */
+  largestMagnitude(values: number, n: number): number {
+    return this.#exports.largestMagnitude(values, n);
   }
 
   /** First index of NaN or ±Inf among n f32, or −1. */

@@ -1,5 +1,5 @@
 /**
- * Where the bytes of a tensor lie: in a file from some place on, or scattered over a larger tensor in one.
+ * Where the elements of a tensor lie: in a file from some place on, scattered over a larger tensor in one, or as codes.
  * @module
  */
 
@@ -14,7 +14,7 @@ export interface Strides {
 
 /** A matrix scattered over a larger tensor, as if its bytes were a file of their own: row after row, from 0 on. */
 export interface TensorView {
-  readonly path: string;
+  readonly whole: string | EncodedTensor;
   /** Bytes before the larger tensor. */
   readonly start: number;
   readonly elementBytes: 2 | 4;
@@ -22,11 +22,55 @@ export interface TensorView {
   readonly strides: Strides;
 }
 
-export type TensorFile = string | TensorView;
+/**
+ * Codes of FP8 E4M3 [rows, columns] with a scale for every block of them, as if they were a file of f32: what each code stands
+ * for times its scale, row after row, from 0 on.
+ */
+export interface Fp8Tensor {
+  readonly encoding: 'fp8';
+  readonly path: string;
+  /** Bytes before the codes. */
+  readonly start: number;
+  readonly columns: number;
+  /** Rows and columns of a block; those at the ends may have fewer. */
+  readonly block: readonly [rows: number, columns: number];
+  readonly scales: {
+    readonly path: string;
+    /** Bytes before the scales [block rows, block columns]. */
+    readonly start: number;
+    readonly dtype: 'F32' | 'BF16';
+    /** Whether a scale has to be a power of two. */
+    readonly powersOfTwo: boolean;
+  };
+}
+
+/** Codes of MXFP4, two a byte, with a scale for every 32 of them, in the same way as a file of f32. */
+export interface Mxfp4Tensor {
+  readonly encoding: 'mxfp4';
+  readonly path: string;
+  /** Bytes before the codes. */
+  readonly start: number;
+  readonly scales: { readonly path: string; readonly start: number };
+}
+
+export type EncodedTensor = Fp8Tensor | Mxfp4Tensor;
+
+export type TensorFile = string | TensorView | EncodedTensor;
+
+/** Whether what is written to it has to be rounded to codes. */
+export function isEncoded(file: TensorFile): boolean {
+  return typeof file !== 'string' && ('encoding' in file || isEncoded(file.whole));
+}
+
+/** Rows of a matrix that may share scales. */
+export function scaleRows(file: TensorFile): number {
+  return typeof file !== 'string' && 'encoding' in file && file.encoding === 'fp8' ? file.block[0] : 1;
+}
 
 /** The path of the file itself. */
 export function filePath(file: TensorFile): string {
-  return typeof file === 'string' ? file : file.path;
+  if (typeof file === 'string') return file;
+  return 'encoding' in file ? file.path : filePath(file.whole);
 }
 
 /** Rows and columns of a view; from row to row and from column to column it is equally far in the file. */

@@ -5,7 +5,7 @@
  */
 import { rowsWithin } from './parts.js';
 import { scratch } from './scratch.js';
-import type { TensorFile, TensorView } from './tensor-file.js';
+import { filePath, type TensorFile, type TensorView } from './tensor-file.js';
 import { readView, writeView } from './view-bytes.js';
 
 /** Elements of a band, and of what a task takes of a transposed tensor; more only if a row has more. */
@@ -19,7 +19,7 @@ export interface ByteRange {
 
 /** Whether what follows each other in a row lies apart in the file. */
 export function isTransposed(file: TensorFile): file is TensorView {
-  return typeof file !== 'string' && file.strides.columnStride !== 1;
+  return typeof file !== 'string' && 'strides' in file && file.strides.columnStride !== 1;
 }
 
 /**
@@ -62,7 +62,8 @@ export function bandWriter(
   let band = bands.at(within.offset);
   let filled = 0;
   return (offset, data) => {
-    if (offset !== band.offset + filled) throw new Error(`a band of ${view.path} is not written in order`);
+    if (offset !== band.offset + filled)
+      throw new Error(`a band of ${filePath(view)} is not written in order`);
     for (let done = 0; done < data.byteLength; ) {
       if (filled === band.data.byteLength) {
         band = bands.at(band.offset + filled);

@@ -3,7 +3,7 @@
  * @module
  */
 import { scratch } from './scratch.js';
-import { type TensorView, type ViewPart, viewParts } from './tensor-file.js';
+import { filePath, type TensorView, type ViewPart, viewParts } from './tensor-file.js';
 
 type Elements = Uint16Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>;
 
@@ -89,13 +89,22 @@ export function writeView(
 function parts(view: TensorView, offset: number, bytes: number): Iterable<ViewPart> {
   const { elementBytes } = view;
   if (offset % elementBytes !== 0 || bytes % elementBytes !== 0) {
-    throw new RangeError(`${bytes} bytes from ${offset} on are no whole elements of ${view.path}`);
+    throw new RangeError(`${bytes} bytes from ${offset} on are no whole elements of ${filePath(view)}`);
   }
   return viewParts(view, offset / elementBytes, bytes / elementBytes);
 }
 
+/** Elements of a view that lie together. */
+interface ViewPiece {
+  /** Bytes from the start of the file. */
+  readonly position: number;
+  /** Of the first element, counted from the first that was asked for. */
+  readonly index: number;
+  readonly count: number;
+}
+
 /** What lies together of a part whose rows do. */
-function pieces({ elementBytes, strides: { rowStride } }: TensorView, part: ViewPart) {
+function pieces({ elementBytes, strides: { rowStride } }: TensorView, part: ViewPart): ViewPiece[] {
   const { position, rows, columns, index } = part;
   const together = rowStride === columns ? rows : 1;
   return Array.from({ length: rows / together }, (_, piece) => ({
@@ -103,6 +112,13 @@ function pieces({ elementBytes, strides: { rowStride } }: TensorView, part: View
     index: index + piece * columns,
     count: together * columns,
   }));
+}
+
+/** What lies together of some elements of a view whose rows do. @param first in the order of the view */
+export function rowPieces(view: TensorView, first: number, count: number): ViewPiece[] {
+  if (view.strides.columnStride !== 1)
+    throw new Error(`${filePath(view)}: rows of a view that is transposed`);
+  return [...viewParts(view, first, count)].flatMap((part) => pieces(view, part));
 }
 
 /** How columns of a part are read: so many at a time, each of so many elements, so far from the next one. */

@@ -6,9 +6,10 @@ import { openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
-import { filePath, type TensorFile } from './tensor-file.js';
+import { readEncoded, widenScales, writeEncoded } from './encoded-tensor.js';
+import type { EncodedTensor, TensorFile } from './tensor-file.js';
 import { type ByteRange, bandReader, bandWriter, isTransposed } from './view-bands.js';
-import { readView, writeView } from './view-bytes.js';
+import { readView, rowPieces, writeView } from './view-bytes.js';
 
 const sources = new Map<string, ByteSource>();
 const descriptors = new Map<string, number>();
@@ -19,23 +20,34 @@ const descriptors = new Map<string, number>();
  * @param within what will be read, in order; a thread reads one range at a time
  */
 export function sourceFile(file: TensorFile, within: ByteRange): Pick<ByteSource, 'readInto'> {
-  const source = shard(filePath(file));
-  if (typeof file === 'string') return source;
-  if (isTransposed(file)) return { readInto: bandReader(file, within, source.readInto) };
-  return { readInto: (offset, target) => readView(file, offset, target, source.readInto) };
+  if (typeof file === 'string' || 'encoding' in file) return wholeSource(file);
+  const { readInto } = wholeSource(file.whole);
+  if (isTransposed(file)) return { readInto: bandReader(file, within, readInto) };
+  return { readInto: (offset, target) => readView(file, offset, target, readInto) };
+}
+
+function wholeSource(file: string | EncodedTensor): Pick<ByteSource, 'readInto'> {
+  if (typeof file === 'string') return shard(file);
+  const read = (path: string, offset: number, target: Uint8Array) => shard(path).readInto(offset, target);
+  return { readInto: (offset, target) => readEncoded(file, offset, target, read) };
 }
 
 /**
- * Takes the bytes of a tensor in a shard that is being written.
+ * Takes the bytes of a tensor in a shard that is being written, rounded where it is encoded.
  *
  * @param within what will be written, all of it and in order; a thread writes one range at a time
+ * @throws RequestError or RunError naming the file when the disk is full or fails, or a value is too large for its scale
  */
 export function targetFile(file: TensorFile, within: ByteRange): (offset: number, data: Uint8Array) => void {
-  const path = filePath(file);
-  const write = (position: number, data: Uint8Array) => writeExactly(path, position, data);
-  if (typeof file === 'string') return write;
+  if (typeof file === 'string' || 'encoding' in file) return wholeTarget(file);
+  const write = wholeTarget(file.whole);
   if (isTransposed(file)) return bandWriter(file, within, write);
   return (offset, data) => writeView(file, offset, data, write);
+}
+
+function wholeTarget(file: string | EncodedTensor): (offset: number, data: Uint8Array) => void {
+  if (typeof file === 'string') return (offset, data) => writeExactly(file, offset, data);
+  return (offset, data) => writeEncoded(file, offset, data, readExactly, writeExactly);
 }
 
 function shard(path: string): ByteSource {
@@ -82,5 +94,17 @@ export function writeExactly(path: string, offset: number, data: Uint8Array): vo
     }
   } catch (error) {
     throw fileError(error, 'write', path);
+  }
+}
+
+/** Makes the scales of an encoded tensor, or of a part of one, large enough for values that are to be written at `offset`. */
+export function fitScales(file: TensorFile, offset: number, values: Float32Array): void {
+  if (typeof file === 'string') return;
+  if ('encoding' in file) {
+    widenScales(file, offset / 4, values, readExactly, writeExactly);
+    return;
+  }
+  for (const { position, count, index } of rowPieces(file, offset / 4, values.length)) {
+    fitScales(file.whole, position, values.subarray(index, index + count));
   }
 }

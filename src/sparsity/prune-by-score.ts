@@ -5,6 +5,7 @@
  */
 import { bytesPerElement } from '../forward/float-storage.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
+import type { FloatDtype } from '../model/check-tensors.js';
 import { partsOf, rowsWithin } from '../runtime/parts.js';
 import type { TensorFile } from '../runtime/tensor-file.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
@@ -34,10 +35,10 @@ export function histogramBytes(elements: number): number {
 export interface StoredMatrix {
   /** [out, in] */
   readonly source: StoredFloatTensor;
-  /** Where the pruned weights go, of the same dtype; offset in bytes. */
-  readonly target: { readonly file: TensorFile; readonly offset: number };
-  /** Told whenever so many more bytes have been written. */
-  readonly onWritten?: ((bytes: number) => void) | undefined;
+  /** Where the pruned weights go; offset in bytes. */
+  readonly target: { readonly file: TensorFile; readonly offset: number; readonly dtype: FloatDtype };
+  /** Told whenever so many more weights have been written. */
+  readonly onWritten?: ((weights: number) => void) | undefined;
 }
 
 export interface ScoredMatrix {
@@ -113,7 +114,7 @@ function shapeOf({ weights }: ScoredMatrix): [rows: number, columns: number] {
 function tellWritten({ weights }: ScoredMatrix, rows: number): void {
   if ('address' in weights) return;
   const { source, onWritten } = weights;
-  onWritten?.(rows * (source.shape[1] ?? 0) * bytesPerElement(source.dtype));
+  onWritten?.(rows * (source.shape[1] ?? 0));
 }
 
 function sum(counts: readonly number[]): number {
@@ -163,12 +164,10 @@ async function scoredRows(
 function placeOf({ weights }: ScoredMatrix, firstIndex: number): RowsPlace {
   if ('address' in weights) return { address: weights.address + BigInt(firstIndex * 4) };
   const { source, target } = weights;
-  const bytes = firstIndex * bytesPerElement(source.dtype);
-  return {
-    tensor: source.name,
-    dtype: source.dtype,
-    source: { file: source.file, offset: source.offset + bytes },
-    target: { file: target.file, offset: target.offset + bytes },
-    firstIndex,
-  };
+  const from = ({ file, offset, dtype }: StoredMatrix['target']) => ({
+    file,
+    offset: offset + firstIndex * bytesPerElement(dtype),
+    dtype,
+  });
+  return { tensor: source.name, source: from(source), target: from(target), firstIndex };
 }

@@ -29,8 +29,7 @@ export function storedParts(
     name,
     place: {
       tensor: weights.name,
-      dtype,
-      source: { file, offset: offset + first * columns * bytesPerElement(dtype) },
+      source: { file, offset: offset + first * columns * bytesPerElement(dtype), dtype },
       target: undefined,
       firstIndex: first * columns,
     },

@@ -4,7 +4,7 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { bytesPerElement, countZeros, decode } from '../forward/float-storage.js';
+import { bytesPerElement, countZeros, decode, encode } from '../forward/float-storage.js';
 import type { FloatDtype } from '../model/check-tensors.js';
 import type { Kernels } from '../runtime/kernels.js';
 import { filePath, type TensorFile } from '../runtime/tensor-file.js';
@@ -16,15 +16,21 @@ export interface MemoryRows {
   readonly address: bigint;
 }
 
+/** Where stored rows begin. */
+export interface RowsFile {
+  readonly file: TensorFile;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly dtype: FloatDtype;
+}
+
 /** As stored in a file, pruned into another. */
 export interface StoredRows {
   /** Of the tensor, for messages. */
   readonly tensor: string;
-  readonly dtype: FloatDtype;
-  /** Bytes from the start of each file. */
-  readonly source: { readonly file: TensorFile; readonly offset: number };
+  readonly source: RowsFile;
   /** Undefined where they are only read. */
-  readonly target: { readonly file: TensorFile; readonly offset: number } | undefined;
+  readonly target: RowsFile | undefined;
   /** Index of the first element within its tensor, for messages. */
   readonly firstIndex: number;
 }
@@ -70,14 +76,15 @@ function memoryRows(kernels: Kernels, { address }: MemoryRows, chunk: number): W
   };
 }
 
-/** What stays is written as it was stored, to the bit. */
+/** What stays is written as it was stored, to the bit; rounded where the dtype is to be another. */
 function storedRows(kernels: Kernels, place: StoredRows, elements: number, chunk: number): WeightRows {
-  const { tensor, dtype, source, target, firstIndex } = place;
+  const { tensor, source, target, firstIndex } = place;
+  const { dtype } = source;
   const size = bytesPerElement(dtype);
-  const bytes = elements * size;
-  const file = sourceFile(source.file, { offset: source.offset, bytes });
-  const write = target && targetFile(target.file, { offset: target.offset, bytes });
-  const stored = kernels.arena.allocate(chunk * size);
+  const written = bytesPerElement(target?.dtype ?? dtype);
+  const file = sourceFile(source.file, { offset: source.offset, bytes: elements * size });
+  const write = target && targetFile(target.file, { offset: target.offset, bytes: elements * written });
+  const stored = kernels.arena.allocate(chunk * Math.max(size, written));
   const weights = kernels.arena.allocate(chunk * 4);
   return {
     weights,
@@ -91,11 +98,19 @@ function storedRows(kernels: Kernels, place: StoredRows, elements: number, chunk
       );
     },
     prune(first, n, mask) {
-      if (!write) throw new Error(`${tensor} is only read`);
-      if (size === 4) kernels.applyMask(stored, mask, n);
+      if (!target || !write) throw new Error(`${tensor} is only read`);
+      if (target.dtype !== dtype) {
+        kernels.applyMask(weights, mask, n);
+        const bad = encode(kernels, target.dtype, weights, stored, n);
+        if (bad >= 0) {
+          throw new RunError(
+            `${tensor}: the weight at index ${firstIndex + first + bad} is not finite as ${target.dtype}`,
+          );
+        }
+      } else if (size === 4) kernels.applyMask(stored, mask, n);
       else kernels.applyMask16(stored, mask, n);
-      write(target.offset + first * size, kernels.u8(stored, n * size));
-      return countZeros(kernels, dtype, stored, n);
+      write(target.offset + first * written, kernels.u8(stored, n * written));
+      return countZeros(kernels, target.dtype, stored, n);
     },
   };
 }

@@ -5,6 +5,7 @@
  */
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ExpertRouting, type RowSource } from '../forward/expert-routing.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import { lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
@@ -12,9 +13,12 @@ import {
   blockGradientGraph,
   HIDDEN_GRADIENT_OUTPUT,
   OUTPUT_GRADIENT_INPUT,
+  ROUTED_INPUT_GRADIENT,
+  ROUTED_WEIGHTS_GRADIENT,
 } from '../graph/block-gradient-graph.js';
+import { planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import type { BlockDescription } from '../model/description.js';
+import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type GradientSums, sumGradients } from './sum-gradients.js';
@@ -31,14 +35,14 @@ export interface CollectGradientsOptions {
    * keep them open by their names, so that a pool collects once in a folder.
    */
   readonly folder: string;
-  /** Whose weights' gradients are wanted: names within the block. */
-  linears(block: BlockDescription): readonly string[];
+  /** Whose weights' gradients are wanted: names within the block, or within an expert. */
+  linears(unit: BlockDescription): readonly string[];
   /** Windows whose gradients may wait in memory; what is summed, and how, doesn't depend on it. */
   readonly mostWindows?: number | undefined;
   /** Told after every window of a block, in the forward and then in the backward. */
-  onWindow?(phase: 'forward' | 'backward', block: BlockDescription, done: number): void;
-  /** Told the sums of a block, by the linear's name within it, which are valid until it returns. */
-  onBlock(block: BlockDescription, sums: ReadonlyMap<string, GradientSums>): void | Promise<void>;
+  onWindow?(phase: 'forward' | 'backward', unit: BlockDescription, done: number): void;
+  /** Told the sums of a block, or of an expert, by the linear's name within it, which are valid until it returns. */
+  onBlock(unit: BlockDescription, sums: ReadonlyMap<string, GradientSums>): void | Promise<void>;
 }
 
 /** @throws RunError naming the block or the weight where something isn't finite */
@@ -46,7 +50,9 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
   const { stream, locate, tokens, sequenceLength } = options;
   const { model } = stream;
   const windows = tokens.length / sequenceLength;
-  const firstWanted = model.blocks.findIndex((block) => options.linears(block).length > 0);
+  const firstWanted = model.blocks.findIndex((block) =>
+    unitsOf(block).some((unit) => options.linears(unit).length > 0),
+  );
   if (firstWanted < 0) return;
   const kept: HiddenStates[] = [];
   const newStates = (name: string, recordBytes: number) => {
@@ -65,16 +71,16 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
         copyFileSync(states.path, inputs[index].path);
       }
       await stream.propagate(block, await stream.loadBlock(block, locate), states, {
+        experts: locate,
         onWindow: (done) => options.onWindow?.('forward', block, done),
       });
     }
     const gradients = newStates('loss', lossRecordBytes(model, sequenceLength));
     await stream.crossEntropyGradient(states, tokens, locate, gradients);
     states.dispose();
-    for (const [index, block] of [...model.blocks.entries()].slice(firstWanted).reverse()) {
+    for (const index of [...model.blocks.keys()].slice(firstWanted).reverse()) {
       states = inputs[index] as HiddenStates;
-      const weights = await stream.loadBlock(block, locate);
-      await blockGradients(options, block, weights, states, gradients);
+      await blockGradients(options, index, states, gradients);
       states.dispose();
     }
   } finally {
@@ -82,26 +88,155 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
   }
 }
 
+/** What goes to the experts of a block, and the gradients with respect to it. */
+interface RoutedGradients {
+  readonly input: RowSource;
+  readonly weights: RowSource;
+}
+
 /** Takes the gradients with respect to the block's output to those with respect to its input. */
 async function blockGradients(
   options: CollectGradientsOptions,
-  block: BlockDescription,
-  weights: Readonly<Record<string, TensorRef>>,
+  index: number,
   states: HiddenStates,
   gradients: HiddenStates,
 ): Promise<void> {
+  const { stream, locate } = options;
+  const block = stream.model.blocks[index] as BlockDescription;
+  const routed = block.experts && (await expertGradients(options, index, states, gradients));
+  const { tokens, hiddenSize } = states;
+  const from = (source: RowSource) => (window: number) => ({
+    path: source.path,
+    record: source.offset(window),
+  });
+  await unitGradients(options, block, await stream.loadBlock(block, locate), {
+    states,
+    gradients,
+    routed: routed
+      ? [
+          { name: ROUTED_INPUT_GRADIENT, shape: [tokens, hiddenSize], from: from(routed.input) },
+          {
+            name: ROUTED_WEIGHTS_GRADIENT,
+            shape: [tokens, routed.weights.width],
+            from: from(routed.weights),
+          },
+        ]
+      : [],
+  });
+  routed?.dispose();
+}
+
+/**
+ * The gradients of a block's experts, and with respect to what goes to them: each expert's tokens are gathered with the
+ * gradients of what the block gives for them.
+ *
+ * @param states the block's input
+ * @param gradients with respect to the block's output
+ */
+async function expertGradients(
+  options: CollectGradientsOptions,
+  index: number,
+  states: HiddenStates,
+  gradients: HiddenStates,
+): Promise<RoutedGradients & { dispose(): void }> {
+  const { stream, pool, locate, folder } = options;
+  const block = stream.model.blocks[index] as BlockDescription;
+  const units = block.experts?.units ?? [];
+  const { windows, tokens, hiddenSize } = states;
+  const file = (name: string) => join(folder, `gradients-${name}-${index}.hidden`);
+  const passes = planWholeBlock(block, tokens);
+  const forward = new HiddenStates(file('routing'), windows, tokens, hiddenSize, states.recordBytes);
+  copyFileSync(states.path, forward.path);
+  await stream.propagate(block, await stream.loadBlock(block, locate), forward, { experts: undefined });
+  const routing = await ExpertRouting.read(pool, passes, forward);
+  const width = hiddenSize + units.length;
+  const sums = new HiddenStates(file('routed'), windows, tokens, width);
+  const inputBytes = tokens * hiddenSize * 4;
+  const routed = {
+    input: {
+      path: sums.path,
+      offset: (window: number) => sums.offset(window),
+      width: hiddenSize,
+      column: 0,
+      first: 0,
+      count: hiddenSize,
+    },
+    weights: {
+      path: sums.path,
+      offset: (window: number) => sums.offset(window) + inputBytes,
+      width: units.length,
+      column: 0,
+      first: hiddenSize,
+      count: 1,
+    },
+  };
+  const record = routing.windowTokens * (hiddenSize + 1) * 4;
+  let own: HiddenStates | undefined;
+  let ofOwn: HiddenStates | undefined;
+  for (const [expert, unit] of units.entries()) {
+    if (routing.count(expert) === 0) {
+      await noGradients(options, unit);
+      continue;
+    }
+    const weights = await stream.loadBlock(unit, locate);
+    own = await routing.gather(expert, routing.inputs(expert), file('expert'), record);
+    ofOwn = await routing.gather(expert, routing.outputs(expert, gradients), file('expert-output'), record);
+    await unitGradients(options, unit, weights, { states: own, gradients: ofOwn, routed: [] });
+    await routing.scatter(expert, ofOwn, [routed.input, { ...routed.weights, column: expert }]);
+  }
+  for (const each of [own, ofOwn, forward]) each?.dispose();
+  return { ...routed, dispose: () => sums.dispose() };
+}
+
+/** An expert that no token goes to. */
+async function noGradients(options: CollectGradientsOptions, unit: BlockDescription): Promise<void> {
+  const names = options.linears(unit);
+  await sumGradients({
+    pool: options.pool,
+    graphs: options.stream.graphs,
+    block: unit,
+    linears: unit.linears.filter(({ name }) => names.includes(name)),
+    windows: 0,
+    task: () => {
+      throw new Error(`${unit.prefix} has no windows`);
+    },
+    onSums: async (sums) => {
+      if (sums.size > 0) await options.onBlock(unit, sums);
+    },
+  });
+}
+
+interface UnitGradients {
+  /** What the unit takes. */
+  readonly states: HiddenStates;
+  /** With respect to what it gives; then with respect to what it takes. */
+  readonly gradients: HiddenStates;
+  /** Of what goes to the experts. */
+  readonly routed: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    from(window: number): { readonly path: string; readonly record: number };
+  }[];
+}
+
+async function unitGradients(
+  options: CollectGradientsOptions,
+  unit: BlockDescription,
+  weights: Readonly<Record<string, TensorRef>>,
+  { states, gradients, routed }: UnitGradients,
+): Promise<void> {
   const { stream, pool } = options;
   const { windows, tokens, hiddenSize } = states;
-  const names = options.linears(block);
-  const linears = block.linears.filter(({ name }) => names.includes(name));
-  const graph = stream.graphs.get(`gradient ${block.graphKey} ${tokens} ${names.join(' ')}`, () =>
-    blockGradientGraph(block, tokens, names),
+  const names = options.linears(unit);
+  const linears = unit.linears.filter(({ name }) => names.includes(name));
+  const graph = stream.graphs.get(`gradient ${unit.graphKey} ${tokens} ${names.join(' ')}`, () =>
+    blockGradientGraph(unit, tokens, names),
   );
   const shape = [tokens, hiddenSize];
   await sumGradients({
     pool,
     graphs: stream.graphs,
-    block,
+    block: unit,
     linears,
     windows,
     mostWindows: options.mostWindows,
@@ -113,13 +248,19 @@ async function blockGradients(
       reads: [
         { name: HIDDEN_INPUT, shape, offset: 0, from: { path: states.path, record: states.offset(window) } },
         { name: OUTPUT_GRADIENT_INPUT, shape, offset: 0 },
+        ...routed.map((each) => ({
+          name: each.name,
+          shape: each.shape,
+          offset: 0,
+          from: each.from(window),
+        })),
       ],
       writes: [{ name: HIDDEN_GRADIENT_OUTPUT, shape, offset: 0 }],
       returns: {},
     }),
-    onWindow: (done) => options.onWindow?.('backward', block, done),
+    onWindow: (done) => options.onWindow?.('backward', unit, done),
     onSums: async (sums) => {
-      if (sums.size > 0) await options.onBlock(block, sums);
+      if (sums.size > 0) await options.onBlock(unit, sums);
     },
   });
 }

@@ -152,7 +152,8 @@ export class StatisticsCollector {
     });
 
     const wall = (performance.now() - started) / 1000;
-    const share = busy.forward / (busy.forward + busy.statistics);
+    const total = busy.forward + busy.statistics;
+    const share = total > 0 ? busy.forward / total : 1;
     options.onSeconds('forward', wall * share);
     options.onSeconds('statistics', wall * (1 - share));
 

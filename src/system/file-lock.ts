@@ -25,7 +25,7 @@ const ATTEMPTS = 100;
 /** The lock is ours until `release` or the end of the process. */
 export interface HeldLock {
   readonly kind: 'held';
-  /** Removes the file and lets go of it. Calling it again does nothing. */
+  /** Lets go of the file, and removes it unless it is to be kept. Calling it again does nothing. */
   release(): void;
 }
 
@@ -44,12 +44,20 @@ export interface NoLocks {
 
 let flock: ((descriptor: number, operation: number) => number) | undefined;
 
+export interface LockOptions {
+  /** Leave the file there when it is released: for other programs, which may wait for it and not look whether it lost its name. */
+  readonly keep?: boolean;
+}
+
 /**
  * Takes the lock of a file with `flock`, without waiting; the file is created in a folder that exists, and says who
  * holds it. A child process doesn't inherit the lock: Node opens files close-on-exec.
  * @throws the system's error when the file can't be created
  */
-export function lockFile(path: string): HeldLock | LockedElsewhere | NoLocks {
+export function lockFile(
+  path: string,
+  { keep: stays = false }: LockOptions = {},
+): HeldLock | LockedElsewhere | NoLocks {
   const system = libc();
   if ('unavailable' in system) return { kind: 'unsupported', reason: system.unavailable };
   flock ??= system.library.func('flock', 'int', ['int', 'int']);
@@ -71,7 +79,7 @@ export function lockFile(path: string): HeldLock | LockedElsewhere | NoLocks {
       ftruncateSync(descriptor, 0);
       writeSync(descriptor, `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`);
       keep = true;
-      return held(descriptor, path);
+      return held(descriptor, path, stays);
     } finally {
       if (!keep) closeSync(descriptor);
     }
@@ -79,7 +87,7 @@ export function lockFile(path: string): HeldLock | LockedElsewhere | NoLocks {
   return { kind: 'locked', holder: undefined };
 }
 
-function held(descriptor: number, path: string): HeldLock {
+function held(descriptor: number, path: string, stays: boolean): HeldLock {
   let released = false;
   return {
     kind: 'held',
@@ -88,7 +96,7 @@ function held(descriptor: number, path: string): HeldLock {
       released = true;
       try {
         // While it is still locked, so that it is certainly ours.
-        if (isStill(descriptor, path)) rmSync(path, { force: true });
+        if (!stays && isStill(descriptor, path)) rmSync(path, { force: true });
       } catch {
         // A file that stays, on a disk that has become read-only, locks nobody out.
       } finally {

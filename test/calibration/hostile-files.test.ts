@@ -2,9 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readDocuments } from '../../src/calibration/read-documents.js';
 import { loadTokenizer } from '../../src/calibration/tokenizer.js';
-import { inFolder, refusal, tinyTokenizer } from './fixture.js';
+import { documentsOf, inFolder, refusal, tinyTokenizer } from './fixture.js';
 
 const tinyJson = () => JSON.parse(readFileSync(join(tinyTokenizer, 'tokenizer.json'), 'utf8'));
 
@@ -88,36 +87,38 @@ describe('a chat template', () => {
 });
 
 describe('a text', () => {
-  const read = async (path: string) => {
-    for await (const _ of readDocuments(path));
-  };
-
   it('that is a pipe, a device or a folder is not waited for', async () => {
     await inFolder(async (folder) => {
       execFileSync('mkfifo', [join(folder, 'pipe.txt')]);
       symlinkSync('/dev/zero', join(folder, 'zero.jsonl'));
       mkdirSync(join(folder, 'folder.txt'));
       for (const name of ['pipe.txt', 'zero.jsonl'])
-        expect(await refusal(() => read(join(folder, name)))).toBe(`${folder}/${name}: not a regular file`);
-      expect(await refusal(() => read(join(folder, 'folder.txt')))).toContain('a folder, not a text file');
+        expect(await refusal(() => documentsOf(join(folder, name)))).toBe(
+          `${folder}/${name}: not a regular file`,
+        );
+      expect(await refusal(() => documentsOf(join(folder, 'folder.txt')))).toContain(
+        'a folder, not a text file',
+      );
     });
   });
 
   it('with NULs, as UTF-16 has, is refused', async () => {
     await inFolder(async (_, write) => {
       const path = write('a.txt', Buffer.from('some words', 'utf16le'));
-      expect(await refusal(() => read(path))).toMatch(/NUL characters.*is it UTF-16/);
+      expect(await refusal(() => documentsOf(path))).toMatch(/NUL characters.*is it UTF-16/);
     });
   });
 
   it('whose line is a bomb of lists or levels is refused', async () => {
     await inFolder(async (_, write) => {
       const lists = write('a.jsonl', `{"text":"a"}\n{"text":[${'[],'.repeat(1_000_000)}[]]}\n`);
-      expect(await refusal(() => read(lists))).toMatch(
+      expect(await refusal(() => documentsOf(lists))).toMatch(
         /a\.jsonl:2: more than 200000 keys and values at byte/,
       );
       const levels = write('b.jsonl', `{"text":${'['.repeat(100_000)}`);
-      expect(await refusal(() => read(levels))).toMatch(/b\.jsonl:1: more than 64 nested arrays and objects/);
+      expect(await refusal(() => documentsOf(levels))).toMatch(
+        /b\.jsonl:1: more than 64 nested arrays and objects/,
+      );
     });
   });
 });

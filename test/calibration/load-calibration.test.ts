@@ -35,7 +35,7 @@ describe('loadCalibration', () => {
       const set = await loadCalibration(request({ [path]: 1 }), tokenizer, limits);
       expect(set.tokens).toEqual(tokenizer.encode(text('gardener')).slice(0, 32));
       expect(set).toMatchObject({ samples: 4, sequenceLength: 8, notes: [] });
-      expect(set.sources).toEqual([{ path, windows: 4, tokens: 32 }]);
+      expect(set.sources).toEqual([{ source: path, files: [path], windows: 4, tokens: 32 }]);
       const bytes = Buffer.from(
         new Uint8Array(set.tokens.buffer, set.tokens.byteOffset, set.tokens.byteLength),
       );
@@ -153,14 +153,14 @@ describe('loadEvaluationText', () => {
     await inFolder(async (_, write) => {
       const path = write('a.txt', text('gardener'));
       const ids = tokenizer.encode(text('gardener'));
-      const all = await loadEvaluationText(path, tokenizer, { ...limits, context: 7 });
+      const all = await loadEvaluationText({ path }, tokenizer, { ...limits, context: 7 });
       const windows = Math.floor(ids.length / 7);
       expect(all).toMatchObject({ windows, context: 7, totalTokens: ids.length, notes: [] });
       expect(all.tokens).toEqual(ids.slice(0, 7 * windows));
-      const some = await loadEvaluationText(path, tokenizer, { ...limits, context: 7, windows: 3 });
+      const some = await loadEvaluationText({ path }, tokenizer, { ...limits, context: 7, windows: 3 });
       expect(some.tokens).toEqual(ids.slice(0, 21));
       expect(some.fingerprint).not.toBe(all.fingerprint);
-      const capped = await loadEvaluationText(path, tokenizer, {
+      const capped = await loadEvaluationText({ path }, tokenizer, {
         ...limits,
         maxSequenceLength: 5,
         context: 7,
@@ -170,7 +170,9 @@ describe('loadEvaluationText', () => {
         'evaluation.context: 7 tokens were asked for, the model takes 5 at most; windows of 5 are used',
       ]);
       expect(
-        await refusal(() => loadEvaluationText(path, tokenizer, { ...limits, context: 7, windows: 1000 })),
+        await refusal(() =>
+          loadEvaluationText({ path }, tokenizer, { ...limits, context: 7, windows: 1000 }),
+        ),
       ).toBe(
         `${path}: too little text: it has ${ids.length} tokens, enough for ${windows} windows of 7, and 1000 windows of 7 (7000 tokens) were asked for; give more text, or ask for fewer or shorter windows`,
       );

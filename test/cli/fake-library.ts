@@ -139,6 +139,20 @@ export function fakeLibrary(overrides: Partial<Library> = {}): Library {
       ...(options?.pattern ? { pattern: options.pattern } : {}),
       notes: [],
     }),
+    fetchModel: async (name, options) => {
+      const progress = { kind: 'download', model: name, files: 7, filesDone: 0, bytes: 269e6 } as const;
+      options?.onProgress?.({ ...progress, bytesDone: 0 });
+      options?.onProgress?.({ kind: 'download-end', model: name, files: 7, received: 269e6, seconds: 12.3 });
+      return {
+        model: name,
+        revision: 'main',
+        commit: '0123456789abcdef0123456789abcdef01234567',
+        folder: '/home/user/.cache/huggingface/hub/models--org--name/snapshots/0123',
+        downloadedFiles: 7,
+        downloadedBytes: 269e6,
+        notes: ['left out, since they are not read: model.gguf'],
+      };
+    },
     runSchema: () => ({ type: 'object', title: 'run.yaml' }),
     renderReport: async (output) => `${output}/secateur/report.html`,
     ...overrides,

@@ -39,6 +39,23 @@ const block = (index: number, blocks = 4): ProgressEvent => ({
   outputError: 0.0123,
 });
 
+const download = (bytesDone: number, extra = {}): ProgressEvent => ({
+  kind: 'download',
+  model: 'org/a-name-of-some-length',
+  files: 7,
+  filesDone: 0,
+  bytes: 270e6,
+  bytesDone,
+  ...extra,
+});
+const downloaded: ProgressEvent = {
+  kind: 'download-end',
+  model: 'org/a-name-of-some-length',
+  files: 7,
+  received: 270e6,
+  seconds: 22.5,
+};
+
 describe('ProgressBars', () => {
   beforeEach(() => {
     vi.useFakeTimers();
@@ -75,6 +92,23 @@ describe('ProgressBars', () => {
       '✓ prune  4 blocks, 1 min 15 s',
     ]);
     expect(terminal.cursorVisible).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('draws a download before the first stage', () => {
+    const terminal = new FakeTerminal(80);
+    const bars = new ProgressBars(terminal, coloursFor(terminal, {}));
+    bars.listener(download(0));
+    bars.listener(download(60e6, { bytesPerSecond: 12e6, etaSeconds: 17.5 }));
+    vi.advanceTimersByTime(300);
+    expect(terminal.screen).toEqual([
+      expect.stringMatching(/^fetch +━+─+ {2}60\.0 MB of 270 MB {2}18 s left {2}12\.0 MB\/s$/),
+    ]);
+    bars.listener(downloaded);
+    bars.listener({ kind: 'stage', stage: 'prune', blocks: 4 });
+    expect(terminal.screen[0]).toBe('✓ fetch org/a-name-of-some-length  7 files, 270 MB, 22.5 s');
+    expect(terminal.screen[1]).toMatch(/^prune/);
+    bars.close();
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -146,6 +180,22 @@ describe('ProgressLines', () => {
     expect(log.lines.at(-1)).toBe('prune: done in 50.0 s');
     // 50 seconds at one line in 3 seconds, the first at once.
     expect(log.lines.length - 2).toBe(17);
+  });
+
+  it('writes a line of a download every few seconds', () => {
+    const log = new Log();
+    let now = 0;
+    const lines = new ProgressLines(log, () => now);
+    lines.listener(download(0));
+    for (; now < 7_000; now += 10)
+      lines.listener(download(now * 12e3, { bytesPerSecond: 12e6, etaSeconds: 22.5 - now / 1000 }));
+    lines.listener(downloaded);
+    expect(log.lines).toEqual([
+      'fetch org/a-name-of-some-length: 7 files, 270 MB',
+      'fetch org/a-name-of-some-length: 36.0 MB of 270 MB, 12.0 MB/s, 20 s left',
+      'fetch org/a-name-of-some-length: 72.0 MB of 270 MB, 12.0 MB/s, 17 s left',
+      'fetch org/a-name-of-some-length: done, 7 files, 270 MB, 22.5 s',
+    ]);
   });
 
   it('shows a sign of life within a long block', () => {

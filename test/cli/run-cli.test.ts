@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Library } from '../../src/cli/library.js';
 import { InterruptedError, RequestError, RunError } from '../../src/errors.js';
 import { sampleReport } from '../report/sample-report.js';
-import { cli, samplePlan } from './fake-library.js';
+import { cli, fakeLibrary, samplePlan } from './fake-library.js';
 
 const failing = (error: unknown): Partial<Library> => ({
   prune: () => Promise.reject(error),
@@ -53,8 +53,8 @@ describe('exit codes', () => {
   });
 
   it('offers no command that does not exist yet', async () => {
-    expect((await cli(['--help'])).stdout).not.toContain('fetch');
-    expect((await cli(['fetch', 'org/name'])).code).toBe(2);
+    expect((await cli(['--help'])).stdout).not.toContain('recover');
+    expect((await cli(['recover', 'org/name'])).code).toBe(2);
   });
 });
 
@@ -89,6 +89,7 @@ describe('--json', () => {
     ['eval', 'folder', '--data', 'x.txt'],
     ['compare', 'run.yaml', '--methods', 'wanda', '--patterns', '2:4'],
     ['inspect', 'folder'],
+    ['fetch', 'org/name'],
   ])('%s prints one document on stdout and the words on stderr', async (...args) => {
     const run = await cli([...args, '--json']);
     expect(run.code).toBe(0);
@@ -152,13 +153,41 @@ describe('arguments reach the library', () => {
         'b',
         '--workers',
         '1',
+        '--field',
+        'content',
       ],
       { evaluate },
     );
     expect(calls).toEqual([
       ['a', { data: 'x.txt', context: 2048 }],
-      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1 }],
+      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1, field: 'content' }],
     ]);
+  });
+});
+
+describe('fetch', () => {
+  it('prints the folder alone on stdout, and everything else on stderr', async () => {
+    const { code, stdout, stderr } = await cli(['fetch', 'org/name']);
+    expect(code).toBe(0);
+    expect(stdout).toBe('/home/user/.cache/huggingface/hub/models--org--name/snapshots/0123\n');
+    expect(stderr).toContain(
+      'fetch org/name: 7 files, 269 MB\nfetch org/name: done, 7 files, 269 MB, 12.3 s\n',
+    );
+    expect(stderr).toContain(
+      'org/name at 0123456789abcdef0123456789abcdef01234567: 7 files new, 269 MB downloaded',
+    );
+    expect(stderr).toContain('note: left out, since they are not read: model.gguf');
+  });
+
+  it('hands on names and the signal', async () => {
+    const calls: unknown[] = [];
+    await cli(['fetch', 'org/name@refs/pr/1'], {
+      fetchModel: (name, options) => {
+        calls.push([name, options?.signal instanceof AbortSignal]);
+        return Promise.reject(new RequestError('enough'));
+      },
+    });
+    expect(calls).toEqual([['org/name@refs/pr/1', true]]);
   });
 });
 
@@ -235,6 +264,40 @@ describe('what people read', () => {
     expect(grouped.split('\n').length).toBeLessThan(15);
     const all = (await cli(['inspect', 'a', '--pattern', '2:4', '--all'], { inspect })).stdout;
     expect(all.match(/up_proj\.weight/g)).toHaveLength(60);
+  });
+
+  it('inspect: linears by kind with what they read, and the tensor where it holds several', async () => {
+    const linear = (name: string, rows: number, inputGroup: string, tensor = `${name}.weight`) => ({
+      name,
+      shape: [rows, 32] as const,
+      inputGroup,
+      tensor,
+    });
+    const ofBlock = (prefix: string) => [
+      linear(`${prefix}attn.qkv.q`, 32, 'attention input', `${prefix}attn.qkv.weight`),
+      linear(`${prefix}attn.qkv.k`, 8, 'attention input', `${prefix}attn.qkv.weight`),
+      ...[0, 1].map((e) => linear(`${prefix}experts.${e}.up_proj`, 64, 'expert input')),
+    ];
+    const inspect: Library['inspect'] = async (folder) => ({
+      ...(await fakeLibrary().inspect(folder)),
+      linears: ['model.layers.0.', 'model.layers.1.'].flatMap(ofBlock),
+    });
+    const { stdout } = await cli(['inspect', 'a'], { inspect });
+    expect(stdout).toMatch(/kind of linear +linears +shape +reads +part of\n/);
+    const rows = [
+      /attn\.qkv\.q +2 +32 × 32 +attention input +attn\.qkv\n/,
+      /attn\.qkv\.k +2 +8 × 32 +attention input +attn\.qkv\n/,
+      /experts\.\*\.up_proj +4 +64 × 32 +expert input\n/,
+    ];
+    const places = rows.map((row) => stdout.search(row));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    const all = (await cli(['inspect', 'a', '--all'], { inspect })).stdout;
+    expect(all).toMatch(
+      /layers\.1\.attn\.qkv\.k +8 × 32 +attention input +model\.layers\.1\.attn\.qkv\.weight\n/,
+    );
+    expect(all.match(/experts\.1\.up_proj/g)).toHaveLength(2);
+    expect((await cli(['inspect', 'a'])).stdout).not.toContain('reads');
   });
 
   it('report and schema: the path, and a document', async () => {

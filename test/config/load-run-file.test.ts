@@ -23,6 +23,7 @@ describe('a valid run file', () => {
         seed: 0,
         inputs: 'auto',
         recovery: 0,
+        experts: { minimum_tokens: 32, fallback: 'error' },
       },
       prune: {
         method: 'sparsegpt',
@@ -34,9 +35,41 @@ describe('a valid run file', () => {
         options: { damping: 0.01, block_size: 128 },
         rules: [],
       },
-      evaluation: { data: join(folder, 'e.txt'), context: 2048, calibration_windows: 32 },
-      write: { max_shard_size: 5_000_000_000, dtype: 'same' },
+      evaluation: { data: { path: join(folder, 'e.txt') }, context: 2048, calibration_windows: 32 },
+      write: { max_shard_size: 5_000_000_000, dtype: 'auto' },
       resources: { workers: 'auto', memory_limit: 'auto' },
+    });
+  });
+
+  it('takes text from files and from the hub, in every form', () => {
+    const data = (calibration: string, evaluation: string) => {
+      const text = `calibration: {data: ${calibration}}\nevaluation: {data: ${evaluation}}\n`;
+      const { config, folder } = load(`${minimal}${text}`);
+      return { calibration: config.calibration?.data, evaluation: config.evaluation?.data, folder };
+    };
+    const c4 = { hub: 'allenai/c4', files: 'en/c4-train.*.json.gz', revision: 'main' };
+    expect(
+      data('hf://datasets/allenai/c4/en/c4-train.*.json.gz', '{path: a.parquet, field: content}'),
+    ).toEqual({
+      calibration: [{ ...c4, weight: 1 }],
+      evaluation: { path: expect.stringMatching(/\/a\.parquet$/), field: 'content' },
+      folder: expect.anything(),
+    });
+    expect(
+      data(
+        '[{hub: allenai/c4, files: en/c4-train.*.json.gz, weight: 2, field: text}, {path: /a.txt}]',
+        'hf://datasets/org/name@refs%2Fconvert%2Fparquet/a/*.parquet',
+      ),
+    ).toMatchObject({
+      calibration: [
+        { ...c4, weight: 2, field: 'text' },
+        { path: '/a.txt', weight: 1 },
+      ],
+      evaluation: { hub: 'org/name', files: 'a/*.parquet', revision: 'refs/convert/parquet' },
+    });
+    expect(data('{path: /a.txt}', '{hub: org/name, files: a, revision: v1}')).toMatchObject({
+      calibration: [{ path: '/a.txt', weight: 1 }],
+      evaluation: { hub: 'org/name', files: 'a', revision: 'v1' },
     });
   });
 
@@ -137,7 +170,7 @@ describe('--set', () => {
     expect(config.prune.options).toEqual({ damping: 1e-3, block_size: 128 });
     expect(config.prune.allocation).toEqual({ name: 'owl', lambda: 0.2, outlier: 5 });
     expect(config.prune.rules).toEqual([{ match: 'b', sparsity: 0.75 }]);
-    expect(config.calibration?.data[0]?.path).toBe(join(folder, 'a=b.txt'));
+    expect(config.calibration?.data).toEqual([{ path: join(folder, 'a=b.txt'), weight: 1 }]);
     expect(config.calibration?.samples).toBe(2);
   });
 
@@ -338,7 +371,7 @@ describe('a problem', () => {
     [
       'calibration without data',
       `${minimal}calibration: {samples: 1}\n`,
-      '6:1: calibration.data: expected the path of a text file, or a list of {path, weight}, found nothing',
+      '6:1: calibration.data: expected the path of a text file, a map with path or hub, or a list of such maps, found nothing',
     ],
     [
       'empty list of data',
@@ -354,6 +387,36 @@ describe('a problem', () => {
       'unknown key in data',
       `${minimal}calibration: {data: [{path: a, wieght: 1}]}\n`,
       '6:32: calibration.data.0: unknown key "wieght"; did you mean "weight"?',
+    ],
+    [
+      'data from nowhere',
+      `${minimal}calibration: {data: {field: text}}\n`,
+      '6:15: calibration.data.path: missing; give path, or hub and files',
+    ],
+    [
+      'data from two places',
+      `${minimal}evaluation: {data: {path: a, hub: b, files: c}}\n`,
+      '6:35: evaluation.data.hub: path and hub are both given; exactly one of path or hub is allowed',
+    ],
+    [
+      'a dataset without files',
+      `${minimal}evaluation: {data: {hub: org/name}}\n`,
+      '6:14: evaluation.data.files: missing; which files of "org/name", for example "data/train-*.parquet"',
+    ],
+    [
+      'a revision of a file',
+      `${minimal}calibration: {data: [{path: a, revision: main}]}\n`,
+      '6:42: calibration.data.0.revision: only a dataset on the hub has it; name the dataset with hub',
+    ],
+    [
+      'an address that is none',
+      `${minimal}calibration: {data: "hf://allenai/c4"}\n`,
+      '6:21: calibration.data: expected hf://datasets/org/name/files, found "hf://allenai/c4"',
+    ],
+    [
+      'an unknown key of evaluation data',
+      `${minimal}evaluation: {data: {path: a, weight: 1}}\n`,
+      '6:30: evaluation.data: unknown key "weight"; allowed here: path, hub, files, revision, field',
     ],
     [
       'no samples',
@@ -388,7 +451,7 @@ describe('a problem', () => {
     [
       'another dtype',
       `${minimal}write: {dtype: float16}\n`,
-      '6:16: write.dtype: expected same, found "float16"',
+      '6:16: write.dtype: expected one of auto, same, found "float16"',
     ],
     [
       'too many workers',

@@ -9,6 +9,7 @@ import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { describeModel } from '../../src/model/describe-model.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 
 const quickstart = fileURLToPath(new URL('../../models/quickstart', import.meta.url));
@@ -22,7 +23,7 @@ afterAll(async () => {
 it.each([512, 257, 193, 65, 64, 2])('to the bit, for windows of %i tokens', async (tokens) => {
   const checkpoint = await openCheckpoint(quickstart);
   const model = describeModel(checkpoint.config, quickstart);
-  const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+  const locate = (name: string) => floatTensor(storedTensors(checkpoint), name);
   const windows = 2;
   const ids = Int32Array.from({ length: windows * tokens }, (_, i) => (i * 7919) % model.vocabularySize);
   const losses = [];

@@ -11,6 +11,7 @@ import type { Locate } from '../../src/forward/model-tensors.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { checkTensors } from '../../src/model/check-tensors.js';
 import { describeModel } from '../../src/model/describe-model.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { readGolden } from '../support/safetensors.js';
 
@@ -40,7 +41,7 @@ describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-
       const checkpoint = await openCheckpoint(folder);
       const model = describeModel(checkpoint.config, folder);
       checkTensors(model, checkpoint.tensors, folder);
-      const locate: Locate = (tensor) => floatTensor(checkpoint.tensors, tensor);
+      const locate: Locate = (tensor) => floatTensor(storedTensors(checkpoint), tensor);
       const expected = readGolden(join(folder, 'expected.safetensors'));
       const f32 = (tensor: string) => expected.get(tensor)?.data as Float32Array;
       const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
@@ -51,7 +52,7 @@ describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-
       expect(largestDifference(states(hidden), f32('embeddings'))).toBe(0);
       for (const [index, block] of model.blocks.entries()) {
         const weights = await stream.loadBlock(block, locate);
-        await stream.propagate(block, weights, hidden);
+        await stream.propagate(block, weights, hidden, { experts: locate });
         expect(largestDifference(states(hidden), f32(`hidden_states.${index}`))).toBeLessThan(1e-4);
       }
       const [loss] = await stream.crossEntropy(hidden, ids, locate);

@@ -8,16 +8,12 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
-import {
-  blockGradientGraph,
-  HIDDEN_GRADIENT_OUTPUT,
-  OUTPUT_GRADIENT_INPUT,
-  weightGradientName,
-} from '../../src/graph/block-gradient-graph.js';
-import { HIDDEN_INPUT } from '../../src/graph/block-scope.js';
 import { elementCount } from '../../src/graph/value.js';
+import { describedTensors, storedName } from '../../src/model/check-tensors.js';
+import { type TensorDescription, unitsOf } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { type Arrays, evaluator } from '../support/evaluate-graph.js';
+import { collectGradients } from '../../src/statistics/collect-gradients.js';
+import { float32View } from '../../src/system/native-memory.js';
 import { type GoldenModel, goldenModel } from '../support/golden-model.js';
 import { relativeError } from '../support/relative-error.js';
 
@@ -28,6 +24,13 @@ afterAll(async () => {
   await pool.close();
   rmSync(scratch, { recursive: true });
 });
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** For the table of docs/models.md: the largest difference of a logit, and the largest relative error of a gradient. */
+    errors?: { logits: number; gradients: number };
+  }
+}
 
 function largestDifference(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length);
@@ -62,17 +65,27 @@ function crossEntropy({ model, ids, expected }: GoldenModel): number {
   return loss;
 }
 
+/** Indices within the stored tensor of a part's elements. */
+function storedElements({ shape, stored }: TensorDescription): number[] {
+  const [rows = 0, columns = 1] = shape;
+  if (!stored) return [];
+  const { offset, run, runStride, rowStride, columnStride } = stored;
+  return Array.from({ length: rows * columns }, (_, index) => {
+    const [row, column] = [Math.floor(index / columns), index % columns];
+    return offset + Math.floor(row / run) * runStride + (row % run) * rowStride + column * columnStride;
+  });
+}
+
 describe.each(readdirSync(golden).sort())('%s', (name) => {
-  it('gives the states, logits and gradients of transformers', async () => {
+  it('gives the states, logits and gradients of transformers', async ({ task }) => {
     const folder = join(golden, name);
     const own = await goldenModel(folder);
-    const { model, ids, weight, gradient, expected } = own;
+    const { model, ids, gradient, expected } = own;
     const { locate } = checkpointModel(await openCheckpoint(folder));
     const tokens = ids.length;
     const stream = new ModelStream(model, pool, 32);
-    const record = Math.max(stream.recordBytes(tokens), 2 * tokens * model.hiddenSize * 4);
+    const record = stream.recordBytes(tokens);
     const hidden = new HiddenStates(join(scratch, `${name}.hidden`), 1, tokens, model.hiddenSize, record);
-    const ofLoss = new HiddenStates(join(scratch, `${name}.gradient`), 1, tokens, model.hiddenSize, record);
     const read = (states: HiddenStates, features = model.hiddenSize) => {
       const bytes = readFileSync(states.path).subarray(0, tokens * features * 4);
       return new Float32Array(new Uint8Array(bytes).buffer);
@@ -80,56 +93,62 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
 
     await stream.embed(hidden, ids, locate);
     expect(largestDifference(read(hidden), expected('embeddings'))).toBeLessThan(1e-5);
-    const inputs: Float32Array[] = [];
     for (const [index, block] of model.blocks.entries()) {
-      inputs.push(read(hidden));
-      await stream.propagate(block, await stream.loadBlock(block, locate), hidden);
+      await stream.propagate(block, await stream.loadBlock(block, locate), hidden, { experts: locate });
       const wanted = expected(`hidden_states.${index}`);
       expect(largestDifference(read(hidden), wanted), `block ${index}`).toBeLessThan(1e-4);
     }
-    await stream.crossEntropyGradient(hidden, ids, locate, ofLoss);
-    let upstream = read(ofLoss);
     const [loss] = await stream.crossEntropy(hidden, ids, locate);
     expect(Math.abs((loss as number) - crossEntropy(own))).toBeLessThan(2e-5);
     const logits = logitsOf(own, read(hidden, model.closing.features));
-    expect(largestDifference(logits, expected('logits'))).toBeLessThan(2e-4);
+    const errors = { logits: largestDifference(logits, expected('logits')), gradients: 0 };
+    expect(errors.logits).toBeLessThan(2e-4);
 
-    for (const [index, block] of [...model.blocks.entries()].reverse()) {
-      const weights: Arrays = Object.fromEntries(
-        block.tensors.map((tensor) => [tensor.name, weight(block.prefix + tensor.name)]),
-      );
-      const linears = block.linears.map((linear) => linear.name);
-      const result = evaluator(blockGradientGraph(block, tokens, linears))({
-        ...weights,
-        [HIDDEN_INPUT]: inputs[index] as Float32Array,
-        [OUTPUT_GRADIENT_INPUT]: upstream,
-      });
-      for (const linear of linears) {
-        const actual = result[weightGradientName(linear)] as Float32Array;
-        const wanted = gradient(`${block.prefix}${linear}.weight`);
-        expect(relativeError(actual, wanted), `${block.prefix}${linear}`).toBeLessThan(1e-3);
-      }
-      upstream = result[HIDDEN_GRADIENT_OUTPUT] as Float32Array<ArrayBuffer>;
-    }
+    const differentiated: string[] = [];
+    await collectGradients({
+      stream,
+      pool,
+      locate,
+      tokens: ids,
+      sequenceLength: tokens,
+      folder: mkdtempSync(join(scratch, 'gradients-')),
+      linears: (unit) => unit.linears.map((linear) => linear.name),
+      onBlock({ prefix }, sums) {
+        for (const [linear, { sum }] of sums) {
+          const { address, shape } = sum;
+          const wanted = gradient(`${prefix}${linear}.weight`);
+          const actual = float32View(address, elementCount(shape));
+          const error = relativeError(actual, wanted);
+          expect(error, prefix + linear).toBeLessThan(1e-3);
+          errors.gradients = Math.max(errors.gradients, error);
+          differentiated.push(prefix + linear);
+        }
+      },
+    });
+    const linears = model.blocks
+      .flatMap(unitsOf)
+      .flatMap((unit) => unit.linears.map((l) => unit.prefix + l.name));
+    expect(differentiated.toSorted()).toEqual(linears.toSorted());
     stream.dispose();
+    task.meta.errors = errors;
   });
 
   it('describes linears that its tensors and groups agree with', async () => {
     const { model } = await goldenModel(join(golden, name));
-    for (const block of model.blocks) {
+    for (const block of model.blocks.flatMap(unitsOf)) {
       for (const { name: linear, out, in: columns, inputGroup } of block.linears) {
         const tensor = block.tensors.find((each) => each.name === `${linear}.weight`);
         expect(tensor?.shape).toEqual([out, columns]);
         const sizes = block.linears.filter((each) => each.inputGroup === inputGroup).map((each) => each.in);
         expect(new Set(sizes).size).toBe(1);
       }
-      // Parts of a stored tensor cover no element twice.
-      const parts = block.tensors.filter(({ stored }) => stored);
-      for (const whole of new Set(parts.map(({ stored }) => stored?.tensor))) {
-        const own = parts.filter(({ stored }) => stored?.tensor === whole);
-        const elements = own.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-        expect(elements).toBe(elementCount(own[0]?.stored?.shape ?? []));
-      }
+    }
+    // Parts of a stored tensor cover every element once.
+    const parts = describedTensors(model).filter(({ stored }) => stored);
+    for (const whole of new Set(parts.map(storedName))) {
+      const own = parts.filter((part) => storedName(part) === whole);
+      const elements = own.flatMap(storedElements).sort((a, b) => a - b);
+      expect(elements).toEqual([...Array(elementCount(own[0]?.stored?.shape ?? [])).keys()]);
     }
   });
 });

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import type { CalibrationSet } from '../../src/calibration/load-calibration.js';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
-import { describeModel } from '../../src/model/describe-model.js';
 import { GradientFile } from '../../src/pipeline/gradient-file.js';
 import type { LayerPlan } from '../../src/pipeline/layer-plan.js';
 import { measureGradients } from '../../src/pipeline/measure-gradients.js';
@@ -34,7 +34,7 @@ function readMatrix({ path, offset }: FiledMatrix, length: number): Float32Array
 it('holds the gradients of PyTorch for every linear that is pruned, from the beginning of windows', async () => {
   const name = 'gqa-tied';
   const checkpoint = await openCheckpoint(join(golden, name));
-  const model = describeModel(checkpoint.config, name);
+  const { model, locate } = checkpointModel(checkpoint);
   const expected = readGolden(join(golden, name, 'gradients.safetensors'));
   const ids = readGolden(join(golden, name, 'expected.safetensors')).get('input_ids')?.data as BigInt64Array;
   const gradients = {
@@ -49,16 +49,17 @@ it('holds the gradients of PyTorch for every linear that is pruned, from the beg
     tokens: Int32Array.from([...window, ...window, ...window.toReversed()]),
     sequenceLength: window.length,
   } as unknown as CalibrationSet;
-  const layers = model.blocks.flatMap(({ prefix, linears }, block): LayerPlan[] =>
-    linears.map((linear) => ({
-      name: prefix + linear.name,
+  const layers = model.blocks.flatMap((unit, block): LayerPlan[] =>
+    unit.linears.map((linear) => ({
+      name: unit.prefix + linear.name,
       block,
+      unit,
       linear,
       pattern: linear.name.endsWith('k_proj') ? 'dense' : { kind: 'unstructured', sparsity: 0.5 },
       shares: true,
     })),
   );
-  const run = { checkpoint, model, layers, gradients, memory: roomySettings(2) } as unknown as PreparedRun;
+  const run = { locate, model, layers, gradients, memory: roomySettings(2) } as unknown as PreparedRun;
   const file = new GradientFile(folder, run);
   const stream = new ModelStream(model, pool);
   const clock = new StageClock('gradients', model.blocks.length, 0, () => {});

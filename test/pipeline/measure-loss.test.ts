@@ -15,6 +15,7 @@ import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { LossMeter } from '../../src/pipeline/measure-loss.js';
 import type { Ablation } from '../../src/pipeline/methods/method.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { readGolden } from '../support/safetensors.js';
@@ -29,7 +30,7 @@ afterAll(async () => {
 
 const checkpoint = await openCheckpoint(modelFolder);
 const model = describeModel(checkpoint.config, modelFolder);
-const source: Locate = (name) => floatTensor(checkpoint.tensors, name);
+const source: Locate = (name) => floatTensor(storedTensors(checkpoint), name);
 const golden = readGolden(join(modelFolder, 'losses.safetensors'));
 const [windows = 0, tokens = 0] = golden.get('input_ids')?.shape ?? [];
 const beginnings = Array.from(golden.get('input_ids')?.data as BigInt64Array, Number);
@@ -50,7 +51,7 @@ async function measure(pool: WorkerPool, index: number, wanted: readonly [string
   const states = new HiddenStates(join(own, 'calibration.hidden'), windows, sequenceLength, model.hiddenSize);
   await stream.embed(states, ids, source);
   for (const before of model.blocks.slice(0, index)) {
-    await stream.propagate(before, await stream.loadBlock(before, source), states);
+    await stream.propagate(before, await stream.loadBlock(before, source), states, { experts: undefined });
   }
   const block = model.blocks[index] as BlockDescription;
   const weights = await stream.loadBlock(block, source);

@@ -84,6 +84,15 @@ describe('a run', () => {
       expect(entry?.tokens).toBe((entry?.windows ?? 0) * 63);
     }
     expect(report.calibration_evaluation?.windows).toBe(3);
+    const [calibration, evaluation] = report.run.texts ?? [];
+    expect(calibration).toMatchObject({ use: 'calibration', source: text, files: [text] });
+    expect(evaluation).toEqual({
+      use: 'evaluation',
+      source: join(folder, 'text.txt'),
+      files: [join(folder, 'text.txt')],
+      windows: report.evaluation?.windows,
+      tokens: (report.evaluation?.windows ?? 0) * 64,
+    });
   });
 
   it('measures dense inputs when asked to: only what lies behind pruned linears differs', async () => {

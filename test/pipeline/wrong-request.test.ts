@@ -95,8 +95,8 @@ describe('a wrong request is refused before anything is written', () => {
   });
 
   it('another family, by name', async () => {
-    editConfig({ model_type: 'gemma2' });
-    expect(await refusedUnwritten({})).toMatch(/model_type gemma2 is not supported yet; supported: llama/);
+    editConfig({ model_type: 'mamba' });
+    expect(await refusedUnwritten({})).toMatch(/model_type mamba is not supported yet; supported: llama/);
   });
 
   it('a vocabulary smaller than the tokenizer', async () => {

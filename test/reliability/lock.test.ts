@@ -47,6 +47,18 @@ describe('a file lock', () => {
     if (second.kind === 'held') second.release();
   });
 
+  it('leaves its file where it is to be kept', () => {
+    const path = join(newFolder(), 'lock');
+    const first = lockFile(path, { keep: true });
+    expect(lockFile(path).kind).toBe('locked');
+    if (first.kind === 'held') first.release();
+    expect(existsSync(path)).toBe(true);
+    const second = lockFile(path);
+    expect(second.kind).toBe('held');
+    if (second.kind === 'held') second.release();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it('ends with a process that is killed, though its file stays', async () => {
     const path = join(newFolder(), 'lock');
     const child = await holder(path, '');

@@ -17,7 +17,7 @@ interface Case {
 const START = 24;
 
 function viewOf(strides: Strides, columns: number, elementBytes: 2 | 4): TensorView {
-  return { path: 'tensor', start: START, elementBytes, columns, strides };
+  return { whole: 'tensor', start: START, elementBytes, columns, strides };
 }
 
 const size = (max: number) => fc.integer({ min: 1, max });

@@ -175,7 +175,7 @@ export async function pruned(
     writeFileSync(to, blank);
     const offset = MARGIN.before;
     const source = { name: 'layer.w.weight', file: from, offset, dtype: place, shape: [rows, columns] };
-    const stored = { ...matrix, weights: { source, target: { file: to, offset } } };
+    const stored = { ...matrix, weights: { source, target: { file: to, offset, dtype: place } } };
     const zeros = await pruneByScore(pool, score, stored, { options });
     const after = new Uint8Array(readFileSync(to));
     expect(Buffer.compare(readFileSync(from), before)).toBe(0);

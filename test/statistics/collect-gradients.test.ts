@@ -8,6 +8,7 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { describeModel } from '../../src/model/describe-model.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { collectGradients } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
@@ -46,7 +47,7 @@ async function collect(name: string, tokens: Int32Array, options: Options = {}):
   await collectGradients({
     stream,
     pool,
-    locate: (tensor) => floatTensor(checkpoint.tensors, tensor),
+    locate: (tensor) => floatTensor(storedTensors(checkpoint), tensor),
     tokens,
     sequenceLength: tokens.length / windows,
     folder: own,

@@ -51,7 +51,7 @@ describe('the spectrum of weights', () => {
       // The wide one as the transpose of what is stored.
       const strides = transposedRowsOf('', [columns, rows], { first: 0, count: rows });
       const view = {
-        path: String(tall.file),
+        whole: String(tall.file),
         start: tall.offset,
         elementBytes: 4 as const,
         columns,

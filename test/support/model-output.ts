@@ -10,6 +10,7 @@ import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 
 /** The last block's output for the calibration windows of a run file, [windows · tokens, hidden]. */
@@ -24,7 +25,7 @@ export async function modelOutput(
   const checkpoint = await openCheckpoint(checkpointFolder);
   const described = describeModel(checkpoint.config, checkpointFolder);
   const stream = new ModelStream(described, pool);
-  const locate = (name: string) => floatTensor(checkpoint.tensors, name);
+  const locate = (name: string) => floatTensor(storedTensors(checkpoint), name);
   const folder = mkdtempSync(join(tmpdir(), 'secateur-output-'));
   const record = stream.recordBytes(sequenceLength);
   const states = new HiddenStates(
@@ -36,7 +37,7 @@ export async function modelOutput(
   );
   await stream.embed(states, tokens, locate);
   for (const block of described.blocks) {
-    await stream.propagate(block, await stream.loadBlock(block, locate), states);
+    await stream.propagate(block, await stream.loadBlock(block, locate), states, { experts: locate });
   }
   stream.dispose();
   const bytes = readFileSync(states.path);

@@ -19,6 +19,7 @@ VARIANTS = {
     "llama-rope-dynamic": llama(11, tokens=90, rope_scaling={"rope_type": "dynamic", "factor": 2.0}),
     "llama-rope-yarn": llama(12, rope_scaling={
         "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "beta_fast": 8.0, "beta_slow": 1.0}),
+    "llama-undivided": llama(18, intermediate_size=54),
     "mistral-window": variant(
         13, "MistralForCausalLM", tokens=80, model_type="mistral", sliding_window=9, head_dim=12, max_position_embeddings=128),
     "qwen2-windows": variant(

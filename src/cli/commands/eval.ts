@@ -2,6 +2,7 @@
  * `secateur eval`: perplexity of a checkpoint.
  * @module
  */
+import { isAbsolute } from 'node:path';
 import { Command } from 'commander';
 import {
   formatBytes,
@@ -13,15 +14,15 @@ import {
 import type { CliContext } from '../cli-context.js';
 import { type Colours, coloursFor } from '../colours.js';
 import { displayPath } from '../display-path.js';
-import { withInterruption } from '../interruption.js';
 import type { EvaluateResult } from '../library.js';
 import { positiveInteger } from '../option-parsers.js';
 import { noteLines, printResult } from '../output.js';
-import { openProgressDisplay } from '../progress/open-progress-display.js';
 import { facts } from '../table.js';
+import { STOPPING, withDisplay } from '../with-display.js';
 
 interface Options {
   data: string;
+  field?: string;
   context: number;
   windows?: number;
   baseline?: string;
@@ -33,42 +34,29 @@ interface Options {
 export function evalCommand(context: CliContext): Command {
   return new Command('eval')
     .description('measure the perplexity of a checkpoint')
-    .argument('<checkpoint>', 'a model folder')
-    .requiredOption('--data <file>', 'the text to measure on, .txt or .jsonl')
+    .argument('<checkpoint>', 'a model folder, or org/name[@revision] on the hub')
+    .requiredOption('--data <file>', 'the text to measure on: a file, or hf://datasets/org/name/files')
+    .option('--field <name>', 'the field or column with the text (default: text or messages)')
     .option('--context <tokens>', 'length of a window', positiveInteger, 2048)
     .option('--windows <count>', 'how many windows (default: all)', positiveInteger)
-    .option('--baseline <checkpoint>', 'a second model folder to compare with')
+    .option('--baseline <checkpoint>', 'a second checkpoint to compare with')
     .option('--workers <count>', 'worker threads (default: one a core)', positiveInteger)
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (checkpoint: string, options: Options) => {
       const { json = false, ...rest } = options;
       const { evaluate } = await context.loadLibrary();
-      const display = openProgressDisplay(context);
-      try {
-        const result = await withInterruption(
-          {
-            signals: context.signals,
-            message: 'interrupted; nothing was measured',
-            onFirst: (signal) => display.message(`${signal}: stopping. Once more to stop at once.`),
-            onSecond: (code) => {
-              display.close();
-              context.exit(code);
-            },
-          },
-          (signal) => evaluate(checkpoint, { ...rest, onProgress: display.listener, signal }),
-        );
-        display.close();
-        const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
-        printResult(
-          context,
-          json,
-          result,
-          evalWords(result, checkpoint, rest.baseline, context.cwd, colours),
-        );
-      } finally {
-        display.close();
-      }
+      const result = await withDisplay(
+        context,
+        { ...STOPPING, message: 'interrupted; nothing was measured' },
+        (shown) => evaluate(checkpoint, { ...rest, ...shown }),
+      );
+      const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
+      printResult(context, json, result, evalWords(result, checkpoint, rest.baseline, context.cwd, colours));
     });
+}
+
+function displaySource(source: string, cwd: string): string {
+  return isAbsolute(source) ? displayPath(source, cwd) : source;
 }
 
 /** Perplexities, then what they were measured on. */
@@ -97,7 +85,7 @@ export function evalWords(
       ['cross-entropy', `${result.checkpoint.cross_entropy.toFixed(4)} nats a token`],
       [
         'text',
-        `${displayPath(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
+        `${displaySource(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
       ],
       ['time', formatSeconds(result.seconds)],
       ['peak memory', formatBytes(result.peakRssBytes)],

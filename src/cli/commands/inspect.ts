@@ -1,5 +1,5 @@
 /**
- * `secateur inspect`: zeros and pattern violations of a checkpoint, tensor by tensor.
+ * `secateur inspect`: zeros and pattern violations of a checkpoint, tensor by tensor, and its linears with what they read.
  * @module
  */
 import { Command } from 'commander';
@@ -15,9 +15,10 @@ import { linearKind } from '../../report/linear-kind.js';
 import type { CliContext } from '../cli-context.js';
 import { type Colours, coloursFor } from '../colours.js';
 import { displayPath } from '../display-path.js';
-import type { InspectedTensor, InspectResult } from '../library.js';
+import type { InspectedLinear, InspectedTensor, InspectResult } from '../library.js';
 import { noteLines, printResult } from '../output.js';
 import { type Column, facts, table } from '../table.js';
+import { STOPPING, withDisplay } from '../with-display.js';
 
 /** Checkpoints with more tensors than this are shown by kind unless every tensor is asked for. */
 const SHOWN_TENSORS = 40;
@@ -26,20 +27,22 @@ const SHOWN_TENSORS = 40;
 export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description('count the zeros of every tensor of a checkpoint, and check a pattern')
-    .argument('<checkpoint>', 'a model folder')
+    .argument('<checkpoint>', 'a model folder, or org/name[@revision] on the hub')
     .option('--pattern <N:M>', 'count the groups of M inputs that keep more than N weights')
-    .option('--all', 'list every tensor instead of kinds of tensor')
+    .option('--all', 'list every tensor and every linear instead of kinds of them')
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (checkpoint: string, options: { pattern?: string; all?: boolean; json?: boolean }) => {
       const { inspect } = await context.loadLibrary();
       const { json = false, all = false, ...rest } = options;
-      const result = await inspect(checkpoint, rest);
+      const result = await withDisplay(context, STOPPING, (shown) =>
+        inspect(checkpoint, { ...rest, ...shown }),
+      );
       const colours = coloursFor(json ? context.stderr : context.stdout, context.env);
       printResult(context, json, result, inspectWords(result, all, context.cwd, colours));
     });
 }
 
-/** Prunable tensors first, then the others, then the totals. */
+/** Prunable tensors first, then the others, the linears, and the totals. */
 export function inspectWords(result: InspectResult, all: boolean, cwd: string, colours: Colours): string {
   const { tensors, totals, pattern } = result;
   const listed = all || tensors.length <= SHOWN_TENSORS;
@@ -70,6 +73,7 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
     colours.bold(displayPath(result.folder, cwd)),
     table(columns, rows.map(line)),
     '',
+    ...(result.linears.length === 0 ? [] : [linearTable(result.linears, all), '']),
     facts([
       [
         'prunable',
@@ -90,7 +94,7 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
                 : colours.red(`${formatPlural(violations, 'group')} break${violations === 1 ? 's' : ''} it`),
             ] as const,
           ]),
-      ...(listed ? [] : [['', colours.dim('--all lists every tensor')] as const]),
+      ...(listed ? [] : [['', colours.dim('--all lists every tensor and every linear')] as const]),
     ]),
     ...noteLines(result.notes, colours),
   ].join('\n');
@@ -146,4 +150,31 @@ function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
     if (row.violations !== undefined) group.violations = (group.violations ?? 0) + row.violations;
   }
   return [...groups.values()];
+}
+
+/** A line for a linear, or for those of the same name and shape in different blocks; in the order of the computation. */
+function linearTable(linears: readonly InspectedLinear[], all: boolean): string {
+  const nameOf = all ? (name: string) => name : linearKind;
+  const rows = new Map<string, { cells: readonly [name: string, ...rest: string[]]; linears: number }>();
+  for (const { name, shape, inputGroup, tensor } of linears) {
+    const part = tensor === `${name}.weight` ? '' : nameOf(tensor);
+    const cells = [nameOf(name), formatShape(shape), inputGroup, part] as const;
+    const row = rows.get(cells.join('\n')) ?? { cells, linears: 0 };
+    row.linears++;
+    rows.set(cells.join('\n'), row);
+  }
+  const anyParts = [...rows.values()].some(({ cells }) => cells[3] !== '');
+  const columns: Column[] = [
+    { title: all ? 'linear' : 'kind of linear' },
+    ...(all ? [] : [{ title: 'linears', align: 'right' } as const]),
+    { title: 'shape', align: 'right' },
+    { title: 'reads' },
+    ...(anyParts ? [{ title: 'part of' }] : []),
+  ];
+  const lines = [...rows.values()].map(({ cells: [name, ...rest], linears }) => [
+    name,
+    ...(all ? [] : [formatCount(linears)]),
+    ...rest,
+  ]);
+  return table(columns, lines);
 }

@@ -20,6 +20,7 @@ import type { Plan, PlannedLayer } from '../library.js';
 import { repeated } from '../option-parsers.js';
 import { noteLines, printResult } from '../output.js';
 import { facts, table } from '../table.js';
+import { STOPPING, withDisplay } from '../with-display.js';
 
 /** The command, bound to `context`. */
 export function planCommand(context: CliContext): Command {
@@ -31,7 +32,9 @@ export function planCommand(context: CliContext): Command {
     .action(async (runFile: string, options: { set?: string[]; json?: boolean }) => {
       const { plan } = await context.loadLibrary();
       const json = options.json ?? false;
-      const result = await plan(runFile, { set: options.set ?? [] });
+      const result = await withDisplay(context, STOPPING, (shown) =>
+        plan(runFile, { set: options.set ?? [], ...shown }),
+      );
       printResult(
         context,
         json,

@@ -5,11 +5,10 @@
 import { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { coloursFor } from '../colours.js';
-import { withInterruption } from '../interruption.js';
 import { repeated } from '../option-parsers.js';
 import { printResult } from '../output.js';
-import { openProgressDisplay } from '../progress/open-progress-display.js';
 import { pruneSummary } from '../prune-summary.js';
+import { withDisplay } from '../with-display.js';
 
 /** The command, bound to `context`. */
 export function pruneCommand(context: CliContext): Command {
@@ -21,39 +20,21 @@ export function pruneCommand(context: CliContext): Command {
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (runFile: string, options: { set?: string[]; fresh?: boolean; json?: boolean }) => {
       const { prune } = await context.loadLibrary();
-      const display = openProgressDisplay(context);
-      try {
-        const result = await withInterruption(
-          {
-            signals: context.signals,
-            message: 'interrupted; run the same command again to go on from here',
-            onFirst: (signal) =>
-              display.message(
-                `${signal}: finishing the current tensor. The run can be resumed; once more to stop at once.`,
-              ),
-            onSecond: (code) => {
-              display.close();
-              context.exit(code);
-            },
-          },
-          (signal) =>
-            prune(runFile, {
-              set: options.set ?? [],
-              fresh: options.fresh ?? false,
-              onProgress: display.listener,
-              signal,
-            }),
-        );
-        display.close();
-        const json = options.json ?? false;
-        const words = pruneSummary(
-          result,
-          context.cwd,
-          coloursFor(json ? context.stderr : context.stdout, context.env),
-        );
-        printResult(context, json, result, words);
-      } finally {
-        display.close();
-      }
+      const result = await withDisplay(
+        context,
+        {
+          message: 'interrupted; run the same command again to go on from here',
+          onFirst: (signal) =>
+            `${signal}: finishing the current tensor. The run can be resumed; once more to stop at once.`,
+        },
+        (shown) => prune(runFile, { set: options.set ?? [], fresh: options.fresh ?? false, ...shown }),
+      );
+      const json = options.json ?? false;
+      const words = pruneSummary(
+        result,
+        context.cwd,
+        coloursFor(json ? context.stderr : context.stdout, context.env),
+      );
+      printResult(context, json, result, words);
     });
 }

@@ -1,10 +1,11 @@
 /**
- * Progress as two bars on a terminal: blocks of the stage, and the phase at work within the block.
+ * Progress as bars on a terminal: blocks of the stage, and the phase at work within the block; before, a download.
  * @module
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
 import {
+  formatBytes,
   formatCount,
   formatPercent,
   formatPlural,
@@ -13,11 +14,14 @@ import {
 } from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
 import type { Colours } from '../colours.js';
+import { downloadFigures } from './download-figures.js';
 import type { ProgressDisplay } from './progress-display.js';
 import { barColumns, type ProgressLineContent, progressLine } from './progress-line.js';
 
 /** Redraws a second; events in between only change what the next one shows. */
 const FRAMES_PER_SECOND = 8;
+
+type Download = Extract<ProgressEvent, { kind: 'download' }>;
 
 interface StageState {
   readonly stage: string;
@@ -29,7 +33,8 @@ interface StageState {
 /** Draws in place below the lines already printed, and leaves one line per finished stage. */
 export class ProgressBars implements ProgressDisplay {
   #state: StageState | undefined;
-  #drawn: { multi: MultiBar; bars: readonly [SingleBar, SingleBar] } | undefined;
+  #download: Download | undefined;
+  #drawn: { multi: MultiBar; bars: readonly SingleBar[] } | undefined;
 
   constructor(
     private readonly stream: OutputStream,
@@ -40,6 +45,7 @@ export class ProgressBars implements ProgressDisplay {
     switch (event.kind) {
       case 'stage':
         this.#erase();
+        this.#download = undefined;
         this.#state = { stage: event.stage, blocks: event.blocks, blocksDone: 0 };
         this.#draw();
         break;
@@ -59,6 +65,19 @@ export class ProgressBars implements ProgressDisplay {
         this.stream.write(`${this.colours.green('✓')} ${event.stage}  ${this.colours.dim(detail)}\n`);
         break;
       }
+      case 'download': {
+        const drawn = this.#download !== undefined;
+        this.#download = event;
+        if (!drawn) this.#draw();
+        break;
+      }
+      case 'download-end':
+        this.#erase();
+        this.#download = undefined;
+        this.stream.write(
+          `${this.colours.green('✓')} fetch ${event.model}  ${this.colours.dim(downloadFigures(event))}\n`,
+        );
+        break;
       case 'note':
         this.message(`${this.colours.yellow('note:')} ${event.message}`);
         break;
@@ -74,11 +93,17 @@ export class ProgressBars implements ProgressDisplay {
   close(): void {
     this.#erase();
     this.#state = undefined;
+    this.#download = undefined;
   }
 
   #draw(): void {
     const state = this.#state;
-    if (!state) return;
+    const lines = state
+      ? [(width: number) => this.#stageLine(state, width), (width: number) => this.#phaseLine(state, width)]
+      : this.#download
+        ? [(width: number) => this.#downloadLine(width)]
+        : [];
+    if (lines.length === 0) return;
     const multi = new MultiBar({
       stream: this.stream,
       fps: FRAMES_PER_SECOND,
@@ -90,10 +115,8 @@ export class ProgressBars implements ProgressDisplay {
     });
     const create = (format: (width: number) => string) =>
       multi.create(1, 0, {}, { format: (_options, params) => format(params.maxWidth - 1) });
-    const bars = [
-      create((width) => this.#stageLine(state, width)),
-      create((width) => this.#phaseLine(state, width)),
-    ] as const;
+    // The library draws in turn what it has created.
+    const bars = lines.map(create);
     multi.update();
     this.#drawn = { multi, bars };
   }
@@ -105,6 +128,21 @@ export class ProgressBars implements ProgressDisplay {
 
   #stageLine(state: StageState, width: number): string {
     return progressLine(stageContent(state), width, { ...this.colours, label: this.colours.bold });
+  }
+
+  #downloadLine(width: number): string {
+    const event = this.#download;
+    if (!event) return '';
+    const content = {
+      label: 'fetch',
+      fraction: event.bytes === 0 ? 0 : event.bytesDone / event.bytes,
+      figures: [
+        `${formatBytes(event.bytesDone)} of ${formatBytes(event.bytes)}`,
+        ...(event.etaSeconds === undefined ? [] : [`${formatTimeLeft(event.etaSeconds)} left`]),
+        ...(event.bytesPerSecond === undefined ? [] : [`${formatBytes(event.bytesPerSecond)}/s`]),
+      ],
+    };
+    return progressLine(content, width, { ...this.colours, label: this.colours.bold });
   }
 
   #phaseLine(state: StageState, width: number): string {

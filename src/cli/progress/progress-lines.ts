@@ -4,6 +4,7 @@
  */
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
 import {
+  formatBytes,
   formatCount,
   formatPercent,
   formatPlural,
@@ -12,9 +13,10 @@ import {
   formatTimeLeft,
 } from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
+import { downloadFigures } from './download-figures.js';
 import type { ProgressDisplay } from './progress-display.js';
 
-/** Finished blocks are reported at most this often. */
+/** Finished blocks, and bytes of a download, are reported at most this often. */
 const BLOCK_INTERVAL_MS = 3000;
 /** Within a long block, a sign of life this often. */
 const STEP_INTERVAL_MS = 20_000;
@@ -26,6 +28,7 @@ export class ProgressLines implements ProgressDisplay {
   #lastLine = Number.NEGATIVE_INFINITY;
   /** Of the current stage. */
   #latestStep: Event<'step'> | undefined;
+  #downloading = false;
 
   /** @param now milliseconds of a clock that never goes back */
   constructor(
@@ -37,6 +40,7 @@ export class ProgressLines implements ProgressDisplay {
     switch (event.kind) {
       case 'stage':
         this.#latestStep = undefined;
+        this.#downloading = false;
         this.#lastLine = Number.NEGATIVE_INFINITY;
         this.message(`${event.stage}: ${formatPlural(event.blocks, 'block')}`);
         break;
@@ -58,6 +62,22 @@ export class ProgressLines implements ProgressDisplay {
         break;
       case 'stage-end':
         this.message(`${event.stage}: done in ${formatSeconds(event.seconds)}`);
+        break;
+      case 'download':
+        if (!this.#downloading) {
+          this.#downloading = true;
+          this.#lastLine = this.now();
+          this.message(
+            `fetch ${event.model}: ${formatPlural(event.files, 'file')}, ${formatBytes(event.bytes)}`,
+          );
+        } else if (this.now() - this.#lastLine >= BLOCK_INTERVAL_MS && event.bytesDone < event.bytes) {
+          this.#lastLine = this.now();
+          this.message(`fetch ${event.model}: ${downloadedSoFar(event)}`);
+        }
+        break;
+      case 'download-end':
+        this.#downloading = false;
+        this.message(`fetch ${event.model}: done, ${downloadFigures(event)}`);
         break;
       case 'note':
         this.message(`note: ${event.message}`);
@@ -81,6 +101,14 @@ export class ProgressLines implements ProgressDisplay {
     ];
     this.message(`${stage}: ${done}/${blocks} blocks, ${parts.join(', ')}`.replace(/, $/, ''));
   }
+}
+
+function downloadedSoFar({ bytes, bytesDone, bytesPerSecond, etaSeconds }: Event<'download'>): string {
+  return [
+    `${formatBytes(bytesDone)} of ${formatBytes(bytes)}`,
+    ...(bytesPerSecond === undefined ? [] : [`${formatBytes(bytesPerSecond)}/s`]),
+    ...(etaSeconds === undefined ? [] : [`${formatTimeLeft(etaSeconds)} left`]),
+  ].join(', ');
 }
 
 function blockFigures({ sparsity, outputError, seconds }: Event<'block'>): string[] {

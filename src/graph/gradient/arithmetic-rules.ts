@@ -3,7 +3,7 @@
  * @module
  */
 import type { GraphBuilder } from '../graph-builder.js';
-import { gemm, matmul, multiply, power, scale } from '../operators/arithmetic.js';
+import { divide, gemm, matmul, multiply, power, scale, sign, subtract } from '../operators/arithmetic.js';
 import { transpose } from '../operators/shape.js';
 import type { Value } from '../value.js';
 import { constantNumbers, type GradientRules, inputOf, numberAttribute, outputOf } from './gradient-rule.js';
@@ -34,6 +34,21 @@ export const arithmeticRules: GradientRules = {
     ];
   },
 
+  /** With y = a/b: g/b for a, −g·y/b for b. */
+  Div(graph, node, gradient) {
+    const [a, b] = [inputOf(node, 0), inputOf(node, 1)];
+    const share = () => divide(graph, gradient, b);
+    return [
+      () => sumToShape(graph, share(), a.shape),
+      () => scale(graph, sumToShape(graph, multiply(graph, share(), outputOf(node)), b.shape), -1),
+    ];
+  },
+
+  /** Zero almost everywhere. */
+  Sign(graph, _node, gradient) {
+    return [() => scale(graph, gradient, 0)];
+  },
+
   Exp(graph, node, gradient) {
     return [() => multiply(graph, gradient, outputOf(node))];
   },
@@ -42,6 +57,16 @@ export const arithmeticRules: GradientRules = {
     const x = inputOf(node, 0);
     const [exponent = 0] = constantNumbers(graph, node, 1);
     return [() => multiply(graph, gradient, scale(graph, power(graph, x, exponent - 1), exponent))];
+  },
+
+  /** Nothing where x lies outside the bounds. */
+  Clip(graph, node, gradient) {
+    return [
+      () => {
+        const outside = sign(graph, subtract(graph, inputOf(node, 0), outputOf(node)));
+        return subtract(graph, gradient, multiply(graph, gradient, multiply(graph, outside, outside)));
+      },
+    ];
   },
 
   MatMul(graph, node, gradient) {

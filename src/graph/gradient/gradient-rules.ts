@@ -9,6 +9,7 @@ import type { GradientRules } from './gradient-rule.js';
 import { normalizationRules } from './normalization-rules.js';
 import { reduceRules } from './reduce-rules.js';
 import { rotaryRules } from './rotary-rules.js';
+import { routingRules } from './routing-rules.js';
 import { shapeRules } from './shape-rules.js';
 
 export const GRADIENT_RULES: GradientRules = {
@@ -18,5 +19,6 @@ export const GRADIENT_RULES: GradientRules = {
   ...normalizationRules,
   ...reduceRules,
   ...rotaryRules,
+  ...routingRules,
   ...shapeRules,
 };

@@ -49,6 +49,12 @@ export function exponential(graph: GraphBuilder, x: Value): Value {
   return graph.node('Exp', [x], x.shape);
 }
 
+/** x within bounds, ±most where only one is given, element by element */
+export function clamp(graph: GraphBuilder, x: Value, most: number, least = -most): Value {
+  const [low, high] = [least, most].map((limit) => graph.constant('bound', [], Float32Array.of(limit)));
+  return graph.node('Clip', [x, low as Value, high as Value], x.shape);
+}
+
 /** Matrix product over the last two axes; leading axes must be equal. */
 export function matmul(graph: GraphBuilder, a: Value, b: Value): Value {
   const inner = dimension(a, a.shape.length - 1);

@@ -20,14 +20,31 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
+/** Where a config of Mistral has nothing; `null` is no window. */
+const MISTRAL_WINDOW = 4096;
+
+const SIZES = { vocab_size: 32_000, hidden_size: 4096, num_hidden_layers: 32, num_attention_heads: 32 };
+
 export const llama: Family = {
   modelTypes: ['llama', 'mistral'],
   configSchema,
+  defaults: {
+    llama: { ...SIZES, intermediate_size: 11_008 },
+    mistral: {
+      ...SIZES,
+      intermediate_size: 14_336,
+      num_key_value_heads: 8,
+      max_position_embeddings: 131_072,
+    },
+  },
   describe(raw, names) {
     const config = configSchema.parse(raw);
-    const window = config.model_type === 'mistral' ? (config.sliding_window ?? undefined) : undefined;
+    const { sliding_window: window = MISTRAL_WINDOW } = config;
     const { headDim } = attentionSizes(config);
-    const attention = { rotary: rotaryEmbedding(config, { headDim }), window };
+    const attention = {
+      rotary: rotaryEmbedding(config, { headDim }),
+      window: config.model_type === 'mistral' ? (window ?? undefined) : undefined,
+    };
     return ropeDecoder({
       family: config.model_type,
       config,

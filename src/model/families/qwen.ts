@@ -1,6 +1,6 @@
 /**
  * Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv 2407.10671), which have biases of q, k and v, and Qwen3 (Yang et al. 2025,
- * arXiv 2505.09388), which normalises the heads of q and k instead.
+ * arXiv 2505.09388), which normalises the heads of q and k instead; and their text models that also see images.
  * @module
  */
 import { z } from 'zod';
@@ -30,12 +30,42 @@ const configSchema = z.looseObject({
 /** Of a head, where a config of Qwen3 doesn't say it. */
 const QWEN3_HEAD_DIM = 128;
 
+const DEFAULTS = {
+  vocab_size: 151_936,
+  hidden_size: 4096,
+  intermediate_size: 22_016,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 32,
+  max_position_embeddings: 32_768,
+  sliding_window: 4096,
+};
+const VISION_DEFAULTS = {
+  ...DEFAULTS,
+  vocab_size: 152_064,
+  hidden_size: 8192,
+  intermediate_size: 29_568,
+  num_hidden_layers: 80,
+  num_attention_heads: 64,
+  num_key_value_heads: 8,
+  rms_norm_eps: 1e-5,
+  max_window_layers: 80,
+  rope_theta: 1_000_000,
+};
+
 export const qwen: Family = {
-  modelTypes: ['qwen2', 'qwen3'],
+  modelTypes: ['qwen2', 'qwen3', 'qwen2_vl_text', 'qwen2_5_vl_text', 'qwen3_vl_text'],
   configSchema,
+  defaults: {
+    qwen2: DEFAULTS,
+    qwen3: DEFAULTS,
+    qwen2_vl_text: VISION_DEFAULTS,
+    qwen2_5_vl_text: VISION_DEFAULTS,
+    qwen3_vl_text: { ...DEFAULTS, max_position_embeddings: 128_000, rope_theta: 500_000 },
+  },
   describe(raw, names) {
     const parsed = configSchema.parse(raw);
-    const isThird = parsed.model_type === 'qwen3';
+    const isThird = parsed.model_type.startsWith('qwen3');
     const config = isThird ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD_DIM } : parsed;
     const { headDim, heads, keyValueHeads } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);

@@ -24,16 +24,23 @@ export interface AttentionOptions extends Omit<AttentionShape, 'scale'> {
   readonly rotary?: RotaryEmbedding | undefined;
   /** Table [heads, tokens] that is added to the scores. */
   readonly keyBias?: ((graph: GraphBuilder, tokens: number) => Value) | undefined;
+  /** Name of the tensor [heads] of scores that take their share of the weights and give nothing. */
+  readonly sinks?: string | undefined;
   /** What becomes of q, k and v as they are projected. */
   readonly clamp?: ((graph: GraphBuilder, x: Value) => Value) | undefined;
 }
 
 export function attentionPart(options: AttentionOptions): Part {
-  const { query, key, value, output, headDim, queryNorm, keyNorm, keyBias, clamp } = options;
+  const { query, key, value, output, headDim, queryNorm, keyNorm, keyBias, sinks, clamp } = options;
   const { heads, keyValueHeads, softcap, window, scale = 1 / Math.sqrt(headDim) } = options;
   const linears = [query, key, value, output];
   return {
-    tensors: [...linearTensors(linears), ...(queryNorm?.tensors ?? []), ...(keyNorm?.tensors ?? [])],
+    tensors: [
+      ...linearTensors(linears),
+      ...(queryNorm?.tensors ?? []),
+      ...(keyNorm?.tensors ?? []),
+      ...(sinks ? [{ name: sinks, shape: [heads] }] : []),
+    ],
     linears: linearDescriptions(linears),
     apply(scope, x) {
       const { graph } = scope;
@@ -48,7 +55,10 @@ export function attentionPart(options: AttentionOptions): Part {
       const q = place(project(query), queryNorm, heads);
       const k = place(project(key), keyNorm, keyValueHeads);
       const shape = { heads, keyValueHeads, scale, softcap, window };
-      const terms = { keyBias: keyBias?.(graph, dimension(x, 0)) };
+      const terms = {
+        keyBias: keyBias?.(graph, dimension(x, 0)),
+        sinks: sinks ? scope.weight(sinks) : undefined,
+      };
       return scope.linear(output.name, causalAttention(graph, q, k, project(value), shape, terms));
     },
   };

@@ -2,22 +2,38 @@
  * Feed-forward networks as parts of blocks.
  * @module
  */
+import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { multiply } from '../../graph/operators/arithmetic.js';
+import type { Value } from '../../graph/value.js';
 import type { Activation } from './activations.js';
 import { type LinearPart, linearDescriptions, linearTensors, type Part } from './part.js';
 
+export interface GatedLinears {
+  readonly gate: LinearPart;
+  readonly up: LinearPart;
+  readonly down: LinearPart;
+}
+
+/** What `down` reads. @param up computes the other factor, after what is made of the gate */
+export type Gating = (graph: GraphBuilder, gate: Value, up: () => Value) => Value;
+
 /** down(activation(gate(x)) · up(x)) (Shazeer 2020, arXiv 2002.05202). */
-export function gatedFeedForward(
-  { gate, up, down }: { readonly gate: LinearPart; readonly up: LinearPart; readonly down: LinearPart },
-  activation: Activation,
-): Part {
+export function gatedFeedForward(linears: GatedLinears, activation: Activation): Part {
+  return feedForwardWith(linears, (graph, gate, up) => {
+    const gated = activation(graph, gate);
+    return multiply(graph, gated, up());
+  });
+}
+
+/** down(gating(gate(x), up(x))) */
+export function feedForwardWith({ gate, up, down }: GatedLinears, gating: Gating): Part {
   const linears = [gate, up, down];
   return {
     tensors: linearTensors(linears),
     linears: linearDescriptions(linears),
     apply({ graph, linear }, x) {
-      const gated = activation(graph, linear(gate.name, x));
-      return linear(down.name, multiply(graph, gated, linear(up.name, x)));
+      const hidden = gating(graph, linear(gate.name, x), () => linear(up.name, x));
+      return linear(down.name, hidden);
     },
   };
 }

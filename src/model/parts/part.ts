@@ -13,11 +13,14 @@ import type {
 } from '../description.js';
 
 /** A piece of a block that takes one value [tokens, features] and gives another. */
-export interface Part<Scope extends WeightScope = BlockScope> {
+export interface Part<Scope extends WeightScope = BlockScope, Given extends Value | undefined = Value> {
   readonly tensors: readonly TensorDescription[];
   readonly linears: readonly LinearDescription[];
-  apply(scope: Scope, x: Value): Value;
+  apply(scope: Scope, x: Value): Given;
 }
+
+/** A piece of which only the tensors and linears count. */
+export type AnyPart = Pick<Part, 'tensors' | 'linears'>;
 
 /** A linear with what the checkpoint has for it. */
 export interface LinearPart extends LinearDescription {
@@ -41,7 +44,7 @@ export function linearDescriptions(linears: readonly LinearPart[]): LinearDescri
 
 /** A block of parts; their linears are pruned in this order. */
 export function blockOf(
-  parts: readonly Part<never>[],
+  parts: readonly AnyPart[],
   rest: Omit<BlockDescription, 'tensors' | 'linears'>,
 ): BlockDescription {
   return {

@@ -6,12 +6,13 @@ import { add, scale } from '../../graph/operators/arithmetic.js';
 import type { Value } from '../../graph/value.js';
 import type { BlockDescription, BlockScope } from '../description.js';
 import type { NormPart } from './norms.js';
-import type { Part } from './part.js';
+import type { AnyPart, Part } from './part.js';
 
 /** A branch beside the residual stream, with the normalisations before and after it. */
 export interface Branch {
   readonly before?: NormPart | undefined;
-  readonly part: Part;
+  /** Gives nothing itself where all that joins the stream is what experts give. */
+  readonly part: Part<BlockScope, Value | undefined>;
   readonly after?: NormPart | undefined;
   /** What the sum goes through. */
   readonly onSum?: NormPart | undefined;
@@ -20,7 +21,7 @@ export interface Branch {
 }
 
 export interface Residuals {
-  readonly parts: readonly Part<never>[];
+  readonly parts: readonly AnyPart[];
   readonly forward: BlockDescription['forward'];
 }
 
@@ -32,6 +33,7 @@ export function sequentialResiduals(branches: readonly Branch[], factor = 1): Re
       branches.reduce((stream, { before, part, after, onSum, joinsNormed }) => {
         const x = before ? before.apply(scope, stream) : stream;
         const given = branchOutput(scope, { part, after }, x);
+        if (!given) return stream;
         const scaled = factor === 1 ? given : scale(scope.graph, given, factor);
         const sum = add(scope.graph, joinsNormed ? x : stream, scaled);
         return onSum ? onSum.apply(scope, sum) : sum;
@@ -52,19 +54,19 @@ export function parallelResiduals(
     parts: [...(shared ? [shared] : []), ...branches.flatMap(partsOf)],
     forward(scope, input) {
       const x = shared ? shared.apply(scope, input) : input;
-      return branches.reduce<Value>(
-        (sum, branch) => add(scope.graph, sum, branchOutput(scope, branch, x)),
-        input,
-      );
+      return branches.reduce<Value>((sum, branch) => {
+        const given = branchOutput(scope, branch, x);
+        return given ? add(scope.graph, sum, given) : sum;
+      }, input);
     },
   };
 }
 
-function partsOf({ before, part, after, onSum }: Branch): Part<never>[] {
+function partsOf({ before, part, after, onSum }: Branch): AnyPart[] {
   return [before, part, after, onSum].filter((each) => each !== undefined);
 }
 
-function branchOutput(scope: BlockScope, { before, part, after }: Branch, x: Value): Value {
+function branchOutput(scope: BlockScope, { before, part, after }: Branch, x: Value): Value | undefined {
   const given = part.apply(scope, before ? before.apply(scope, x) : x);
-  return after ? after.apply(scope, given) : given;
+  return given && after ? after.apply(scope, given) : given;
 }

@@ -5,17 +5,18 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
+import type { Value } from '../../graph/value.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
-import type { ModelDescription } from '../description.js';
+import type { BlockScope, Experts, ModelDescription } from '../description.js';
 import type { TensorNames } from '../family.js';
 import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
 import { type AttentionOptions, attentionPart } from './attention.js';
 import { type CausalModel, causalModel, namePrefix, separateHead } from './causal-model.js';
-import { gatedFeedForward } from './feed-forward.js';
+import { type GatedLinears, gatedFeedForward } from './feed-forward.js';
 import type { NormKind } from './norms.js';
 import { blockOf, type LinearPart, type Part } from './part.js';
-import { sequentialResiduals } from './residuals.js';
+import { parallelResiduals, sequentialResiduals } from './residuals.js';
 
 /** The fields of `config.json` that these decoders share. */
 export const decoderConfigShape = {
@@ -79,6 +80,9 @@ export interface AttentionBiases {
   readonly output?: boolean;
 }
 
+/** Group of q, k and v, and of what else reads the same. */
+export const ATTENTION_INPUT = 'attention input';
+
 /**
  * The four linears of attention, each a tensor of its own.
  *
@@ -93,7 +97,7 @@ export function separateProjections(
     name: `${module}.${name}`,
     out: count * headDim,
     in: hidden,
-    inputGroup: 'attention input',
+    inputGroup: ATTENTION_INPUT,
     bias: biases.queryKeyValue,
   });
   return {
@@ -110,18 +114,19 @@ export function separateProjections(
   };
 }
 
-/** The three linears of the gated feed-forward network, each a tensor of its own. */
+/** The three linears of the gated feed-forward network, each a tensor of its own. @param group of gate and up */
 export function separateFeedForward(
   hidden: number,
   intermediate: number,
   bias: boolean,
   inputGroup = 'mlp input',
-): { readonly gate: LinearPart; readonly up: LinearPart; readonly down: LinearPart } {
+  module = 'mlp',
+): GatedLinears {
   const input = { out: intermediate, in: hidden, inputGroup, bias };
   return {
-    gate: { name: 'mlp.gate_proj', ...input },
-    up: { name: 'mlp.up_proj', ...input },
-    down: { name: 'mlp.down_proj', out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
+    gate: { name: `${module}.gate_proj`, ...input },
+    up: { name: `${module}.up_proj`, ...input },
+    down: { name: `${module}.down_proj`, out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
   };
 }
 
@@ -129,7 +134,10 @@ export function separateFeedForward(
 export interface BlockKind {
   /** Blocks of the same name are computed alike. */
   readonly name: string;
-  readonly attention: Omit<AttentionOptions, 'query' | 'key' | 'value' | 'output' | keyof AttentionSizes>;
+  readonly attention:
+    | Omit<AttentionOptions, 'query' | 'key' | 'value' | 'output' | keyof AttentionSizes>
+    /** In the place of attention with q, k and v of the same heads. */
+    | { readonly part: Part };
 }
 
 export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logitScale' | 'logitSoftcap'> {
@@ -137,17 +145,28 @@ export interface RopeDecoder extends Pick<CausalModel, 'embeddingScale' | 'logit
   readonly config: DecoderConfig;
   readonly names: TensorNames;
   readonly norm: NormKind;
+  /** Whether the embedding is the head where no head is stored. */
   readonly tied: boolean;
   readonly maxSequenceLength?: number;
   readonly biases?: AttentionBiases & { readonly feedForward?: boolean };
   readonly blockKind: (index: number) => BlockKind;
+  /** In the place of the feed-forward network of some blocks. @param prefix of the block */
+  readonly experts?: (index: number, prefix: string) => ExpertBranch | undefined;
   /** In the place of linears that are tensors of their own. */
   readonly projections?: Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'>;
   readonly feedForward?: Part;
+  /** Whether both branches read what `beforeAttention` gives, instead of one after the other. */
+  readonly isParallel?: boolean;
   /** Names of the normalisations before and after the branches; those of Llama when left out. */
-  readonly norms?: BranchNorms;
+  readonly norms?: BranchNorms | undefined;
   /** Factor of what the branches give. */
   readonly residualScale?: number;
+}
+
+/** A router, and what it sends tokens to. */
+export interface ExpertBranch {
+  readonly router: Part<BlockScope, Value | undefined>;
+  readonly experts: Experts;
 }
 
 export interface BranchNorms {
@@ -164,37 +183,51 @@ const LLAMA_NORMS: BranchNorms = {
 
 /** @throws RequestError when the config has sizes that don't fit each other */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
-  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS } = options;
+  const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
   const { hidden } = sizes;
   const projections = options.projections ?? separateProjections(sizes, biases);
   const feedForward =
     options.feedForward ??
     gatedFeedForward(
-      separateFeedForward(hidden, config.intermediate_size, biases.feedForward ?? false),
+      separateFeedForward(
+        hidden,
+        config.intermediate_size,
+        biases.feedForward ?? false,
+        isParallel ? ATTENTION_INPUT : undefined,
+      ),
       activationNamed(config.hidden_act),
     );
   const prefix = decoderPrefix(names);
   const normNamed = (name: string | undefined) => (name === undefined ? undefined : norm(name, hidden));
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) => {
     const { name, attention } = options.blockKind(index);
-    const { parts, forward } = sequentialResiduals(
-      [
-        {
-          before: normNamed(norms.beforeAttention),
-          part: attentionPart({ ...sizes, ...projections, ...attention }),
-          after: normNamed(norms.afterAttention),
-        },
-        {
-          before: normNamed(norms.beforeFeedForward),
-          part: feedForward,
-          after: normNamed(norms.afterFeedForward),
-        },
-      ],
-      options.residualScale,
-    );
-    const block = { prefix: `${prefix}layers.${index}.`, hiddenSize: hidden, graphKey: `${family} ${name}` };
-    return blockOf(parts, { ...block, forward });
+    const blockPrefix = `${prefix}layers.${index}.`;
+    const sparse = options.experts?.(index, blockPrefix);
+    const part =
+      'part' in attention ? attention.part : attentionPart({ ...sizes, ...projections, ...attention });
+    const network = sparse?.router ?? feedForward;
+    const before = normNamed(norms.beforeAttention);
+    const { parts, forward } = isParallel
+      ? parallelResiduals([{ part }, { part: network }], before)
+      : sequentialResiduals(
+          [
+            { before, part, after: normNamed(norms.afterAttention) },
+            {
+              before: normNamed(norms.beforeFeedForward),
+              part: network,
+              after: normNamed(norms.afterFeedForward),
+            },
+          ],
+          options.residualScale,
+        );
+    return blockOf(parts, {
+      prefix: blockPrefix,
+      hiddenSize: hidden,
+      graphKey: `${family} ${name}${sparse ? ' with experts' : ''}`,
+      forward,
+      experts: sparse?.experts,
+    });
   });
   const head = `${namePrefix(names, 'lm_head.weight', ['', 'language_model.'])}lm_head.weight`;
   return causalModel({
@@ -217,10 +250,31 @@ export function decoderPrefix(names: TensorNames): string {
   return namePrefix(names, 'embed_tokens.weight', [
     'model.',
     'model.language_model.',
+    'model.text_model.',
     'language_model.model.',
     'language_model.',
     '',
   ]);
+}
+
+/**
+ * Kinds of all blocks' attention.
+ *
+ * @param pattern where the config has no list: every so many blocks one sees everything, the others have a window
+ */
+export function attentionKinds(
+  config: {
+    readonly layer_types?: readonly string[] | null | undefined;
+    readonly num_hidden_layers: number;
+  },
+  pattern: number,
+): readonly string[] {
+  return (
+    config.layer_types ??
+    Array.from({ length: config.num_hidden_layers }, (_, index) =>
+      (index + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention',
+    )
+  );
 }
 
 /** Kind of a block's attention by the config: `full_attention`, `sliding_attention`. @throws RequestError for another */

@@ -20,15 +20,16 @@ import {
 } from '../../graph/regional-gradient-graph.js';
 import { targetedAfter, targetRanges } from '../../graph/target-ranges.js';
 import { elementCount } from '../../graph/value.js';
-import { type BlockDescription, inputGroups, weightCount } from '../../model/description.js';
+import { type BlockDescription, inputGroups, unitsOf, weightCount } from '../../model/description.js';
 import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
 import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
 import { evaluationSets } from '../evaluation-stage.js';
 import { prunedLinears } from '../measure-gradients.js';
 import type { GroupWork } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
-import { measuringPlans, prunePlans } from '../prune-plans.js';
+import { measuringPlan, measuringPlans, prunePlan, prunePlans } from '../prune-plans.js';
 import { rehearsals, targetWindows } from '../regional-blocks.js';
+import { expertFlops, expertPlans } from './expert-plans.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -58,9 +59,13 @@ export interface Flops {
 export function estimateFlops(run: PreparedRun): Flops {
   const { model, calibration, windows, gramWindows } = run;
   const tokens = calibration?.sequenceLength ?? 0;
-  const sum = (f: (block: BlockDescription) => number) =>
-    model.blocks.reduce((total, block) => total + f(block), 0);
+  const sum = (f: (unit: BlockDescription) => number) =>
+    model.blocks.flatMap(unitsOf).reduce((total, unit) => total + f(unit), 0);
   const plans = prunePlans(run);
+  const experts = expertPlans(model, windows, tokens, (unit, length) => prunePlan(run, unit, length));
+  const measured = expertPlans(model, run.allocation.windows, tokens, (unit, length) =>
+    measuringPlan(run, unit, length),
+  );
   const work = methodWork(run);
   const rehearsed = rehearsals(run).reduce((total, each) => total + each, 0);
   const inGrams = gramWindows + (run.method.statistics === 'gram' ? rehearsed : 0);
@@ -77,6 +82,7 @@ export function estimateFlops(run: PreparedRun): Flops {
           model.blocks.map((block) => planWholeBlock(block, set.tokens)),
           forwardFlops,
         ) +
+          expertFlops(expertPlans(model, set.windows, set.tokens, planWholeBlock), forwardFlops) +
           2 * elementCount(model.head.shape) * set.tokens),
     0,
   );
@@ -85,15 +91,15 @@ export function estimateFlops(run: PreparedRun): Flops {
   );
   return {
     forward:
-      (windows + rehearsed) * sumPlans(plans, (planned) => passFlops(planned, pruningPasses(planned))) +
-      run.allocation.windows * sumPlans(measuringPlans(run), (planned) => passFlops(planned, planned.passes)),
+      (windows + rehearsed) * (sumPlans(plans, measuringFlops) + expertFlops(experts, measuringFlops)) +
+      run.allocation.windows *
+        (sumPlans(measuringPlans(run), forwardFlops) + expertFlops(measured, forwardFlops)),
     allocation: sharing.productFlops + sharing.columnFlops,
-    gram: sum((block) =>
-      inputGroups(block).reduce(
-        (total, { size }) => total + 2 * stripElements(gramStrips(size)) * inGrams * tokens,
-        0,
-      ),
-    ),
+    gram:
+      2 *
+      inGrams *
+      (tokens * model.blocks.reduce((total, block) => total + stripsOf(block), 0) +
+        expertFlops(experts, ({ block, tokens: length }) => length * stripsOf(block))),
     targets: run.recovery > 0 ? windows * sumPlans(plans, targetFlops) : 0,
     gradients: gradientFlops(run),
     ...regionalFlops(run),
@@ -102,7 +108,7 @@ export function estimateFlops(run: PreparedRun): Flops {
     loss: estimateLossFlops(run),
     // Two quadratic forms.
     outputErrors: gramWindows > 0 ? 2 * updates : 0,
-    propagate: windows * sumPlans(plans, (planned) => passFlops(planned, outputPasses(planned))),
+    propagate: windows * (sumPlans(plans, outputFlops) + expertFlops(experts, outputFlops)),
     evaluation: evaluationFlops,
   };
 }
@@ -152,7 +158,19 @@ function gradientFlops(run: PreparedRun): number {
     (sum, { graph, blocks }) => sum + blocks * graphFlops(graph),
     0,
   );
-  return windows * (forward + backward + 6 * elementCount(model.head.shape) * tokens);
+  const experts = expertFlops(
+    expertPlans(model, windows, tokens, planWholeBlock),
+    (planned) =>
+      forwardFlops(planned) +
+      graphFlops(
+        blockGradientGraph(
+          planned.block,
+          planned.tokens,
+          prunedLinears(run, planned.block).map(({ name }) => name),
+        ),
+      ),
+  );
+  return windows * (forward + backward + experts + 6 * elementCount(model.head.shape) * tokens);
 }
 
 /** Each measurement takes its windows through the block, those behind it and the head; so does the block as it is. */
@@ -184,6 +202,19 @@ export function lossMeasurements({ loss, layers }: PreparedRun, block: number): 
 
 function forwardFlops(planned: BlockPasses): number {
   return passFlops(planned, planned.passes);
+}
+
+function measuringFlops(planned: BlockPasses): number {
+  return passFlops(planned, pruningPasses(planned));
+}
+
+function outputFlops(planned: BlockPasses): number {
+  return passFlops(planned, outputPasses(planned));
+}
+
+/** Elements of the Gram matrices of a block's groups, or an expert's. */
+function stripsOf(unit: BlockDescription): number {
+  return inputGroups(unit).reduce((total, { size }) => total + stripElements(gramStrips(size)), 0);
 }
 
 /** A graph, with how many blocks it is for. */
@@ -238,8 +269,8 @@ function blockGraphs(
   build: (block: BlockDescription, pruned: readonly string[]) => Graph | undefined,
 ): CountedGraph[] {
   const known = new Map<string, { readonly graph: Graph | undefined; blocks: number }>();
-  for (const [index, block] of run.model.blocks.entries()) {
-    const names = prunedLinears(run, index).map(({ name }) => name);
+  for (const block of run.model.blocks) {
+    const names = prunedLinears(run, block).map(({ name }) => name);
     const key = [block.graphKey, ...names].join(' ');
     const same = known.get(key);
     if (same) same.blocks++;
@@ -263,10 +294,10 @@ export function methodWork({
   layers,
   method,
 }: PreparedRun): (GroupWork & { readonly size: number })[] {
-  return model.blocks.flatMap((block, index) =>
-    inputGroups(block).flatMap(({ name, size }) => {
+  return model.blocks.flatMap(unitsOf).flatMap((unit) =>
+    inputGroups(unit).flatMap(({ name, size }) => {
       const linears = layers
-        .filter(({ block: own, pattern }) => own === index && pattern !== 'dense')
+        .filter(({ unit: own, pattern }) => own === unit && pattern !== 'dense')
         .map(({ linear }) => linear)
         .filter(({ inputGroup }) => inputGroup === name);
       return linears.length === 0 ? [] : [{ ...method.work({ size, linears }), size }];

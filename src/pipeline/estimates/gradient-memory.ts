@@ -2,9 +2,11 @@
  * Memory of collecting the dense model's gradients, and of methods that then prune from file to file.
  * @module
  */
-import { weightName } from '../../model/description.js';
+
+import { unitsOf } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
+import { layerWeightName } from '../layer-plan.js';
 import { prunedLinears } from '../measure-gradients.js';
 import type { MemorySettings } from '../memory-settings.js';
 import type { PreparedRun } from '../prepare-run.js';
@@ -45,12 +47,12 @@ export function gradientMemory(run: PreparedRun): StageMemory {
   };
 }
 
-/** Of the block with the most weights. @param windows that gradients are taken over */
+/** Of the block, or expert, with the most weights. @param windows that gradients are taken over */
 export function heldGradients(run: PreparedRun, settings: MemorySettings, windows: number): MemoryPart {
   const { workers, activations } = settings;
-  const blocks = run.model.blocks.map((_, index) =>
-    gradientBytes(prunedLinears(run, index), workers, Math.min(activations, windows)),
-  );
+  const blocks = run.model.blocks
+    .flatMap(unitsOf)
+    .map((unit) => gradientBytes(prunedLinears(run, unit), workers, Math.min(activations, windows)));
   return { name: 'gradients of one block', bytes: Math.max(...blocks) };
 }
 
@@ -58,12 +60,11 @@ export function heldGradients(run: PreparedRun, settings: MemorySettings, window
 const STORED_HISTOGRAM_BYTES = 65_536;
 
 /** Of the `atOnce` largest linears. */
-function storedHistogramBytes({ layers, model, locate }: PreparedRun, atOnce: number): number {
+function storedHistogramBytes({ layers, locate }: PreparedRun, atOnce: number): number {
   return layers
-    .flatMap(({ block: index, linear, pattern }) => {
-      const block = model.blocks[index];
-      if (!block || pattern === 'dense' || pattern.kind === 'n:m') return [];
-      const { dtype } = locate(weightName(block, linear));
+    .flatMap(({ unit, linear, pattern }) => {
+      if (pattern === 'dense' || pattern.kind === 'n:m') return [];
+      const { dtype } = locate(layerWeightName({ unit, linear }));
       const elements = linear.out * linear.in;
       if (dtype === 'F32') return [histogramBytes(elements)];
       return [Math.ceil(elements / HISTOGRAM_TASK_ELEMENTS) * STORED_HISTOGRAM_BYTES];

@@ -14,7 +14,8 @@ import { outputErrorBytes } from '../../statistics/output-error.js';
 import { lossTokenBytes } from '../measure-loss.js';
 import type { MemorySettings } from '../memory-settings.js';
 import type { PreparedRun } from '../prepare-run.js';
-import { prunePlans } from '../prune-plans.js';
+import { prunePlan, prunePlans } from '../prune-plans.js';
+import { expertPlans } from './expert-plans.js';
 import { logitsSessions } from './head-sessions.js';
 import type { RegionalMemory } from './regional-memory.js';
 import type { CommonParts, MemoryMoment, StageMemory } from './stage-memory.js';
@@ -25,7 +26,9 @@ const LOSS_HEAP_BYTES = { process: 30e6, worker: 10e6 };
 
 export function pruningMemory(run: PreparedRun, regional: RegionalMemory): StageMemory {
   const { loss, gramWindows, windows } = run;
-  const plans = prunePlans(run);
+  const tokens = run.calibration?.sequenceLength ?? 0;
+  const experts = expertPlans(run.model, windows, tokens, (unit, length) => prunePlan(run, unit, length));
+  const plans = [...prunePlans(run), ...experts.map(({ planned }) => planned)];
   const { moments } = run.method;
   const pruning = windowNeeds(plans, { windows, gramWindows, moments, targets: run.recovery > 0 });
   const measured = loss && wholeWindowNeeds(run, loss.tokens);

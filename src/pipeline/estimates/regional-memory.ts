@@ -29,7 +29,7 @@ export function regionalMemory(run: PreparedRun): RegionalMemory {
   ];
   const { optimisations = [] } = regional ?? {};
   const batch = Math.max(0, ...optimisations.map((each) => each.batch));
-  const states = run.model.blocks.map((_, index) => regionalBytes(prunedLinears(run, index), batch));
+  const states = run.model.blocks.map((block) => regionalBytes(prunedLinears(run, block), batch));
   const optimiser = {
     name: 'gradients and mean squares of one block',
     bytes: batch > 0 ? Math.max(...states) : 0,

@@ -14,6 +14,8 @@ import {
 } from '../../../src/graph/operators/activation.js';
 import {
   add,
+  clamp,
+  divide,
   exponential,
   gemm,
   linear,
@@ -21,12 +23,14 @@ import {
   multiply,
   power,
   scale,
+  sign,
   subtract,
 } from '../../../src/graph/operators/arithmetic.js';
 import { causalAttention } from '../../../src/graph/operators/attention.js';
 import { layerNorm, rmsNorm, softmax } from '../../../src/graph/operators/normalization.js';
 import { reduce } from '../../../src/graph/operators/reduce.js';
 import { rotary } from '../../../src/graph/operators/rotary.js';
+import { topMask } from '../../../src/graph/operators/routing.js';
 import { concat, expand, pad, reshape, slice, transpose } from '../../../src/graph/operators/shape.js';
 import { elementCount, type Value } from '../../../src/graph/value.js';
 import { evaluator } from '../../support/evaluate-graph.js';
@@ -93,7 +97,38 @@ const cases: Case[] = [
     sample: (v) => 1.5 + Math.tanh(v) / 2,
   },
   { name: 'exponential', inputs: [[3, 4]], build: exponential },
+  {
+    name: 'clamp',
+    inputs: [[3, 7]],
+    build: (g, x) => clamp(g, x, 0.8),
+    // Not near the bounds.
+    sample: (value) => value + Math.sign(value) * (Math.abs(value) < 0.8 ? -0.1 : 0.1),
+  },
   { name: 'silu', inputs: [[3, 4]], build: silu },
+  {
+    name: 'division by a column',
+    inputs: [
+      [3, 4],
+      [3, 1],
+    ],
+    build: divide,
+    // Not near 0.
+    sample: (value) => value + Math.sign(value),
+  },
+  {
+    name: 'sign',
+    inputs: [[3, 4]],
+    build: (g, x) => multiply(g, x, sign(g, x)),
+    // Away from 0.
+    sample: (value) => value + Math.sign(value),
+  },
+  {
+    name: 'a choice of the largest',
+    inputs: [[5, 6]],
+    build: (g, x) => multiply(g, x, topMask(g, x, 2)),
+    // Far enough apart that the same ones stay the largest.
+    sample: (value, index) => value / 10 + ((index * 5) % 6),
+  },
   {
     name: 'matmul',
     inputs: [

@@ -1,0 +1,16 @@
+"""Mixtures of experts: Mixtral, Qwen2-MoE, Qwen3-MoE."""
+
+from llama import variant
+
+VARIANTS = {
+    "mixtral": variant(
+        31, "MixtralForCausalLM", model_type="mixtral", num_local_experts=5, num_experts_per_tok=2, sliding_window=9,
+        intermediate_size=40, rope_theta=1e4),
+    "qwen2-moe": variant(
+        32, "Qwen2MoeForCausalLM", model_type="qwen2_moe", num_hidden_layers=3, num_experts=6, num_experts_per_tok=3,
+        moe_intermediate_size=24, shared_expert_intermediate_size=36, decoder_sparse_step=1, mlp_only_layers=[1],
+        norm_topk_prob=False),
+    "qwen3-moe": variant(
+        33, "Qwen3MoeForCausalLM", model_type="qwen3_moe", head_dim=12, num_experts=8, num_experts_per_tok=2,
+        moe_intermediate_size=20, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[]),
+}

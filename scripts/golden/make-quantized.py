@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Makes golden data of quantized checkpoints, into test/golden/quantized of this project.
+
+encodings.safetensors: what PyTorch and transformers make of FP8 E4M3 and MXFP4.
+qwen3-fp8/: a random tiny Qwen3 as the hub has them in FP8 with block scales, and expected.safetensors, what transformers computes
+with the decoded weights in float32 (as make-families.py writes it).
+"""
+
+import importlib
+import json
+import math
+import pathlib
+import shutil
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+HERE = pathlib.Path(__file__).resolve().parent
+OUT = HERE.parents[1] / "test/golden/quantized"
+
+CONFIG = {
+    "architectures": ["Qwen3ForCausalLM"],
+    "model_type": "qwen3",
+    "hidden_size": 96,
+    "intermediate_size": 160,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 384,
+    "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-06,
+    "hidden_act": "silu",
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+}
+NOT_CONVERTED = ["lm_head", "model.layers.1.mlp.down_proj"]
+BLOCK = [64, 64]
+TOKENS = 12
+
+
+def encodings() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    codes = torch.arange(256, dtype=torch.uint8)
+    values = codes.view(torch.float8_e4m3fn).float()
+    # Every value, every middle between two, and their neighbours; nothing that rounds beyond the largest.
+    finite = values[values.isfinite()].unique()
+    near = torch.cat([finite, (finite[1:] + finite[:-1]) / 2, torch.tensor([464.0, -464.0])])
+    below, above = torch.nextafter(near, torch.tensor(-math.inf)), torch.nextafter(near, torch.tensor(math.inf))
+    near = torch.cat([near, below, above, torch.randn(256, generator=generator) * 100])
+    near = near[near.abs() <= 464]
+    blocks = torch.randint(0, 256, (1, 255, 1, 16), generator=generator, dtype=torch.uint8)
+    # All 256 pairs of codes, 16 a scale.
+    blocks[0, :16, 0] = codes.reshape(16, 16)
+    scales = torch.arange(255, dtype=torch.uint8).roll(135).reshape(1, 255, 1)
+    experts = torch.randint(0, 256, (2, 6, 3, 16), generator=generator, dtype=torch.uint8)
+    expert_scales = torch.randint(118, 130, (2, 6, 3), generator=generator, dtype=torch.uint8)
+    return {
+        "fp8.values": values,
+        "fp8.rounded.values": near,
+        "fp8.rounded.codes": near.to(torch.float8_e4m3fn).view(torch.uint8),
+        "mxfp4.blocks": blocks,
+        "mxfp4.scales": scales,
+        "mxfp4.values": convert_moe_packed_tensors(blocks, scales, dtype=torch.float32),
+        "experts.gate_up_proj_blocks": experts,
+        "experts.gate_up_proj_scales": expert_scales,
+        "experts.gate_up_proj": convert_moe_packed_tensors(experts, expert_scales, dtype=torch.float32),
+    }
+
+
+def over_blocks(scales: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    tall = scales.repeat_interleave(BLOCK[0], 0).repeat_interleave(BLOCK[1], 1)
+    return tall[: shape[0], : shape[1]]
+
+
+def quantize(weight: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, columns = (math.ceil(size / block) for size, block in zip(weight.shape, BLOCK))
+    scales = torch.tensor([[
+        weight[r * BLOCK[0]:(r + 1) * BLOCK[0], c * BLOCK[1]:(c + 1) * BLOCK[1]].abs().max() / 448
+        for c in range(columns)] for r in range(rows)]).to(dtype)
+    return (weight / over_blocks(scales.float(), weight.shape)).to(torch.float8_e4m3fn), scales
+
+
+def make_qwen3(folder: pathlib.Path) -> None:
+    families = importlib.import_module("make-families")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    quantization = {
+        "activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": BLOCK,
+        "modules_to_not_convert": NOT_CONVERTED}
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"quantization_config": quantization}, indent=2) + "\n")
+    generator = torch.Generator().manual_seed(11)
+    config = AutoConfig.for_model(**CONFIG)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
+    families.randomise(model, generator)
+    tensors = {}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            module = name.removesuffix(".weight")
+            if not module.endswith("_proj") or module in NOT_CONVERTED:
+                tensors[name] = parameter.bfloat16()
+                continue
+            # Both dtypes of scales are on the hub.
+            codes, scales = quantize(parameter, torch.float32 if ".0." in name else torch.bfloat16)
+            tensors |= {name: codes, f"{name}_scale_inv": scales}
+            parameter.copy_(codes.float() * over_blocks(scales.float(), codes.shape))
+    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    ids = torch.randint(2, CONFIG["vocab_size"], (1, TOKENS), generator=generator)
+    values = families.expected(model, ids)
+    save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    sys.path.insert(0, str(HERE))
+    OUT.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in encodings().items()}, OUT / "encodings.safetensors")
+    make_qwen3(OUT / "qwen3-fp8")
+    for file in OUT.rglob("*.*"):
+        if file.is_file():
+            file.chmod(0o644)
+            print(f"{file.relative_to(OUT)} {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+/**
+ * Where text comes from: a file, or files of a dataset on the hub.
+ * @module
+ */
+import { DEFAULT_REVISION } from '../hub/repository.js';
+
+/** A text file; `path` is absolute once a run file is loaded. */
+export interface FileSource {
+  readonly path: string;
+  /** The field or column that holds the text or the messages; `text` or `messages` when left out. */
+  readonly field?: string;
+}
+
+/** Files of a dataset on the hub. */
+export interface HubSource {
+  /** `org/name` */
+  readonly hub: string;
+  /** Which of its files, in the order of their names: a path, in which `*` stands for any run of characters. */
+  readonly files: string;
+  /** A branch, a tag or a commit. */
+  readonly revision: string;
+  /** As in {@link FileSource}. */
+  readonly field?: string;
+}
+
+export type TextSource = FileSource | HubSource;
+
+/** How Hugging Face's own tools write a file of a dataset. */
+const hubScheme = 'hf://';
+
+/** A slash of a revision is written `%2F` there. */
+const hubForm = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
+
+/** The form of {@link parseTextSource} that isn't a path, for messages. */
+export const hubAddressForm = 'hf://datasets/org/name/files';
+
+/**
+ * A path, or `hf://datasets/org/name[@revision]/files`.
+ * @returns undefined for what begins like the latter and isn't
+ */
+export function parseTextSource(text: string): TextSource | undefined {
+  if (!text.startsWith(hubScheme)) return { path: text };
+  const [, hub, revision = DEFAULT_REVISION, files] = hubForm.exec(text) ?? [];
+  if (hub === undefined || files === undefined) return undefined;
+  try {
+    return { hub, files, revision: decodeURIComponent(revision) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The source in one piece of text, as {@link parseTextSource} reads it; the field is not in it. */
+export function textSourceName(source: TextSource): string {
+  return 'path' in source ? source.path : hubFileName(source.hub, source.revision, source.files);
+}
+
+/** A file of a dataset, or a pattern of them, as `hf://…`. */
+export function hubFileName(hub: string, revision: string, file: string): string {
+  const at = revision === DEFAULT_REVISION ? '' : `@${encodeURIComponent(revision)}`;
+  return `${hubScheme}datasets/${hub}${at}/${file}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * Worker tasks: which tokens of a window go to which experts, and their rows to and from an expert's windows.
+ * @module
+ */
+import { scratch } from '../runtime/scratch.js';
+import { bytesOf, readExactly, writeExactly } from '../runtime/worker-files.js';
+
+export interface RoutingArguments {
+  readonly path: string;
+  /** Of the weights [tokens, experts], f32. */
+  readonly offset: number;
+  readonly tokens: number;
+  readonly experts: number;
+}
+
+/** For each weight that isn't 0, token · experts + expert, ascending. */
+export function readRouting({ path, offset, tokens, experts }: RoutingArguments): Int32Array {
+  const weights = scratch('routing', tokens * experts);
+  readExactly(path, offset, bytesOf(weights));
+  const chosen: number[] = [];
+  for (let i = 0; i < weights.length; i++) if (weights[i] !== 0) chosen.push(i);
+  return Int32Array.from(chosen);
+}
+
+/** Rows of a file, as parts of the rows of a window. */
+export interface RowPart {
+  readonly path: string;
+  /** Bytes before each row. */
+  readonly offsets: Float64Array;
+  /** The first feature in the window's rows, and how many. */
+  readonly first: number;
+  readonly count: number;
+}
+
+export interface RowsArguments {
+  readonly parts: readonly RowPart[];
+  /** Of the window, [rows, features]. */
+  readonly path: string;
+  readonly offset: number;
+  readonly features: number;
+}
+
+/** Gathers rows into a window. Features that no part has are 0. */
+export function gatherRows({ parts, path, offset, features }: RowsArguments): void {
+  const rows = Math.max(...parts.map(({ offsets }) => offsets.length));
+  const window = scratch('gathered', rows * features).fill(0);
+  for (const part of parts) {
+    for (const [row, place] of part.offsets.entries()) {
+      const start = row * features + part.first;
+      readExactly(part.path, place, bytesOf(window.subarray(start, start + part.count)));
+    }
+  }
+  writeExactly(path, offset, bytesOf(window));
+}
+
+/** Adds rows of a window to where they came from. */
+export function scatterRows({ parts, path, offset, features }: RowsArguments): void {
+  const rows = Math.max(...parts.map(({ offsets }) => offsets.length));
+  const window = scratch('scattered', rows * features);
+  readExactly(path, offset, bytesOf(window));
+  for (const part of parts) {
+    const sum = scratch('sum', part.count);
+    for (const [row, place] of part.offsets.entries()) {
+      readExactly(part.path, place, bytesOf(sum));
+      const start = row * features + part.first;
+      for (let i = 0; i < part.count; i++) sum[i] = (sum[i] as number) + (window[start + i] as number);
+      writeExactly(part.path, place, bytesOf(sum));
+    }
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Command R (`cohere`) and Command R7B and A (`cohere2`; Cohere 2025, arXiv 2504.00698): attention and feed-forward network
+ * read the same layer normalisation, rotary positions turn neighbouring dimensions, and logits are scaled. Blocks of `cohere2` with
+ * a window have rotary positions, those without have none.
+ * @module
+ */
+import { z } from 'zod';
+import { configSize } from '../config-size.js';
+import type { Family } from '../family.js';
+import { layerNorms, perHeadWeights } from '../parts/norms.js';
+import {
+  attentionKind,
+  attentionKinds,
+  attentionSizes,
+  type BlockKind,
+  decoderConfigShape,
+  layerTypesShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const sharedShape = {
+  ...decoderConfigShape,
+  layer_norm_eps: z.number().positive().default(1e-5),
+  max_position_embeddings: configSize.default(8192),
+  attention_bias: z.boolean().default(false),
+  logit_scale: z.number().positive().default(0.0625),
+  tie_word_embeddings: z.boolean().default(true),
+};
+
+const configSchema = z.discriminatedUnion('model_type', [
+  z.looseObject({
+    model_type: z.literal('cohere'),
+    ...sharedShape,
+    use_qk_norm: z.boolean().nullish(),
+  }),
+  z.looseObject({
+    model_type: z.literal('cohere2'),
+    ...sharedShape,
+    ...layerTypesShape,
+    sliding_window: configSize.nullish().default(4096),
+    /** Every so many blocks one sees everything. */
+    sliding_window_pattern: z.int().positive().default(4),
+  }),
+]);
+
+type CohereConfig = z.infer<typeof configSchema>;
+
+export const cohere: Family = {
+  modelTypes: ['cohere', 'cohere2'],
+  configSchema,
+  describe(raw, names) {
+    const parsed = configSchema.parse(raw);
+    // Cohere 2 derives it from the other sizes, whatever the config says.
+    const config = parsed.model_type === 'cohere2' ? { ...parsed, head_dim: undefined } : parsed;
+    return ropeDecoder({
+      family: config.model_type,
+      config,
+      names,
+      norm: layerNorms(config.layer_norm_eps, { bias: false }),
+      tied: config.tie_word_embeddings,
+      biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
+      isParallel: true,
+      norms: { beforeAttention: 'input_layernorm' },
+      blockKind: blockKinds(config),
+      logitScale: config.logit_scale,
+    });
+  },
+};
+
+function blockKinds(config: CohereConfig): (index: number) => BlockKind {
+  const { heads, keyValueHeads, headDim } = attentionSizes(config);
+  if (config.model_type === 'cohere') {
+    const rotary = rotaryEmbedding(config, { headDim, interleaved: true, theta: 500_000 });
+    const normed = (name: string, count: number) =>
+      config.use_qk_norm
+        ? perHeadWeights([`self_attn.${name}.weight`], {
+            heads: count,
+            headDim,
+            epsilon: config.layer_norm_eps,
+          })
+        : undefined;
+    const queryNorm = normed('q_norm', heads);
+    const keyNorm = normed('k_norm', keyValueHeads);
+    return () => ({ name: 'block', attention: { rotary, queryNorm, keyNorm } });
+  }
+  const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
+  const types = attentionKinds(config, config.sliding_window_pattern);
+  return (index) => {
+    const kind = attentionKind(types, index);
+    const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
+    return { name: kind, attention: { rotary: window === undefined ? undefined : rotary, window } };
+  };
+}

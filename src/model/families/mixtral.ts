@@ -1,0 +1,71 @@
+/**
+ * Mixtral (Jiang et al. 2024, arXiv 2401.04088): Mistral's blocks with experts.
+ * @module
+ */
+import { z } from 'zod';
+import { configSize } from '../config-size.js';
+import type { Family } from '../family.js';
+import { activationNamed } from '../parts/activations.js';
+import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
+import { rmsNorms } from '../parts/norms.js';
+import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { softmaxRouting } from '../parts/routings.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const configSchema = z.looseObject({
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  num_local_experts: configSize.default(8),
+  num_experts_per_tok: configSize.default(2),
+  sliding_window: configSize.nullish(),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+export const mixtral: Family = {
+  modelTypes: ['mixtral'],
+  configSchema,
+  describe(raw, names) {
+    const config = configSchema.parse(raw);
+    const { hidden, headDim } = attentionSizes(config);
+    const { count, perToken } = expertCounts(config.num_local_experts, config.num_experts_per_tok);
+    const attention = {
+      rotary: rotaryEmbedding(config, { headDim }),
+      window: config.sliding_window ?? undefined,
+    };
+    return ropeDecoder({
+      family: 'mixtral',
+      config,
+      names,
+      norm: rmsNorms(config.rms_norm_eps),
+      tied: config.tie_word_embeddings,
+      blockKind: () => ({ name: 'block', attention }),
+      experts: (_, prefix) => {
+        // As on the hub; fused as `transformers` may write it.
+        const isFused = names.has(`${prefix}mlp.experts.gate_up_proj`);
+        const branch = isFused ? 'mlp' : 'block_sparse_moe';
+        return {
+          router: routerPart({
+            weight: `${branch}.gate.weight`,
+            experts: count,
+            hidden,
+            routing: softmaxRouting(perToken, true),
+          }),
+          experts: gatedExperts({
+            prefix,
+            graphKey: 'mixtral expert',
+            count,
+            perToken,
+            hidden,
+            intermediate: config.intermediate_size,
+            activation: activationNamed(config.hidden_act),
+            names,
+            list: `${branch}.experts`,
+            linears: isFused
+              ? { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' }
+              : { gate: 'w1', up: 'w3', down: 'w2' },
+          }),
+        };
+      },
+    });
+  },
+};

@@ -1,0 +1,143 @@
+/**
+ * Qwen1.5-MoE and Qwen2-57B-A14B (Yang et al. 2024, arXiv 2407.10671), which have an expert for every token besides, and
+ * Qwen3's mixtures of experts (Yang et al. 2025, arXiv 2505.09388).
+ * @module
+ */
+import { z } from 'zod';
+import { sigmoid } from '../../graph/operators/activation.js';
+import { linear, multiply } from '../../graph/operators/arithmetic.js';
+import { configSize } from '../config-size.js';
+import type { Family } from '../family.js';
+import { activationNamed } from '../parts/activations.js';
+import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
+import { gatedFeedForward } from '../parts/feed-forward.js';
+import { perHead, rmsNorms } from '../parts/norms.js';
+import type { LinearPart, Part } from '../parts/part.js';
+import {
+  attentionKind,
+  attentionSizes,
+  decoderConfigShape,
+  layerTypesShape,
+  rmsNormShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
+import { softmaxRouting } from '../parts/routings.js';
+import { rotaryEmbedding } from '../rotary-embedding.js';
+
+const configSchema = z.looseObject({
+  model_type: z.string(),
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  ...layerTypesShape,
+  attention_bias: z.boolean().default(false),
+  qkv_bias: z.boolean().default(true),
+  use_sliding_window: z.boolean().default(false),
+  max_window_layers: z.int().nonnegative().default(28),
+  decoder_sparse_step: z.int().positive().default(1),
+  mlp_only_layers: z.array(z.int()).nullish(),
+  moe_intermediate_size: configSize,
+  shared_expert_intermediate_size: configSize.nullish(),
+  num_experts: z.int().nonnegative(),
+  num_experts_per_tok: configSize,
+  norm_topk_prob: z.boolean().default(false),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+export const qwenMoe: Family = {
+  modelTypes: ['qwen2_moe', 'qwen3_moe'],
+  configSchema,
+  describe(raw, names) {
+    const config = configSchema.parse(raw);
+    const isThird = config.model_type === 'qwen3_moe';
+    const { hidden, heads, keyValueHeads, headDim } = attentionSizes(config);
+    const norm = rmsNorms(config.rms_norm_eps);
+    const activation = activationNamed(config.hidden_act);
+    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+    const types =
+      config.layer_types ??
+      Array.from({ length: config.num_hidden_layers }, (_, index) =>
+        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
+      );
+    const attention = {
+      rotary: rotaryEmbedding(config, { headDim }),
+      queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
+      keyNorm: isThird ? perHead(norm('self_attn.k_norm', headDim), keyValueHeads) : undefined,
+    };
+    const hasExperts = (index: number) =>
+      config.num_experts > 0 &&
+      (index + 1) % config.decoder_sparse_step === 0 &&
+      !config.mlp_only_layers?.includes(index);
+    const shared =
+      !isThird && config.shared_expert_intermediate_size
+        ? sharedExpert(hidden, config.shared_expert_intermediate_size, config.hidden_act)
+        : undefined;
+    return ropeDecoder({
+      family: config.model_type,
+      config,
+      names,
+      norm,
+      tied: config.tie_word_embeddings,
+      biases: isThird
+        ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
+        : { queryKeyValue: config.qkv_bias },
+      blockKind(index) {
+        // Qwen3's mixtures have one window for all blocks.
+        const window = isThird || attentionKind(types, index) === 'sliding_attention' ? slides : undefined;
+        return { name: window ? 'sliding_attention' : 'full_attention', attention: { ...attention, window } };
+      },
+      experts(index, prefix) {
+        if (!hasExperts(index)) return undefined;
+        const { count, perToken } = expertCounts(config.num_experts, config.num_experts_per_tok);
+        return {
+          router: routerPart({
+            weight: 'mlp.gate.weight',
+            experts: count,
+            hidden,
+            routing: softmaxRouting(perToken, config.norm_topk_prob),
+            shared,
+          }),
+          experts: gatedExperts({
+            prefix,
+            graphKey: `${config.model_type} expert`,
+            count,
+            perToken,
+            hidden,
+            intermediate: config.moe_intermediate_size,
+            activation,
+            names,
+            list: 'mlp.experts',
+            linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+          }),
+        };
+      },
+    });
+  },
+};
+
+/** sigmoid(gate(x)) · network(x); the gate has one output and isn't pruned. */
+function sharedExpert(hidden: number, intermediate: number, activation: string): Part {
+  const input = { out: intermediate, in: hidden, inputGroup: 'mlp input' };
+  const down: LinearPart = {
+    name: 'mlp.shared_expert.down_proj',
+    out: hidden,
+    in: intermediate,
+    inputGroup: 'mlp hidden',
+  };
+  const network = gatedFeedForward(
+    {
+      gate: { name: 'mlp.shared_expert.gate_proj', ...input },
+      up: { name: 'mlp.shared_expert.up_proj', ...input },
+      down,
+    },
+    activationNamed(activation),
+  );
+  const gate = 'mlp.shared_expert_gate.weight';
+  return {
+    ...network,
+    tensors: [...network.tensors, { name: gate, shape: [1, hidden] }],
+    apply(scope, x) {
+      const share = sigmoid(scope.graph, linear(scope.graph, x, scope.weight(gate)));
+      return multiply(scope.graph, network.apply(scope, x), share);
+    },
+  };
+}

@@ -1,0 +1,207 @@
+/** Quantized checkpoints as they are read, against PyTorch and transformers (scripts/golden/make-quantized.py). */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
+import { RequestError } from '../../src/errors.js';
+import { checkpointModel } from '../../src/forward/checkpoint-model.js';
+import { HiddenStates } from '../../src/forward/hidden-states.js';
+import { ModelStream } from '../../src/forward/model-stream.js';
+import { locateTensors } from '../../src/forward/model-tensors.js';
+import { readElements } from '../../src/forward/read-elements.js';
+import { floatTensor, type StoredFloatTensor } from '../../src/forward/stored-tensor.js';
+import { elementCount } from '../../src/graph/value.js';
+import { runInspect } from '../../src/pipeline/inspect.js';
+import { readableTensors } from '../../src/quantization/readable-tensors.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { expectSameBits } from '../support/expect-same-bits.js';
+import { relativeError } from '../support/relative-error.js';
+import { readGolden } from '../support/safetensors.js';
+
+const golden = fileURLToPath(new URL('../golden/quantized', import.meta.url));
+const qwen = join(golden, 'qwen3-fp8');
+const pool = new WorkerPool(1);
+const scratch = mkdtempSync(join(tmpdir(), 'secateur-quantized-'));
+afterAll(async () => {
+  await pool.close();
+  rmSync(scratch, { recursive: true });
+});
+
+function read({ file, offset, dtype, shape }: StoredFloatTensor, first = 0, elements = elementCount(shape)) {
+  const values = new Float32Array(elements);
+  readElements({ file, offset: offset + first * 4, dtype, elements }, (chunk, start) =>
+    values.set(chunk, start),
+  );
+  return values;
+}
+
+describe('a checkpoint in FP8 with scales of blocks', () => {
+  it('gives the hidden states and the cross-entropy of the decoded model', async () => {
+    const { model, locate } = checkpointModel(await openCheckpoint(qwen));
+    const expected = readGolden(join(qwen, 'expected.safetensors'));
+    const f32 = (name: string) => expected.get(name)?.data as Float32Array;
+    const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
+    const stream = new ModelStream(model, pool);
+    const record = stream.recordBytes(ids.length);
+    const states = new HiddenStates(join(scratch, 'states'), 1, ids.length, model.hiddenSize, record);
+    await stream.embed(states, ids, locate);
+    for (const [index, block] of model.blocks.entries()) {
+      await stream.propagate(block, await stream.loadBlock(block, locate), states, { experts: undefined });
+      const bytes = readFileSync(states.path).subarray(0, ids.length * model.hiddenSize * 4);
+      const values = new Float32Array(Uint8Array.from(bytes).buffer);
+      expect(relativeError(values, f32(`hidden_states.${index}`))).toBeLessThan(1e-5);
+    }
+    const logits = f32('logits');
+    const { vocabularySize } = model;
+    let loss = 0;
+    for (let t = 0; t < ids.length - 1; t++) {
+      const row = logits.subarray(t * vocabularySize, (t + 1) * vocabularySize);
+      const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
+      loss += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
+    }
+    expect((await stream.crossEntropy(states, ids, locate))[0]).toBeCloseTo(loss, 4);
+    states.dispose();
+    stream.dispose();
+  });
+
+  it('inspect counts zeros of what the codes stand for, and no scales', async () => {
+    const { tensors, totals, linears } = await runInspect(qwen, { pattern: '2:4' });
+    expect(linears).toHaveLength(14);
+    expect(tensors.some(({ name }) => name.endsWith('_scale_inv'))).toBe(false);
+    const gate = tensors.find(({ name }) => name === 'model.layers.0.mlp.gate_proj.weight');
+    expect(gate).toMatchObject({ shape: [160, 96], dtype: 'F8_E4M3', numel: 15_360, prunable: true });
+    expect(gate?.violations).toBeGreaterThan(3_800);
+    expect(totals.prunable).toBe(2 * (2 * 64 * 96 + 2 * 32 * 96 + 3 * 160 * 96));
+  });
+});
+
+const encodings = join(golden, 'encodings.safetensors');
+
+/** The golden experts as a checkpoint. */
+function experts(config: unknown = { quantization_config: { quant_method: 'mxfp4' } }) {
+  const tensors = [...readSafetensorsHeader(encodings).tensors].filter(([name]) =>
+    name.startsWith('experts.gate_up_proj_'),
+  );
+  const checkpoint: Pick<Checkpoint, 'config' | 'folder' | 'tensors'> = {
+    folder: golden,
+    config,
+    tensors: new Map(tensors.map(([name, tensor]) => [name, { ...tensor, path: encodings }])),
+  };
+  return checkpoint;
+}
+
+describe('experts in MXFP4', () => {
+  const name = 'experts.gate_up_proj';
+  const expected = readGolden(encodings).get(name)?.data as Float32Array;
+  const [count, inputs, out] = [2, 96, 6];
+
+  it('are what transformers decodes, in any piece', () => {
+    const tensors = readableTensors(experts());
+    expect([...tensors.keys()]).toEqual([name]);
+    const tensor = floatTensor(tensors, name);
+    expect(tensor.shape).toEqual([count, inputs, out]);
+    expectSameBits(read(tensor), expected);
+    for (const [first, n] of [
+      [0, 1],
+      [5, 1],
+      [7, 100],
+      [570, 20],
+    ] as const) {
+      expectSameBits(read(tensor, first, n), expected.slice(first, first + n));
+    }
+  });
+
+  it('hold the matrices of each expert as parts', () => {
+    const tensors = readableTensors(experts());
+    for (const [expert, gateOrUp] of [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+    ] as const) {
+      const part = {
+        name: 'linear',
+        shape: [out / 2, inputs],
+        stored: {
+          tensor: name,
+          shape: [count, inputs, out],
+          offset: expert * inputs * out + gateOrUp,
+          run: out / 2,
+          runStride: 0,
+          rowStride: 2,
+          columnStride: out,
+        },
+      };
+      const model = { blocks: [], embedding: part, closing: { tensors: [] }, head: part };
+      const locate = locateTensors(model as never, (own) => floatTensor(tensors, own));
+      const matrix = Float32Array.from({ length: (out / 2) * inputs }, (_, i) => {
+        const [row, column] = [Math.floor(i / inputs), i % inputs];
+        return expected[(expert * inputs + column) * out + 2 * row + gateOrUp] as number;
+      });
+      expectSameBits(read(locate('linear')), matrix);
+      expectSameBits(read(locate('linear'), 50, 70), matrix.slice(50, 120));
+    }
+  });
+});
+
+it('inspect shows what it does not decode as it is stored, and says why', async () => {
+  const folder = join(scratch, 'gptq');
+  cpSync(qwen, folder, { recursive: true });
+  rmSync(join(folder, 'expected.safetensors'));
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+  config.quantization_config = { quant_method: 'gptq' };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const { tensors, linears, notes } = await runInspect(folder);
+  expect(tensors.find(({ dtype }) => dtype === 'F8_E4M3')).toMatchObject({ zeros: null });
+  expect(linears).toEqual([]);
+  expect(notes.join()).toContain('quantized with gptq');
+});
+
+describe('what is refused', () => {
+  const refusal = (config: object, tensors = experts().tensors) => {
+    try {
+      readableTensors({ folder: '/m', config, tensors });
+    } catch (error) {
+      expect(error).toBeInstanceOf(RequestError);
+      return (error as Error).message;
+    }
+    return undefined;
+  };
+  const quantized = (quantization: object) => ({ quantization_config: quantization });
+
+  it.each(['gptq', 'awq', 'bitsandbytes', 'compressed-tensors', 'hqq'])('%s, by name', (method) => {
+    const message = refusal(quantized({ quant_method: method, bits: 4 }));
+    expect(message).toContain(`/m/config.json: the checkpoint is quantized with ${method}`);
+    expect(message).toContain('prune the checkpoint that');
+  });
+
+  it('no method, or a config that is none', () => {
+    expect(refusal(quantized({}))).toContain('quant_method does not name');
+    expect(refusal({ quantization_config: 'fp8' })).toContain('quantization_config');
+    const text = { text_config: quantized({ quant_method: 'fp8', weight_block_size: [128, 128] }) };
+    expect(refusal(text)).toContain('within text_config');
+  });
+
+  it('FP8 with one scale a tensor, and static activations', () => {
+    expect(refusal(quantized({ quant_method: 'fp8' }))).toContain('weight_block_size');
+    const block = { quant_method: 'fp8', weight_block_size: [128, 128] };
+    expect(refusal(quantized({ ...block, activation_scheme: 'static' }))).toContain('activation_scheme');
+    expect(refusal(quantized({ ...block, weight_block_size: [0, 128] }))).toContain('weight_block_size');
+  });
+
+  it('codes without scales, or with others than fit', async () => {
+    const { tensors, config } = await openCheckpoint(qwen);
+    const code = 'model.layers.0.mlp.up_proj.weight';
+    const scale = tensors.get(`${code}_scale_inv`);
+    if (!scale) throw new Error('no scales');
+    const without = new Map([...tensors].filter(([name]) => name !== scale.name));
+    expect(refusal(config as object, without)).toContain(`${code} has no scales: ${scale.name} is missing`);
+    const other = new Map([...tensors, [scale.name, { ...scale, shape: [2, 3] }]]);
+    expect(refusal(config as object, other)).toContain(
+      '[160, 96] of model.layers.0.mlp.up_proj.weight needs [3, 2]',
+    );
+  });
+});
