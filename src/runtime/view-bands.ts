@@ -52,11 +52,13 @@ export function bandReader(
  * Writes a range of a view's own bytes, from its start to its end; a band reaches the file once it is complete.
  *
  * @param write puts an array to a place in the file
+ * @param read fills one from there
  */
 export function bandWriter(
   view: TensorView,
   within: ByteRange,
   write: (position: number, data: Uint8Array) => void,
+  read: (position: number, target: Uint8Array) => void,
 ): (offset: number, data: Uint8Array) => void {
   const bands = new Bands('written', view, within);
   let band = bands.at(within.offset);
@@ -73,7 +75,7 @@ export function bandWriter(
       band.data.set(piece, filled);
       filled += piece.byteLength;
       done += piece.byteLength;
-      if (filled === band.data.byteLength) writeView(view, band.offset, band.data, write);
+      if (filled === band.data.byteLength) writeView(view, band.offset, band.data, write, read);
     }
   };
 }

@@ -51,12 +51,18 @@ export function readView(
   if (!isAligned) target.set(bytesOf(elements));
 }
 
-/** Writes bytes of a view from `offset` on. @param write puts an array to a place in the file */
+/**
+ * Writes bytes of a view from `offset` on.
+ *
+ * @param write puts an array to a place in the file
+ * @param read fills one from there; what lies between elements of an interleaved view is written as it was read
+ */
 export function writeView(
   view: TensorView,
   offset: number,
   data: Uint8Array,
   write: (position: number, data: Uint8Array) => void,
+  read: (position: number, target: Uint8Array) => void,
 ): void {
   const { elementBytes, columns, strides } = view;
   const { rowStride, columnStride } = strides;
@@ -69,19 +75,20 @@ export function writeView(
       continue;
     }
     const { rows } = part;
-    const width = Math.max(1, Math.floor(STAGE_ELEMENTS / rows));
-    const stage = stageElements(elementBytes, width * rows);
+    const height = (rows - 1) * rowStride + 1;
+    const width = Math.max(1, Math.floor(STAGE_ELEMENTS / height));
+    const stage = stageElements(elementBytes, width * height);
     for (let first = 0; first < part.columns; first += width) {
       const count = Math.min(width, part.columns - first);
+      // What lies between columns belongs to another matrix, which may be written at the same time.
+      const pieces = Array.from({ length: height === columnStride ? 1 : count }, (_, c) => ({
+        position: part.position + (first + c) * columnStride * elementBytes,
+        bytes: bytesOf(stage.subarray(c * height, (height === columnStride ? count : c + 1) * height)),
+      }));
+      if (rowStride > 1) for (const { position, bytes } of pieces) read(position, bytes);
       const from = { elements: elements.subarray(part.index + first), row: columns, column: 1 };
-      moveElements(from, { elements: stage, row: 1, column: rows }, rows, count);
-      // What lies between belongs to another matrix, which may be written at the same time.
-      const piece = rowStride > 1 ? 1 : rows === columnStride ? count * rows : rows;
-      for (let at = 0; at < count * rows; at += piece) {
-        const [c, i] = [first + Math.floor(at / rows), at % rows];
-        const position = part.position + (c * columnStride + i * rowStride) * elementBytes;
-        write(position, bytesOf(stage.subarray(at, at + piece)));
-      }
+      moveElements(from, { elements: stage, row: rowStride, column: height }, rows, count);
+      for (const { position, bytes } of pieces) write(position, bytes);
     }
   }
 }
