@@ -9,6 +9,7 @@ import { elementCount } from '../graph/value.js';
 import { describedTensors, storedName } from '../model/check-tensors.js';
 import type { ModelDescription, TensorDescription } from '../model/description.js';
 import { type EncodedTensors, heldBy } from '../quantization/encoded-tensors.js';
+import { isInterleaved } from '../runtime/tensor-file.js';
 
 /** What becomes of a stored tensor. */
 export type StoredFate =
@@ -30,6 +31,8 @@ export class ModelWriter {
   /** Of these, the ones that aren't complete yet. */
   readonly #pending = new Map<string, Set<string>>();
   readonly #claimed = new Set<string>();
+  /** By stored tensor, the end of what was last begun in turn. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   /**
    * @param pruned full names of the described tensors that are pruned
@@ -84,6 +87,18 @@ export class ModelWriter {
     if (this.#claimed.has(name)) return false;
     this.#claimed.add(name);
     return true;
+  }
+
+  /** Writes a pruned tensor, after those that are interleaved with it and were begun before. */
+  async inTurn<Result>(name: string, write: () => Promise<Result>): Promise<Result> {
+    if (!isInterleaved(this.locate(name).file)) return await write();
+    const whole = this.#storedName(name);
+    const turn = (this.#turns.get(whole) ?? Promise.resolve()).then(write);
+    this.#turns.set(
+      whole,
+      turn.catch(() => {}),
+    );
+    return await turn;
   }
 
   /** Says that so many more elements of a pruned tensor have been written. */

@@ -78,7 +78,7 @@ async function pruneStoredBlock(
     };
     const gradients = options.gradients?.matrices(layer);
     const linear = { name: layer.name, matrix, pattern, gradients };
-    const { zeros, ...outcome } = await pruneStored(pool, linear);
+    const { zeros, ...outcome } = await writer.inTurn(tensor, () => pruneStored(pool, linear));
     // Only the last tensor of a shard takes time to complete; it may wait for the disk while others are pruned.
     const completed = writer.complete(tensor);
     completed.catch(() => {});

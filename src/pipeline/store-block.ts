@@ -52,7 +52,7 @@ export async function storeTensor(
     file,
     offset: offset + first * bytesPerElement(dtype),
   }));
-  const zeros = await pool.map('forward/store-task', storeElements, parts);
+  const zeros = await writer.inTurn(name, () => pool.map('forward/store-task', storeElements, parts));
   await writer.complete(name);
   return zeros.reduce((sum, count) => sum + count, 0);
 }

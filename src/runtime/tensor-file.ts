@@ -62,6 +62,19 @@ export function isEncoded(file: TensorFile): boolean {
   return typeof file !== 'string' && ('encoding' in file || isEncoded(file.whole));
 }
 
+/**
+ * Whether elements of other matrices lie between those that follow each other in a column: these are written with it, as they
+ * were read, so that two such matrices must not be written at the same time.
+ */
+export function isInterleaved(file: TensorFile): boolean {
+  return (
+    typeof file !== 'string' &&
+    'strides' in file &&
+    file.strides.rowStride > 1 &&
+    file.strides.columnStride > 1
+  );
+}
+
 /** Rows of a matrix that may share scales. */
 export function scaleRows(file: TensorFile): number {
   return typeof file !== 'string' && 'encoding' in file && file.encoding === 'fp8' ? file.block[0] : 1;

@@ -3,18 +3,13 @@
  * rows at a time take fewer and longer reads. Used inside workers.
  * @module
  */
+import { rowsWithin } from './parts.js';
 import { scratch } from './scratch.js';
 import { filePath, type TensorFile, type TensorView } from './tensor-file.js';
 import { readView, writeView } from './view-bytes.js';
 
-/** Bytes of a band, at most, if a row has no more. */
-const BAND_BYTES = 8_388_608;
-
-/** Elements of a transposed tensor that a task takes: a band. */
-export const BAND_ELEMENTS = BAND_BYTES / 2;
-
-/** Memory of a worker that reads and writes in bands. */
-export const BANDS_BYTES = 2 * BAND_BYTES;
+/** Elements of a band, and of what a task takes of a transposed tensor; more only if a row has more. */
+export const BAND_ELEMENTS = 4_194_304;
 
 /** Consecutive bytes. */
 export interface ByteRange {
@@ -57,11 +52,13 @@ export function bandReader(
  * Writes a range of a view's own bytes, from its start to its end; a band reaches the file once it is complete.
  *
  * @param write puts an array to a place in the file
+ * @param read fills one from there
  */
 export function bandWriter(
   view: TensorView,
   within: ByteRange,
   write: (position: number, data: Uint8Array) => void,
+  read: (position: number, target: Uint8Array) => void,
 ): (offset: number, data: Uint8Array) => void {
   const bands = new Bands('written', view, within);
   let band = bands.at(within.offset);
@@ -78,7 +75,7 @@ export function bandWriter(
       band.data.set(piece, filled);
       filled += piece.byteLength;
       done += piece.byteLength;
-      if (filled === band.data.byteLength) writeView(view, band.offset, band.data, write);
+      if (filled === band.data.byteLength) writeView(view, band.offset, band.data, write, read);
     }
   };
 }
@@ -92,8 +89,8 @@ class Bands {
     this.#use = use;
     const rowBytes = columns * elementBytes;
     const rows = Math.ceil(within.bytes / rowBytes);
-    const bands = Math.ceil(rows / Math.max(1, Math.floor(BAND_BYTES / rowBytes)));
-    this.#bytes = Math.ceil(rows / Math.max(1, bands)) * rowBytes;
+    const bands = Math.max(1, Math.ceil(rows / rowsWithin(BAND_ELEMENTS, columns)));
+    this.#bytes = Math.ceil(rows / bands) * rowBytes;
     this.#within = within;
   }
 

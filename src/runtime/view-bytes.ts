@@ -9,8 +9,6 @@ type Elements = Uint16Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>;
 
 /** Elements on their way between the order of the file and that of the view: few enough to stay in a core's cache. */
 const STAGE_ELEMENTS = 65_536;
-/** Rows that are transposed at a time. */
-const TILE_ROWS = 64;
 /** Where the columns of a part are this share of what lies between their starts, all of it is read in one piece. */
 const DENSE_SHARE = 1 / 8;
 
@@ -45,21 +43,26 @@ export function readView(
           read(position + c * columnStride * elementBytes, bytesOf(piece));
         }
       }
-      const to = elements.subarray(part.index + first);
-      for (let i = 0; i < part.rows; i++) {
-        for (let c = 0; c < count; c++) to[i * columns + c] = stage[c * pitch + i * rowStride] as number;
-      }
+      const from = { elements: stage, row: rowStride, column: pitch };
+      const to = { elements: elements.subarray(part.index + first), row: columns, column: 1 };
+      moveElements(from, to, part.rows, count);
     }
   }
   if (!isAligned) target.set(bytesOf(elements));
 }
 
-/** Writes bytes of a view from `offset` on. @param write puts an array to a place in the file */
+/**
+ * Writes bytes of a view from `offset` on.
+ *
+ * @param write puts an array to a place in the file
+ * @param read fills one from there; what lies between elements of an interleaved view is written as it was read
+ */
 export function writeView(
   view: TensorView,
   offset: number,
   data: Uint8Array,
   write: (position: number, data: Uint8Array) => void,
+  read: (position: number, target: Uint8Array) => void,
 ): void {
   const { elementBytes, columns, strides } = view;
   const { rowStride, columnStride } = strides;
@@ -72,24 +75,20 @@ export function writeView(
       continue;
     }
     const { rows } = part;
-    const width = Math.max(1, Math.floor(STAGE_ELEMENTS / rows));
-    const stage = stageElements(elementBytes, width * rows);
+    const height = (rows - 1) * rowStride + 1;
+    const width = Math.max(1, Math.floor(STAGE_ELEMENTS / height));
+    const stage = stageElements(elementBytes, width * height);
     for (let first = 0; first < part.columns; first += width) {
       const count = Math.min(width, part.columns - first);
-      const from = elements.subarray(part.index + first);
-      for (let tile = 0; tile < rows; tile += TILE_ROWS) {
-        const end = Math.min(tile + TILE_ROWS, rows);
-        for (let c = 0; c < count; c++) {
-          for (let i = tile; i < end; i++) stage[c * rows + i] = from[i * columns + c] as number;
-        }
-      }
-      // What lies between belongs to another matrix, which may be written at the same time.
-      const piece = rowStride > 1 ? 1 : rows === columnStride ? count * rows : rows;
-      for (let at = 0; at < count * rows; at += piece) {
-        const [c, i] = [first + Math.floor(at / rows), at % rows];
-        const position = part.position + (c * columnStride + i * rowStride) * elementBytes;
-        write(position, bytesOf(stage.subarray(at, at + piece)));
-      }
+      // What lies between columns belongs to another matrix, which may be written at the same time.
+      const pieces = Array.from({ length: height === columnStride ? 1 : count }, (_, c) => ({
+        position: part.position + (first + c) * columnStride * elementBytes,
+        bytes: bytesOf(stage.subarray(c * height, (height === columnStride ? count : c + 1) * height)),
+      }));
+      if (rowStride > 1) for (const { position, bytes } of pieces) read(position, bytes);
+      const from = { elements: elements.subarray(part.index + first), row: columns, column: 1 };
+      moveElements(from, { elements: stage, row: rowStride, column: height }, rows, count);
+      for (const { position, bytes } of pieces) write(position, bytes);
     }
   }
 }
@@ -134,6 +133,37 @@ function stageOf({ strides: { rowStride, columnStride } }: TensorView, { rows, c
   const height = (rows - 1) * rowStride + 1;
   const pitch = height >= columnStride * DENSE_SHARE ? columnStride : height;
   return { height, pitch, width: Math.min(columns, Math.max(1, Math.floor(STAGE_ELEMENTS / pitch))) };
+}
+
+/** A matrix in memory, with elements from one row to the next and from one column to the next. */
+interface Layout {
+  readonly elements: Elements;
+  readonly row: number;
+  readonly column: number;
+}
+
+/** Copies a matrix from one layout to another, four columns at a time: twice as fast as one. */
+function moveElements(from: Layout, to: Layout, rows: number, columns: number): void {
+  const { elements: source, row: sourceRow, column: sourceColumn } = from;
+  const { elements: target, row: targetRow, column: targetColumn } = to;
+  let c = 0;
+  for (; c + 4 <= columns; c += 4) {
+    let s = c * sourceColumn;
+    let t = c * targetColumn;
+    for (let i = 0; i < rows; i++) {
+      target[t] = source[s] as number;
+      target[t + targetColumn] = source[s + sourceColumn] as number;
+      target[t + 2 * targetColumn] = source[s + 2 * sourceColumn] as number;
+      target[t + 3 * targetColumn] = source[s + 3 * sourceColumn] as number;
+      s += sourceRow;
+      t += targetRow;
+    }
+  }
+  for (; c < columns; c++) {
+    for (let i = 0; i < rows; i++) {
+      target[i * targetRow + c * targetColumn] = source[i * sourceRow + c * sourceColumn] as number;
+    }
+  }
 }
 
 function stageElements(elementBytes: 2 | 4, count: number): Elements {

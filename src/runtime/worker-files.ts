@@ -40,9 +40,14 @@ function wholeSource(file: string | EncodedTensor): Pick<ByteSource, 'readInto'>
  */
 export function targetFile(file: TensorFile, within: ByteRange): (offset: number, data: Uint8Array) => void {
   if (typeof file === 'string' || 'encoding' in file) return wholeTarget(file);
-  const write = wholeTarget(file.whole);
-  if (isTransposed(file)) return bandWriter(file, within, write);
-  return (offset, data) => writeView(file, offset, data, write);
+  const { whole } = file;
+  const write = wholeTarget(whole);
+  const read = (offset: number, target: Uint8Array) =>
+    typeof whole === 'string'
+      ? readExactly(whole, offset, target)
+      : readEncoded(whole, offset, target, readExactly);
+  if (isTransposed(file)) return bandWriter(file, within, write, read);
+  return (offset, data) => writeView(file, offset, data, write, read);
 }
 
 function wholeTarget(file: string | EncodedTensor): (offset: number, data: Uint8Array) => void {

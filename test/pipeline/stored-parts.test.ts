@@ -5,7 +5,7 @@ import { makeFamilyModel } from '../support/family-model.js';
 import { describedModel } from '../support/golden-model.js';
 import { quickstartRuns, tensorHashes } from '../support/quickstart-runs.js';
 
-const { runFile, newPath } = quickstartRuns(1);
+const { runFile, newPath, text } = quickstartRuns(1);
 
 const models = new Map<string, string>();
 function modelOf(name: string): string {
@@ -127,4 +127,36 @@ describe.each(FAMILIES)('$name', ({ name, part, tensor, others }) => {
     const inspected = await inspect(output, { pattern: '2:4' });
     for (const { prunable, violations: left } of inspected.tensors) if (prunable) expect(left).toBe(0);
   });
+});
+
+describe('gpt_oss, whose experts have gate and up by turns in one tensor', () => {
+  it.each(['method: magnitude, sparsity: 0.5', 'method: wanda, pattern: "2:4"'])(
+    '%s: exact zeros, and nothing lost to another worker',
+    async (goal) => {
+      const model = modelOf('gpt_oss');
+      const calibration = {
+        calibration: `{data: ${text}, samples: 6, sequence_length: 64, experts: {minimum_tokens: 1, fallback: magnitude}}`,
+      };
+      const run = (workers: number) =>
+        prune(
+          runFile({
+            model,
+            prune: `{${goal}}`,
+            resources: `{workers: ${workers}}`,
+            ...(goal.includes('wanda') ? calibration : {}),
+          }).path,
+        );
+      const { output, report } = await run(1);
+      const [dense, sparse] = [await weightsOf(model), await weightsOf(output)];
+      for (const { name, zeros } of report.layers) {
+        const [source, written] = [dense(name), sparse(name)];
+        expect(zerosIn(written)).toBe(zeros);
+        expect(zeros).toBe(written.length / 2);
+        expect(written.every((w, i) => w === 0 || w === source[i])).toBe(true);
+      }
+      expect(report.layers.filter(({ name }) => /gate_proj|up_proj/.test(name)).length).toBeGreaterThan(4);
+      const several = await run(4);
+      expect(tensorHashes(several.output)).toEqual(tensorHashes(output));
+    },
+  );
 });

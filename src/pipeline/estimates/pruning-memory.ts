@@ -2,9 +2,11 @@
  * Memory of measuring and pruning the linears of a block.
  * @module
  */
+import { bytesPerElement } from '../../forward/float-storage.js';
 import type { BlockPass, BlockPasses } from '../../graph/block-passes.js';
-import type { LinearDescription, ModelDescription } from '../../model/description.js';
-import { BANDS_BYTES } from '../../runtime/view-bands.js';
+import { elementCount } from '../../graph/value.js';
+import type { LinearDescription } from '../../model/description.js';
+import { BAND_ELEMENTS, isTransposed } from '../../runtime/view-bands.js';
 import { fitTargetBytes } from '../../solvers/fit-targets.js';
 import { activationBytes, gramBytes } from '../../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../../statistics/collect-targets.js';
@@ -98,13 +100,21 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
     ];
   };
   return {
-    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0, hasTransposed(run.model) ? BANDS_BYTES : 0),
+    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0, bandBytes(run)),
     moments: (settings, common) => pruned.flatMap((together) => momentsOf(together, settings, common)),
   };
 }
 
-function hasTransposed({ blocks }: ModelDescription): boolean {
-  return blocks.some(({ tensors }) => tensors.some(({ stored }) => stored && stored.columnStride !== 1));
+/** The bands of transposed tensors that a worker reads and writes. */
+function bandBytes({ model, locate }: PreparedRun): number {
+  const bytes = model.blocks.flatMap(({ prefix, tensors }) =>
+    tensors.map(({ name, shape }) => {
+      const { file, dtype } = locate(prefix + name);
+      const elements = Math.min(elementCount(shape), BAND_ELEMENTS);
+      return isTransposed(file) ? 2 * elements * bytesPerElement(dtype) : 0;
+    }),
+  );
+  return Math.max(...bytes);
 }
 
 /** The linears that are pruned together, those of a pass. */
