@@ -36,8 +36,14 @@ export interface RouterOptions {
   readonly shared?: Part | undefined;
 }
 
-/** @throws RequestError when tokens go to more experts than there are */
+/** Of a block; published ones have some hundred. */
+const MAX_EXPERTS = 4096;
+
+/** @throws RequestError when a block has absurdly many experts, or tokens go to more than there are */
 export function expertCounts(count: number, perToken: number) {
+  if (count > MAX_EXPERTS) {
+    throw new RequestError(`config.json: ${count} experts in a block; at most ${MAX_EXPERTS} are supported`);
+  }
   if (perToken > count) {
     throw new RequestError(`config.json: num_experts_per_tok ${perToken} of ${count} experts`);
   }

@@ -181,7 +181,10 @@ const LLAMA_NORMS: BranchNorms = {
   beforeFeedForward: 'post_attention_layernorm',
 };
 
-/** @throws RequestError when the config has sizes that don't fit each other */
+/** Of all blocks, which are described one by one; the largest published models have some 23,000. */
+const MAX_EXPERTS = 65_536;
+
+/** @throws RequestError when the config has sizes that don't fit each other, or absurdly many experts */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
   const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
@@ -200,10 +203,15 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
     );
   const prefix = decoderPrefix(names);
   const normNamed = (name: string | undefined) => (name === undefined ? undefined : norm(name, hidden));
+  let experts = 0;
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) => {
     const { name, attention } = options.blockKind(index);
     const blockPrefix = `${prefix}layers.${index}.`;
     const sparse = options.experts?.(index, blockPrefix);
+    experts += sparse?.experts.units.length ?? 0;
+    if (experts > MAX_EXPERTS) {
+      throw new RequestError(`config.json: more than ${MAX_EXPERTS} experts in all blocks are not supported`);
+    }
     const part =
       'part' in attention ? attention.part : attentionPart({ ...sizes, ...projections, ...attention });
     const network = sparse?.router ?? feedForward;
