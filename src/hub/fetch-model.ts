@@ -104,7 +104,10 @@ async function download(
   let first = { files: 0, bytes: 0 };
   let weights = single ? [single] : [];
   if (index) {
-    first = await downloadFiles(hub, repository, commit, [index], { signal: options.signal });
+    first = await downloadFiles(hub, repository, commit, [index], {
+      signal: options.signal,
+      onWait: options.onWait,
+    });
     weights = findShards(files, readIndex(folder), name);
   }
   // Weights come last: a snapshot with all of them has everything.

@@ -72,11 +72,13 @@ async function withProgress<T>(
   work: (options: {
     signal: AbortSignal | undefined;
     onProgress: (progress: DownloadProgress) => void;
+    onWait: (message: string) => void;
   }) => Promise<T>,
 ): Promise<T> {
   let last: DownloadProgress | undefined;
   const result = await work({
     signal,
+    onWait: (message) => onProgress?.({ kind: 'note', message }),
     onProgress: (progress) => {
       last = progress;
       const { repository: model, files, filesDone, bytes, bytesDone, received, seconds } = progress;
