@@ -52,7 +52,6 @@ export interface RotaryOptions {
   readonly kind?: string;
   /** Where the config has none. */
   readonly theta?: number;
-  readonly partialFactor?: number;
   /** How many dimensions of a head are turned, in the place of a share. */
   readonly dimensions?: number;
 }
@@ -103,7 +102,7 @@ const TYPES: Readonly<Record<string, RopeType>> = {
 export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): RotaryEmbedding {
   const { headDim, interleaved = false, kind } = options;
   const scaling = scalingOf(config, kind);
-  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? options.partialFactor ?? 1;
+  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
   const size = options.dimensions ?? Math.trunc(headDim * partial);
   if (size < 2 || size % 2 !== 0 || size > headDim) {
     throw new RequestError(

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { geluTanh } from '../../graph/operators/activation.js';
 import { withOtherNames } from '../config-names.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
@@ -33,11 +33,9 @@ const configSchema = withOtherNames(
   }),
 );
 
-export const bloom: Family = {
+export const bloom = defineFamily(configSchema, {
   modelTypes: ['bloom'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes({
       hidden_size: config.n_embed ?? config.hidden_size,
       num_attention_heads: config.num_attention_heads,
@@ -92,4 +90,4 @@ export const bloom: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

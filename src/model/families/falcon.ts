@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
@@ -53,11 +53,9 @@ function bfloat16(x: number): number {
   return new Float32Array(bits.buffer)[0] as number;
 }
 
-export const falcon: Family = {
+export const falcon = defineFamily(configSchema, {
   modelTypes: ['falcon'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const { bias, new_decoder_architecture: isNew } = config;
     const sizes = attentionSizes({
       hidden_size: config.n_embed ?? config.hidden_size,
@@ -127,7 +125,7 @@ export const falcon: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});
 
 function keyValueHeads(config: FalconConfig): number {
   const { num_attention_heads: heads, num_kv_heads: own } = config;

@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
 import { configHeadSize, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
   attentionKind,
@@ -69,6 +69,15 @@ const configSchema = z.discriminatedUnion('model_type', [
 
 type GemmaConfig = z.infer<typeof configSchema>;
 
+/** Of Gemma 2 and 3. */
+const SIZES = {
+  hidden_size: 2304,
+  intermediate_size: 9216,
+  num_hidden_layers: 26,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+};
+
 const FOUR_NORMS = {
   beforeAttention: 'input_layernorm',
   afterAttention: 'post_attention_layernorm',
@@ -76,21 +85,21 @@ const FOUR_NORMS = {
   afterFeedForward: 'post_feedforward_layernorm',
 };
 
-export const gemma: Family = {
+export const gemma = defineFamily(configSchema, {
   modelTypes: ['gemma', 'gemma2', 'gemma3_text'],
-  configSchema,
   defaults: {
-    gemma3_text: {
-      vocab_size: 262_208,
-      hidden_size: 2304,
-      intermediate_size: 9216,
-      num_hidden_layers: 26,
-      num_attention_heads: 8,
-      num_key_value_heads: 4,
+    gemma: {
+      vocab_size: 256_000,
+      hidden_size: 3072,
+      intermediate_size: 24_576,
+      num_hidden_layers: 28,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
     },
+    gemma2: { ...SIZES, vocab_size: 256_000 },
+    gemma3_text: { ...SIZES, vocab_size: 262_208 },
   },
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     if (config.use_bidirectional_attention) {
       throw new RequestError(
         'config.json: use_bidirectional_attention is set; only causal models can be pruned',
@@ -110,7 +119,7 @@ export const gemma: Family = {
       logitSoftcap: isFirst ? undefined : (config.final_logit_softcapping ?? undefined),
     });
   },
-};
+});
 
 function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
   const { headDim, heads, keyValueHeads } = attentionSizes(config);

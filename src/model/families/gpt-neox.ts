@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
@@ -31,18 +31,13 @@ const configSchema = z.looseObject({
   rope_scaling: ropeConfigShape.rope_scaling,
   rope_parameters: ropeConfigShape.rope_parameters,
   rotary_emb_base: ropeConfigShape.rope_theta,
-  rotary_pct: ropeConfigShape.partial_rotary_factor,
+  rotary_pct: ropeConfigShape.partial_rotary_factor.default(0.25),
   tie_word_embeddings: z.boolean().default(false),
 });
 
-/** Share of a head that is rotated, where a config doesn't say it. */
-const ROTARY_SHARE = 0.25;
-
-export const gptNeox: Family = {
+export const gptNeox = defineFamily(configSchema, {
   modelTypes: ['gpt_neox'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes({
       hidden_size: config.hidden_size,
       num_attention_heads: config.num_attention_heads,
@@ -57,7 +52,7 @@ export const gptNeox: Family = {
         partial_rotary_factor: config.rotary_pct,
         max_position_embeddings: config.max_position_embeddings,
       },
-      { headDim, partialFactor: ROTARY_SHARE },
+      { headDim },
     );
     const norm = layerNorms(config.layer_norm_eps, { bias: true });
     const name = 'attention.query_key_value';
@@ -111,4 +106,4 @@ export const gptNeox: Family = {
       head: separateHead(names, config.tie_word_embeddings, head),
     });
   },
-};
+});

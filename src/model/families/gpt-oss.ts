@@ -10,7 +10,7 @@ import { add, clamp, multiply, sign } from '../../graph/operators/arithmetic.js'
 import type { Value } from '../../graph/value.js';
 import { configHeadSize, configSize } from '../config-size.js';
 import type { Placement } from '../description.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { type ExpertNetwork, expertCounts, expertLinears, expertList, routerPart } from '../parts/experts.js';
 import { feedForwardWith, type GatedLinears } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
@@ -30,8 +30,6 @@ const configSchema = z.looseObject({
   ...layerTypesShape,
   rms_norm_eps: z.number().positive().default(1e-5),
   head_dim: configHeadSize.default(64),
-  num_key_value_heads: configSize.default(8),
-  max_position_embeddings: configSize.default(131_072),
   sliding_window: configSize.nullable().default(128),
   attention_bias: z.boolean().default(true),
   num_local_experts: configSize.default(128),
@@ -41,8 +39,16 @@ const configSchema = z.looseObject({
 
 type GptOssConfig = z.infer<typeof configSchema>;
 
-/** Where a config has no `rope_theta`. */
-const THETA = 150_000;
+const DEFAULTS = {
+  vocab_size: 201_088,
+  hidden_size: 2880,
+  intermediate_size: 2880,
+  num_hidden_layers: 36,
+  num_attention_heads: 64,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131_072,
+  rope_theta: 150_000,
+};
 
 /** Where a config has no RoPE at all. */
 const YARN = {
@@ -54,11 +60,11 @@ const YARN = {
   original_max_position_embeddings: 4096,
 };
 
-export const gptOss: Family = {
+export const gptOss = defineFamily(configSchema, {
   modelTypes: ['gpt_oss'],
-  configSchema,
-  describe(raw, names) {
-    const config = withRope(configSchema.parse(raw));
+  defaults: { gpt_oss: DEFAULTS },
+  describe(parsed, names) {
+    const config = withRope(parsed);
     const { hidden, headDim } = attentionSizes(config);
     const counts = expertCounts(config.num_local_experts, config.num_experts_per_tok);
     const types =
@@ -67,7 +73,7 @@ export const gptOss: Family = {
         index % 2 === 0 ? 'sliding_attention' : 'full_attention',
       );
     const attention = {
-      rotary: rotaryEmbedding(config, { headDim, theta: THETA }),
+      rotary: rotaryEmbedding(config, { headDim }),
       sinks: 'self_attn.sinks',
     };
     const router = routerPart({
@@ -98,7 +104,7 @@ export const gptOss: Family = {
       }),
     });
   },
-};
+});
 
 function withRope(config: GptOssConfig): GptOssConfig {
   return config.rope_parameters || config.rope_scaling ? config : { ...config, rope_scaling: YARN };

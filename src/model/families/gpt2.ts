@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { GPT2_NAMES, withOtherNames } from '../config-names.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
@@ -58,11 +58,9 @@ function conv1d(
   };
 }
 
-export const gpt2: Family = {
+export const gpt2 = defineFamily(configSchema, {
   modelTypes: ['gpt2'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes(config);
     const { hidden, headDim } = sizes;
     const intermediate = config.n_inner ?? 4 * hidden;
@@ -112,4 +110,4 @@ export const gpt2: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

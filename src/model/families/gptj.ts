@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { GPT2_NAMES, withOtherNames } from '../config-names.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
@@ -33,11 +33,9 @@ const configSchema = withOtherNames(
   }),
 );
 
-export const gptj: Family = {
+export const gptj = defineFamily(configSchema, {
   modelTypes: ['gptj'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes(config);
     const { hidden, headDim } = sizes;
     const { max_position_embeddings, rotary_dim: dimensions } = config;
@@ -85,4 +83,4 @@ export const gptj: Family = {
       hasHeadBias: true,
     });
   },
-};
+});

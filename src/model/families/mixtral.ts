@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
 import { rmsNorms } from '../parts/norms.js';
@@ -21,11 +21,22 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-export const mixtral: Family = {
+const DEFAULTS = {
+  vocab_size: 32_000,
+  hidden_size: 4096,
+  intermediate_size: 14_336,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131_072,
+  rms_norm_eps: 1e-5,
+  rope_theta: 1_000_000,
+};
+
+export const mixtral = defineFamily(configSchema, {
   modelTypes: ['mixtral'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { mixtral: DEFAULTS },
+  describe(config, names) {
     const { hidden, headDim } = attentionSizes(config);
     const { count, perToken } = expertCounts(config.num_local_experts, config.num_experts_per_tok);
     const attention = {
@@ -68,4 +79,4 @@ export const mixtral: Family = {
       },
     });
   },
-};
+});

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { clamp } from '../../graph/operators/arithmetic.js';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import type { AttentionOptions } from '../parts/attention.js';
 import { layerNorms, rmsNorms } from '../parts/norms.js';
 import {
@@ -45,11 +45,18 @@ const NORMS_AFTER = {
   afterFeedForward: 'post_feedforward_layernorm',
 };
 
-export const olmo: Family = {
+const SIZES = {
+  vocab_size: 50_304,
+  hidden_size: 4096,
+  intermediate_size: 11_008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+};
+
+export const olmo = defineFamily(configSchema, {
   modelTypes: ['olmo', 'olmo2', 'olmo3'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { olmo: SIZES, olmo2: SIZES, olmo3: SIZES },
+  describe(config, names) {
     const isFirst = config.model_type === 'olmo';
     return ropeDecoder({
       family: config.model_type,
@@ -64,7 +71,7 @@ export const olmo: Family = {
       blockKind: blockKinds(config),
     });
   },
-};
+});
 
 function blockKinds(config: OlmoConfig): (index: number) => BlockKind {
   const { headDim, heads, keyValueHeads } = attentionSizes(config);

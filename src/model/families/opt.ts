@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
@@ -38,11 +38,9 @@ const EPSILON = 1e-5;
 /** Rows before that of the first position. */
 const POSITION_OFFSET = 2;
 
-export const opt: Family = {
+export const opt = defineFamily(configSchema, {
   modelTypes: ['opt'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const {
       do_layer_norm_before: isBefore,
       enable_bias: bias,
@@ -106,4 +104,4 @@ export const opt: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

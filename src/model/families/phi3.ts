@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import type { AttentionOptions } from '../parts/attention.js';
 import { gatedFeedForward } from '../parts/feed-forward.js';
@@ -25,19 +25,27 @@ import { rotaryEmbedding } from '../rotary-embedding.js';
 const configSchema = z.looseObject({
   ...decoderConfigShape,
   rms_norm_eps: z.number().positive().default(1e-5),
-  max_position_embeddings: configSize.default(4096),
-  original_max_position_embeddings: configSize.default(4096),
   sliding_window: configSize.nullish(),
   tie_word_embeddings: z.boolean().default(false),
 });
 
 type Phi3Config = z.infer<typeof configSchema>;
 
-export const phi3: Family = {
+const DEFAULTS = {
+  vocab_size: 32_064,
+  hidden_size: 3072,
+  intermediate_size: 8192,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  max_position_embeddings: 4096,
+  original_max_position_embeddings: 4096,
+};
+
+export const phi3 = defineFamily(configSchema, {
   modelTypes: ['phi3'],
-  configSchema,
-  describe(raw, names) {
-    const config = withLongRope(configSchema.parse(raw));
+  defaults: { phi3: DEFAULTS },
+  describe(parsed, names) {
+    const config = withLongRope(parsed);
     const sizes = attentionSizes(config);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim: sizes.headDim }),
@@ -54,7 +62,7 @@ export const phi3: Family = {
       feedForward: fusedFeedForward(config),
     });
   },
-};
+});
 
 /** Early configs call their RoPE `yarn` or `su`; it was LongRoPE all along. */
 function withLongRope(config: Phi3Config): Phi3Config {

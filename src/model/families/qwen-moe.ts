@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { sigmoid } from '../../graph/operators/activation.js';
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
 import { gatedFeedForward } from '../parts/feed-forward.js';
@@ -43,11 +43,38 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-export const qwenMoe: Family = {
+const SIZES = {
+  vocab_size: 151_936,
+  hidden_size: 2048,
+  num_hidden_layers: 24,
+  max_position_embeddings: 32_768,
+  sliding_window: 4096,
+};
+
+export const qwenMoe = defineFamily(configSchema, {
   modelTypes: ['qwen2_moe', 'qwen3_moe'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: {
+    qwen2_moe: {
+      ...SIZES,
+      intermediate_size: 5632,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+      moe_intermediate_size: 1408,
+      shared_expert_intermediate_size: 5632,
+      num_experts: 60,
+      num_experts_per_tok: 4,
+    },
+    qwen3_moe: {
+      ...SIZES,
+      intermediate_size: 6144,
+      num_attention_heads: 32,
+      num_key_value_heads: 4,
+      moe_intermediate_size: 768,
+      num_experts: 128,
+      num_experts_per_tok: 8,
+    },
+  },
+  describe(config, names) {
     const isThird = config.model_type === 'qwen3_moe';
     const { hidden, heads, keyValueHeads, headDim } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
@@ -56,7 +83,7 @@ export const qwenMoe: Family = {
     const types =
       config.layer_types ??
       Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
+        index % 2 === 0 && index < config.max_window_layers ? 'sliding_attention' : 'full_attention',
       );
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
@@ -112,7 +139,7 @@ export const qwenMoe: Family = {
       },
     });
   },
-};
+});
 
 /** sigmoid(gate(x)) · network(x); the gate has one output and isn't pruned. */
 function sharedExpert(hidden: number, intermediate: number, activation: string): Part {

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
   attentionKind,
@@ -26,9 +26,6 @@ const configSchema = z.looseObject({
   max_window_layers: z.int().nonnegative().default(28),
   tie_word_embeddings: z.boolean().default(false),
 });
-
-/** Of a head, where a config of Qwen3 doesn't say it. */
-const QWEN3_HEAD_DIM = 128;
 
 const DEFAULTS = {
   vocab_size: 151_936,
@@ -53,20 +50,17 @@ const VISION_DEFAULTS = {
   rope_theta: 1_000_000,
 };
 
-export const qwen: Family = {
+export const qwen = defineFamily(configSchema, {
   modelTypes: ['qwen2', 'qwen3', 'qwen2_vl_text', 'qwen2_5_vl_text', 'qwen3_vl_text'],
-  configSchema,
   defaults: {
     qwen2: DEFAULTS,
-    qwen3: DEFAULTS,
+    qwen3: { ...DEFAULTS, head_dim: 128 },
     qwen2_vl_text: VISION_DEFAULTS,
     qwen2_5_vl_text: VISION_DEFAULTS,
-    qwen3_vl_text: { ...DEFAULTS, max_position_embeddings: 128_000, rope_theta: 500_000 },
+    qwen3_vl_text: { ...DEFAULTS, head_dim: 128, max_position_embeddings: 128_000, rope_theta: 500_000 },
   },
-  describe(raw, names) {
-    const parsed = configSchema.parse(raw);
-    const isThird = parsed.model_type.startsWith('qwen3');
-    const config = isThird ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD_DIM } : parsed;
+  describe(config, names) {
+    const isThird = config.model_type.startsWith('qwen3');
     const { headDim, heads, keyValueHeads } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
     const slides = config.use_sliding_window && config.sliding_window;
@@ -96,4 +90,4 @@ export const qwen: Family = {
       },
     });
   },
-};
+});

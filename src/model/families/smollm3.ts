@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { rmsNorms } from '../parts/norms.js';
 import {
   attentionKind,
@@ -28,16 +28,23 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(true),
 });
 
-/** Where a config has none. */
-const THETA = 2_000_000;
+const DEFAULTS = {
+  vocab_size: 128_256,
+  hidden_size: 2048,
+  intermediate_size: 11_008,
+  num_hidden_layers: 36,
+  num_attention_heads: 16,
+  num_key_value_heads: 4,
+  max_position_embeddings: 32_768,
+  rope_theta: 2_000_000,
+};
 
-export const smollm3: Family = {
+export const smollm3 = defineFamily(configSchema, {
   modelTypes: ['smollm3'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { smollm3: DEFAULTS },
+  describe(config, names) {
     const { headDim } = attentionSizes(config);
-    const embedding = rotaryEmbedding(config, { headDim, theta: THETA });
+    const embedding = rotaryEmbedding(config, { headDim });
     // The list says of each block whether it has positions, whatever its name.
     const hasRope = (index: number) =>
       config.no_rope_layers
@@ -68,4 +75,4 @@ export const smollm3: Family = {
       },
     });
   },
-};
+});

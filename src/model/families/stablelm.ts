@@ -4,8 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, separateHead } from '../parts/causal-model.js';
@@ -24,8 +23,6 @@ import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   ...decoderConfigShape,
-  num_key_value_heads: configSize.default(32),
-  max_position_embeddings: configSize.default(4096),
   layer_norm_eps: z.number().positive().default(1e-5),
   use_qkv_bias: z.boolean().default(false),
   qk_layernorm: z.boolean().default(false),
@@ -33,14 +30,21 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-/** Share of a head that is rotated, where a config doesn't say it. */
-const ROTARY_SHARE = 0.25;
+const DEFAULTS = {
+  vocab_size: 50_304,
+  hidden_size: 2560,
+  intermediate_size: 6912,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 32,
+  max_position_embeddings: 4096,
+  partial_rotary_factor: 0.25,
+};
 
-export const stablelm: Family = {
+export const stablelm = defineFamily(configSchema, {
   modelTypes: ['stablelm'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { stablelm: DEFAULTS },
+  describe(config, names) {
     const { layer_norm_eps: epsilon, use_parallel_residual: isParallel } = config;
     const sizes = attentionSizes({ ...config, head_dim: undefined });
     const { hidden, heads, keyValueHeads, headDim } = sizes;
@@ -56,7 +60,7 @@ export const stablelm: Family = {
       ...projections,
       queryNorm: headNorm('q_layernorm', heads),
       keyNorm: headNorm('k_layernorm', keyValueHeads),
-      rotary: rotaryEmbedding(config, { headDim, partialFactor: ROTARY_SHARE }),
+      rotary: rotaryEmbedding(config, { headDim }),
     });
     const inputGroup = isParallel ? projections.query.inputGroup : undefined;
     const feedForward = gatedFeedForward(
@@ -90,4 +94,4 @@ export const stablelm: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});
