@@ -73,4 +73,12 @@ describe.each(modelTypes)('%s', (modelType) => {
     expect(model.hiddenSize).toBe(wanted?.hidden_size);
     expect(model.blocks).toHaveLength(wanted?.num_hidden_layers as number);
   });
+
+  it('takes a head that is stored, also where the config says that it is the embedding', () => {
+    const tied = { ...own, num_hidden_layers: 1, tie_word_embeddings: true };
+    const { head, embedding } = describeModel(tied, 'config.json');
+    expect(head.name).toBe(embedding.name);
+    const stored = new Set([embedding.name, 'lm_head.weight']);
+    expect(describeModel(tied, 'config.json', stored).head.name).toBe('lm_head.weight');
+  });
 });

@@ -31,6 +31,21 @@ it.each<[string, unknown, RegExp]>([
   expect(() => describeModel({ ...config, [key]: value }, 'config.json')).toThrow(message);
 });
 
+it.each([
+  ['mixtral', 'num_local_experts'],
+  ['gpt_oss', 'num_local_experts'],
+  ['qwen2_moe', 'num_experts'],
+  ['qwen3_moe', 'num_experts'],
+  ['deepseek_v3', 'n_routed_experts'],
+])('refuses more experts of %s than can be described', (modelType, key) => {
+  const own = { model_type: modelType, num_hidden_layers: 2, num_experts_per_tok: 2 };
+  const of = (fields: object) => () => describeModel({ ...own, ...fields }, 'config.json');
+  expect(of({ [key]: 1e9 })).toThrow(/<=4096/);
+  expect(of({ [key]: 4096, num_hidden_layers: 4096 })).toThrow(/no more than 65536 experts/);
+  expect(of({ [key]: 2, num_experts_per_tok: 3 })).toThrow(/3 of 2 experts/);
+  expect(of({ [key]: 1024 })().blocks).toHaveLength(2);
+});
+
 it('refuses what is no object', () => {
   for (const value of [null, 7, 'llama', [], {}])
     expect(() => describeModel(value, 'config.json')).toThrow(RequestError);

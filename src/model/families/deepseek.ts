@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../../errors.js';
-import { configHeadSize, configSize } from '../config-size.js';
+import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, type Routing, routerPart } from '../parts/experts.js';
@@ -43,9 +43,9 @@ const configSchema = z.looseObject({
   attention_bias: z.boolean().default(false),
   /** Of DeepSeek-V2. */
   mlp_bias: z.boolean().default(false),
-  n_routed_experts: configSize,
-  n_shared_experts: configSize,
-  num_experts_per_tok: configSize,
+  n_routed_experts: configExperts,
+  n_shared_experts: configExperts,
+  num_experts_per_tok: configExperts,
   moe_intermediate_size: configSize,
   first_k_dense_replace: z.int().nonnegative(),
   /** One in so many blocks has experts. */
@@ -110,7 +110,11 @@ export const deepseek = defineFamily(configSchema, {
     const activation = activationNamed(config.hidden_act);
     const feedForwardBias = !isThird && config.mlp_bias;
     const attention = { part: latentAttention(config) };
-    const counts = expertCounts(config.n_routed_experts, config.num_experts_per_tok);
+    const counts = expertCounts(
+      config.n_routed_experts,
+      config.num_experts_per_tok,
+      config.num_hidden_layers,
+    );
     const shared = separateFeedForward(
       hidden,
       config.n_shared_experts * intermediate,

@@ -8,7 +8,7 @@ import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { geluSigmoid } from '../../graph/operators/activation.js';
 import { add, clamp, multiply, sign } from '../../graph/operators/arithmetic.js';
 import type { Value } from '../../graph/value.js';
-import { configHeadSize, configSize } from '../config-size.js';
+import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import type { Placement } from '../description.js';
 import { defineFamily } from '../family.js';
 import { type ExpertNetwork, expertCounts, expertLinears, expertList, routerPart } from '../parts/experts.js';
@@ -32,8 +32,8 @@ const configSchema = z.looseObject({
   head_dim: configHeadSize.default(64),
   sliding_window: configSize.nullable().default(128),
   attention_bias: z.boolean().default(true),
-  num_local_experts: configSize.default(128),
-  num_experts_per_tok: configSize.default(4),
+  num_local_experts: configExperts.default(128),
+  num_experts_per_tok: configExperts.default(4),
   tie_word_embeddings: z.boolean().default(false),
 });
 
@@ -66,7 +66,11 @@ export const gptOss = defineFamily(configSchema, {
   describe(parsed, names) {
     const config = withRope(parsed);
     const { hidden, headDim } = attentionSizes(config);
-    const counts = expertCounts(config.num_local_experts, config.num_experts_per_tok);
+    const counts = expertCounts(
+      config.num_local_experts,
+      config.num_experts_per_tok,
+      config.num_hidden_layers,
+    );
     const types =
       config.layer_types ??
       Array.from({ length: config.num_hidden_layers }, (_, index) =>

@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { configSize } from '../config-size.js';
+import { configExperts, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
@@ -15,8 +15,8 @@ import { rotaryEmbedding } from '../rotary-embedding.js';
 const configSchema = z.looseObject({
   ...decoderConfigShape,
   ...rmsNormShape,
-  num_local_experts: configSize.default(8),
-  num_experts_per_tok: configSize.default(2),
+  num_local_experts: configExperts.default(8),
+  num_experts_per_tok: configExperts.default(2),
   sliding_window: configSize.nullish(),
   tie_word_embeddings: z.boolean().default(false),
 });
@@ -38,7 +38,11 @@ export const mixtral = defineFamily(configSchema, {
   defaults: { mixtral: DEFAULTS },
   describe(config, names) {
     const { hidden, headDim } = attentionSizes(config);
-    const { count, perToken } = expertCounts(config.num_local_experts, config.num_experts_per_tok);
+    const { count, perToken } = expertCounts(
+      config.num_local_experts,
+      config.num_experts_per_tok,
+      config.num_hidden_layers,
+    );
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       window: config.sliding_window ?? undefined,

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { sigmoid } from '../../graph/operators/activation.js';
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
-import { configSize } from '../config-size.js';
+import { configExperts, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
@@ -37,8 +37,9 @@ const configSchema = z.looseObject({
   mlp_only_layers: z.array(z.int()).nullish(),
   moe_intermediate_size: configSize,
   shared_expert_intermediate_size: configSize.nullish(),
-  num_experts: z.int().nonnegative(),
-  num_experts_per_tok: configSize,
+  /** 0 is no experts at all. */
+  num_experts: configExperts.or(z.literal(0)),
+  num_experts_per_tok: configExperts,
   norm_topk_prob: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(false),
 });
@@ -114,7 +115,11 @@ export const qwenMoe = defineFamily(configSchema, {
       },
       experts(index, prefix) {
         if (!hasExperts(index)) return undefined;
-        const { count, perToken } = expertCounts(config.num_experts, config.num_experts_per_tok);
+        const { count, perToken } = expertCounts(
+          config.num_experts,
+          config.num_experts_per_tok,
+          config.num_hidden_layers,
+        );
         return {
           router: routerPart({
             weight: 'mlp.gate.weight',

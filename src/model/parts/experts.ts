@@ -6,6 +6,7 @@ import { RequestError } from '../../errors.js';
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
 import { concat, slice } from '../../graph/operators/shape.js';
 import type { Value } from '../../graph/value.js';
+import { MAX_ALL_EXPERTS } from '../config-size.js';
 import type {
   BlockDescription,
   BlockScope,
@@ -36,10 +37,15 @@ export interface RouterOptions {
   readonly shared?: Part | undefined;
 }
 
-/** @throws RequestError when tokens go to more experts than there are */
-export function expertCounts(count: number, perToken: number) {
+/** @throws RequestError when tokens go to more experts than there are, or the blocks have too many of them */
+export function expertCounts(count: number, perToken: number, blocks: number) {
   if (perToken > count) {
     throw new RequestError(`config.json: num_experts_per_tok ${perToken} of ${count} experts`);
+  }
+  if (blocks * count > MAX_ALL_EXPERTS) {
+    throw new RequestError(
+      `config.json: ${blocks} blocks of ${count} experts; no more than ${MAX_ALL_EXPERTS} experts are read`,
+    );
   }
   return { count, perToken };
 }
