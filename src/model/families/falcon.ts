@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
-import { alibi } from '../parts/alibi.js';
+import { type AlibiProduct, alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
@@ -134,7 +134,10 @@ function keyValueHeads(config: FalconConfig): number {
 }
 
 /** ALiBi as it was trained: computed in bfloat16, and scaled like the scores. */
-function roundedBias(headDim: number): (slope: number, position: number) => number {
-  return (slope, position) =>
-    bfloat16(bfloat16(slope) * bfloat16(position)) / Math.fround(Math.sqrt(headDim));
+function roundedBias(headDim: number): AlibiProduct {
+  return {
+    name: `rounded_${headDim}`,
+    product: (slope, position) =>
+      bfloat16(bfloat16(slope) * bfloat16(position)) / Math.fround(Math.sqrt(headDim)),
+  };
 }
