@@ -7,15 +7,15 @@
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -92,9 +92,9 @@ function blockKinds(config: CohereConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention: { rotary, queryNorm, keyNorm } });
   }
   const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
-  const types = attentionKinds(config, config.sliding_window_pattern);
+  const kindOf = attentionKinds(config, slidesBetween(config.sliding_window_pattern));
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { rotary: window === undefined ? undefined : rotary, window } };
   };

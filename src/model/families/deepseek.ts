@@ -9,17 +9,12 @@ import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, type Routing, routerPart } from '../parts/experts.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
+import { ATTENTION_INPUT, ATTENTION_OUTPUT } from '../parts/input-groups.js';
 import { latentAttentionPart, type Projection } from '../parts/latent-attention.js';
 import { rmsNorms } from '../parts/norms.js';
 import type { LinearPart, Part } from '../parts/part.js';
-import {
-  ATTENTION_INPUT,
-  decoderConfigShape,
-  rmsNormShape,
-  ropeDecoder,
-  separateFeedForward,
-} from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import {
   type ExpertGroups,
   expertGroups,
@@ -115,13 +110,11 @@ export const deepseek = defineFamily(configSchema, {
       config.num_experts_per_tok,
       config.num_hidden_layers,
     );
-    const shared = separateFeedForward(
+    const shared = gatedLinears(gatedNames('mlp.shared_experts'), {
       hidden,
-      config.n_shared_experts * intermediate,
-      feedForwardBias,
-      undefined,
-      'mlp.shared_experts',
-    );
+      intermediate: config.n_shared_experts * intermediate,
+      bias: feedForwardBias,
+    });
     const router = routerPart({
       weight: 'mlp.gate.weight',
       experts: counts.count,
@@ -151,7 +144,7 @@ export const deepseek = defineFamily(configSchema, {
             activation,
             names,
             list: 'mlp.experts',
-            linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+            linears: gatedNames(),
           }),
         };
       },
@@ -222,7 +215,7 @@ function latentAttention(config: DeepseekConfig): Part {
     keyValueDown: linear('kv_a_proj_with_mqa', latent + rotated, hidden, ATTENTION_INPUT, bias),
     keyValueNorm: norm('self_attn.kv_a_layernorm', latent),
     keyValueUp: linear('kv_b_proj', heads * (plain + value), latent, 'key value latent'),
-    output: linear('o_proj', hidden, heads * value, 'attention output', bias),
+    output: linear('o_proj', hidden, heads * value, ATTENTION_OUTPUT, bias),
     heads,
     sizes: { plain, rotated, value },
     scale: attentionScale(config) / Math.sqrt(headSize),

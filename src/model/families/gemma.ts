@@ -9,16 +9,16 @@ import { z } from 'zod';
 import { RequestError } from '../../errors.js';
 import { configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryByKind, rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -128,7 +128,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention });
   }
   const isThird = config.model_type === 'gemma3_text';
-  const types = attentionKinds(config, isThird ? config.sliding_window_pattern : 2);
+  const kindOf = attentionKinds(config, slidesBetween(isThird ? config.sliding_window_pattern : 2));
   const norm = rmsNorms(config.rms_norm_eps, { onePlus: true });
   const attention = {
     scale: 1 / Math.sqrt(config.query_pre_attn_scalar),
@@ -144,7 +144,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
     ? { full_attention: plain, sliding_attention: plain }
     : rotaryByKind(config, headDim, { full: 1_000_000, sliding: 10_000 });
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { ...attention, rotary: rotary[kind], window } };
   };

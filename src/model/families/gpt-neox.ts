@@ -8,13 +8,14 @@ import { configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
+import { ATTENTION_OUTPUT } from '../parts/input-groups.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { parallelResiduals, sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 import { ropeConfigShape, rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -61,12 +62,12 @@ export const gptNeox = defineFamily(configSchema, {
         before: norm('input_layernorm', hidden),
         part: attentionPart({
           ...sizes,
-          ...interleavedProjections(name, sizes, { bias, inputGroup: 'attention input' }),
+          ...interleavedProjections(name, sizes, bias),
           output: {
             name: 'attention.dense',
             out: hidden,
             in: hidden,
-            inputGroup: 'attention output',
+            inputGroup: ATTENTION_OUTPUT,
             bias,
           },
           rotary,
@@ -83,17 +84,16 @@ export const gptNeox = defineFamily(configSchema, {
         ),
       },
     ];
-    const residuals = config.use_parallel_residual ? parallelResiduals : sequentialResiduals;
-    const { parts, forward } = residuals(branches);
+    const residuals = config.use_parallel_residual
+      ? parallelResiduals(branches)
+      : sequentialResiduals(branches);
     const prefix = namePrefix(names, 'embed_in.weight', ['gpt_neox.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, {
-        prefix: `${prefix}layers.${index}.`,
-        hiddenSize: hidden,
-        graphKey: 'gpt_neox',
-        forward,
-      }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}layers`,
+      hiddenSize: hidden,
+      graphKey: 'gpt_neox',
+    });
     const head = names.has('lm_head.weight') ? 'lm_head.weight' : 'embed_out.weight';
     return causalModel({
       family: 'gpt_neox',

@@ -11,17 +11,12 @@ import type { Value } from '../../graph/value.js';
 import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import type { Placement } from '../description.js';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { type ExpertNetwork, expertCounts, expertLinears, expertList, routerPart } from '../parts/experts.js';
-import { feedForwardWith, type GatedLinears } from '../parts/feed-forward.js';
+import { feedForwardWith, type GatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
 import { linearDescriptions, linearTensors } from '../parts/part.js';
-import {
-  attentionKind,
-  attentionSizes,
-  decoderConfigShape,
-  layerTypesShape,
-  ropeDecoder,
-} from '../parts/rope-decoder.js';
+import { attentionKinds, decoderConfigShape, layerTypesShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { topSoftmaxRouting } from '../parts/routings.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -71,11 +66,7 @@ export const gptOss = defineFamily(configSchema, {
       config.num_experts_per_tok,
       config.num_hidden_layers,
     );
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        index % 2 === 0 ? 'sliding_attention' : 'full_attention',
-      );
+    const kindOf = attentionKinds(config, (index) => index % 2 === 0);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       sinks: 'self_attn.sinks',
@@ -95,7 +86,7 @@ export const gptOss = defineFamily(configSchema, {
       tied: config.tie_word_embeddings,
       biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
       blockKind(index) {
-        const kind = attentionKind(types, index);
+        const kind = kindOf(index);
         const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
         return { name: kind, attention: { ...attention, window } };
       },
@@ -123,7 +114,7 @@ function storedLinears(config: GptOssConfig, index: number): GatedLinears {
   const own = expertLinears({
     hidden,
     intermediate,
-    linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+    linears: gatedNames(),
   });
   const place = (tensor: string, sizes: readonly [number, number], first: number, rowStride: number) => {
     const [inputs, outputs] = sizes;

@@ -9,14 +9,15 @@ import { configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward } from '../parts/feed-forward.js';
+import { ATTENTION_INPUT, ATTENTION_OUTPUT, MLP_HIDDEN, MLP_INPUT } from '../parts/input-groups.js';
 import { learnedPositions } from '../parts/learned-positions.js';
 import { layerNorms } from '../parts/norms.js';
 import { blockOf, type LinearPart } from '../parts/part.js';
 import { rowsOf, transposedRowsOf } from '../parts/placement.js';
 import { sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
 
 const configSchema = withOtherNames(
   GPT2_NAMES,
@@ -67,19 +68,19 @@ export const gpt2 = defineFamily(configSchema, {
     const norm = layerNorms(config.layer_norm_epsilon, { bias: true });
     const attentionInput = (name: string, index: number) =>
       conv1d(
-        { name: `attn.c_attn.${name}`, out: hidden, in: hidden, inputGroup: 'attention input' },
+        { name: `attn.c_attn.${name}`, out: hidden, in: hidden, inputGroup: ATTENTION_INPUT },
         { tensor: 'attn.c_attn', first: index * hidden, all: 3 * hidden },
       );
     const projections = {
       query: attentionInput('q', 0),
       key: attentionInput('k', 1),
       value: attentionInput('v', 2),
-      output: conv1d({ name: 'attn.c_proj', out: hidden, in: hidden, inputGroup: 'attention output' }),
+      output: conv1d({ name: 'attn.c_proj', out: hidden, in: hidden, inputGroup: ATTENTION_OUTPUT }),
     };
     const feedForward = plainFeedForward(
       {
-        up: conv1d({ name: 'mlp.c_fc', out: intermediate, in: hidden, inputGroup: 'mlp input' }),
-        down: conv1d({ name: 'mlp.c_proj', out: hidden, in: intermediate, inputGroup: 'mlp hidden' }),
+        up: conv1d({ name: 'mlp.c_fc', out: intermediate, in: hidden, inputGroup: MLP_INPUT }),
+        down: conv1d({ name: 'mlp.c_proj', out: hidden, in: intermediate, inputGroup: MLP_HIDDEN }),
       },
       activationNamed(config.activation_function),
     );

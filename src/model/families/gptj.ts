@@ -9,12 +9,13 @@ import { configHeadSize, configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { parallelResiduals } from '../parts/residuals.js';
-import { attentionSizes, separateProjections } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = withOtherNames(
@@ -41,7 +42,7 @@ export const gptj = defineFamily(configSchema, {
     const { max_position_embeddings, rotary_dim: dimensions } = config;
     const norm = layerNorms(config.layer_norm_epsilon, { bias: true });
     const projections = separateProjections(sizes, {}, { module: 'attn', projection: 'out_proj' });
-    const { parts, forward } = parallelResiduals(
+    const residuals = parallelResiduals(
       [
         {
           part: attentionPart({
@@ -68,9 +69,12 @@ export const gptj = defineFamily(configSchema, {
       norm('ln_1', hidden),
     );
     const prefix = namePrefix(names, 'wte.weight', ['transformer.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, { prefix: `${prefix}h.${index}.`, hiddenSize: hidden, graphKey: 'gptj', forward }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}h`,
+      hiddenSize: hidden,
+      graphKey: 'gptj',
+    });
     return causalModel({
       family: 'gptj',
       hiddenSize: hidden,

@@ -5,8 +5,9 @@
  */
 import { z } from 'zod';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({

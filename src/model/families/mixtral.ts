@@ -6,9 +6,11 @@ import { z } from 'zod';
 import { configExperts, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
+import { gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { softmaxRouting } from '../parts/routings.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -75,9 +77,7 @@ export const mixtral = defineFamily(configSchema, {
             activation: activationNamed(config.hidden_act),
             names,
             list: `${branch}.experts`,
-            linears: isFused
-              ? { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' }
-              : { gate: 'w1', up: 'w3', down: 'w2' },
+            linears: isFused ? gatedNames() : { gate: 'w1', up: 'w3', down: 'w2' },
           }),
         };
       },

@@ -9,15 +9,15 @@ import { clamp } from '../../graph/operators/arithmetic.js';
 import { configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import type { AttentionOptions } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryByKind, rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -92,9 +92,9 @@ function blockKinds(config: OlmoConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention });
   }
   const rotary = rotaryByKind(config, headDim, { full: 500_000, sliding: 500_000 });
-  const types = attentionKinds(config, 4);
+  const kindOf = attentionKinds(config, slidesBetween(4));
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { rotary: rotary[kind], window, ...norms } };
   };

@@ -9,13 +9,14 @@ import { configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { learnedPositions } from '../parts/learned-positions.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes, separateProjections } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 
 const configSchema = z.looseObject({
   vocab_size: configSize.default(50_272),
@@ -57,7 +58,7 @@ export const opt = defineFamily(configSchema, {
     const isProjected = embeddingSize !== hidden;
     const norm = layerNorms(EPSILON, { weight: affine, bias: affine });
     const prefix = namePrefix(names, 'embed_tokens.weight', ['model.decoder.', 'decoder.']);
-    const { parts, forward } = sequentialResiduals(
+    const residuals = sequentialResiduals(
       [
         {
           norm: norm('self_attn_layer_norm', hidden),
@@ -75,14 +76,12 @@ export const opt = defineFamily(configSchema, {
         },
       ].map(({ norm, part }) => (isBefore ? { before: norm, part } : { part, onSum: norm })),
     );
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, {
-        prefix: `${prefix}layers.${index}.`,
-        hiddenSize: hidden,
-        graphKey: 'opt',
-        forward,
-      }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}layers`,
+      hiddenSize: hidden,
+      graphKey: 'opt',
+    });
     const hasLastNorm = isBefore && !config._remove_final_layer_norm;
     return causalModel({
       family: 'opt',

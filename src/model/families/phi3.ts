@@ -8,18 +8,13 @@ import { configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import type { AttentionOptions } from '../parts/attention.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { type AttentionSizes, attentionSizes } from '../parts/attention-sizes.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
 import type { LinearPart } from '../parts/part.js';
 import { rowsOf } from '../parts/placement.js';
-import {
-  type AttentionSizes,
-  attentionSizes,
-  decoderConfigShape,
-  ropeDecoder,
-  separateFeedForward,
-  separateProjections,
-} from '../parts/rope-decoder.js';
+import { decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -98,7 +93,7 @@ function fusedProjections(
 }
 
 function fusedFeedForward({ hidden_size: hidden, intermediate_size, hidden_act }: Phi3Config) {
-  const separate = separateFeedForward(hidden, intermediate_size, false);
+  const separate = gatedLinears(gatedNames('mlp'), { hidden, intermediate: intermediate_size });
   const [gate, up] = fused('mlp.gate_up_proj', [
     { name: 'gate', linear: separate.gate },
     { name: 'up', linear: separate.up },

@@ -9,13 +9,13 @@ import { linear, multiply } from '../../graph/operators/arithmetic.js';
 import { configExperts, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
-import type { LinearPart, Part } from '../parts/part.js';
+import type { Part } from '../parts/part.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -29,6 +29,8 @@ const configSchema = z.looseObject({
   ...decoderConfigShape,
   ...rmsNormShape,
   ...layerTypesShape,
+  /** `transformers` writes 0 where there are no windows. */
+  sliding_window: configSize.or(z.literal(0)).nullish(),
   attention_bias: z.boolean().default(false),
   qkv_bias: z.boolean().default(true),
   use_sliding_window: z.boolean().default(false),
@@ -80,12 +82,8 @@ export const qwenMoe = defineFamily(configSchema, {
     const { hidden, heads, keyValueHeads, headDim } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
     const activation = activationNamed(config.hidden_act);
-    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        index % 2 === 0 && index < config.max_window_layers ? 'sliding_attention' : 'full_attention',
-      );
+    const slides = (config.use_sliding_window && config.sliding_window) || undefined;
+    const kindOf = attentionKinds(config, (index) => index % 2 === 0 && index < config.max_window_layers);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
@@ -110,7 +108,7 @@ export const qwenMoe = defineFamily(configSchema, {
         : { queryKeyValue: config.qkv_bias },
       blockKind(index) {
         // Qwen3's mixtures have one window for all blocks.
-        const window = isThird || attentionKind(types, index) === 'sliding_attention' ? slides : undefined;
+        const window = isThird || kindOf(index) === 'sliding_attention' ? slides : undefined;
         return { name: window ? 'sliding_attention' : 'full_attention', attention: { ...attention, window } };
       },
       experts(index, prefix) {
@@ -138,7 +136,7 @@ export const qwenMoe = defineFamily(configSchema, {
             activation,
             names,
             list: 'mlp.experts',
-            linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+            linears: gatedNames(),
           }),
         };
       },
@@ -148,21 +146,8 @@ export const qwenMoe = defineFamily(configSchema, {
 
 /** sigmoid(gate(x)) · network(x); the gate has one output and isn't pruned. */
 function sharedExpert(hidden: number, intermediate: number, activation: string): Part {
-  const input = { out: intermediate, in: hidden, inputGroup: 'mlp input' };
-  const down: LinearPart = {
-    name: 'mlp.shared_expert.down_proj',
-    out: hidden,
-    in: intermediate,
-    inputGroup: 'mlp hidden',
-  };
-  const network = gatedFeedForward(
-    {
-      gate: { name: 'mlp.shared_expert.gate_proj', ...input },
-      up: { name: 'mlp.shared_expert.up_proj', ...input },
-      down,
-    },
-    activationNamed(activation),
-  );
+  const linears = gatedLinears(gatedNames('mlp.shared_expert'), { hidden, intermediate });
+  const network = gatedFeedForward(linears, activationNamed(activation));
   const gate = 'mlp.shared_expert_gate.weight';
   return {
     ...network,

@@ -5,10 +5,10 @@
  */
 import { z } from 'zod';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -63,12 +63,11 @@ export const qwen = defineFamily(configSchema, {
     const isThird = config.model_type.startsWith('qwen3');
     const { headDim, heads, keyValueHeads } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
-    const slides = config.use_sliding_window && config.sliding_window;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
-      );
+    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+    const kindOf = attentionKinds(
+      config,
+      (index) => slides !== undefined && index >= config.max_window_layers,
+    );
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
@@ -84,8 +83,8 @@ export const qwen = defineFamily(configSchema, {
         ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
         : { queryKeyValue: true },
       blockKind(index) {
-        const kind = attentionKind(types, index);
-        const window = kind === 'sliding_attention' && slides ? slides : undefined;
+        const kind = kindOf(index);
+        const window = kind === 'sliding_attention' ? slides : undefined;
         return { name: window ? kind : 'full_attention', attention: { ...attention, window } };
       },
     });

@@ -5,10 +5,10 @@
  */
 import { z } from 'zod';
 import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -51,11 +51,7 @@ export const smollm3 = defineFamily(configSchema, {
         ? config.no_rope_layers[index] !== 0
         : (index + 1) % config.no_rope_layer_interval !== 0;
     const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && !hasRope(index) ? 'sliding_attention' : 'full_attention',
-      );
+    const kindOf = attentionKinds(config, (index) => slides !== undefined && !hasRope(index));
     return ropeDecoder({
       family: 'smollm3',
       config,
@@ -68,7 +64,7 @@ export const smollm3 = defineFamily(configSchema, {
         feedForward: config.mlp_bias,
       },
       blockKind(index) {
-        const kind = attentionKind(types, index);
+        const kind = kindOf(index);
         const rotary = hasRope(index) ? embedding : undefined;
         const window = kind === 'sliding_attention' ? slides : undefined;
         return { name: `${kind}${rotary ? '' : ' without positions'}`, attention: { rotary, window } };

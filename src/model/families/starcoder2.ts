@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { layerNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
