@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
+import { ConfigError } from './config-error.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
 import { cohere } from './families/cohere.js';
@@ -75,5 +76,10 @@ export function describeModel(
   if (!parsed.success) {
     throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
   }
-  return family.describe(parsed.data, names);
+  try {
+    return family.describe(parsed.data, names);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new RequestError(`${where}: ${error.message}`, { cause: error });
+  }
 }

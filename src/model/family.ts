@@ -17,7 +17,7 @@ interface FamilyOf<Config> {
   readonly defaults?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /**
    * @param config as the schema gives it
-   * @throws RequestError when the config asks for something the family doesn't compute
+   * @throws ConfigError when the config asks for something the family doesn't compute
    */
   describe(config: Config, names: TensorNames): ModelDescription;
 }

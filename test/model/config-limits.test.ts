@@ -46,6 +46,19 @@ it.each([
   expect(of({ [key]: 1024 })().blocks).toHaveLength(2);
 });
 
+it.each<[string, object]>([
+  ['head size', { hidden_size: 62 }],
+  ['num_attention_heads 4 is not a multiple', { num_key_value_heads: 3 }],
+  ['the activation tanhish', { hidden_act: 'tanhish' }],
+  ['RoPE of type spiral', { rope_scaling: { type: 'spiral' } }],
+  ['layer_types[0] is linear', { model_type: 'qwen2', layer_types: ['linear', 'linear'] }],
+  ['num_experts_per_tok 9 of 8 experts', { model_type: 'mixtral', num_experts_per_tok: 9 }],
+  ['use_bidirectional_attention', { model_type: 'gemma', use_bidirectional_attention: true }],
+])('says where the config lies: %s', (message, fields) => {
+  const full = { num_key_value_heads: 4, ...config, ...fields };
+  expect(() => describeModel(full, 'models/one/config.json')).toThrow(`models/one/config.json: ${message}`);
+});
+
 it('refuses what is no object', () => {
   for (const value of [null, 7, 'llama', [], {}])
     expect(() => describeModel(value, 'config.json')).toThrow(RequestError);

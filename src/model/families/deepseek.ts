@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
@@ -164,9 +164,7 @@ function secondRouting(config: DeepseekConfig, counts: Counts): Routing {
   if (method === 'group_limited_greedy') {
     return groupedSoftmaxRouting(perToken, groupsOf(config, counts), factor);
   }
-  throw new RequestError(
-    `config.json: topk_method ${method} is not supported; supported: greedy, group_limited_greedy`,
-  );
+  throw new ConfigError(`topk_method ${method} is not supported; supported: greedy, group_limited_greedy`);
 }
 
 function thirdRouting(config: DeepseekConfig, counts: Counts): Routing {

@@ -6,7 +6,7 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
@@ -101,9 +101,7 @@ export const gemma = defineFamily(configSchema, {
   },
   describe(config, names) {
     if (config.use_bidirectional_attention) {
-      throw new RequestError(
-        'config.json: use_bidirectional_attention is set; only causal models can be pruned',
-      );
+      throw new ConfigError('use_bidirectional_attention is set; only causal models can be pruned');
     }
     const isFirst = config.model_type === 'gemma';
     return ropeDecoder({

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configLayers, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
@@ -51,8 +51,8 @@ export const opt = defineFamily(configSchema, {
     const { hidden } = sizes;
     const embeddingSize = config.word_embed_proj_dim ?? hidden;
     if (embeddingSize > hidden) {
-      throw new RequestError(
-        `config.json: word_embed_proj_dim ${embeddingSize} above hidden_size ${hidden} is not supported`,
+      throw new ConfigError(
+        `word_embed_proj_dim ${embeddingSize} above hidden_size ${hidden} is not supported`,
       );
     }
     const isProjected = embeddingSize !== hidden;

@@ -2,7 +2,7 @@
  * Heads of attention and their sizes.
  * @module
  */
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configHeadSize } from '../config-size.js';
 
 export interface AttentionSizes {
@@ -12,7 +12,7 @@ export interface AttentionSizes {
   readonly headDim: number;
 }
 
-/** @throws RequestError when heads don't fit each other */
+/** @throws ConfigError when heads don't fit each other */
 export function attentionSizes(config: {
   readonly hidden_size: number;
   readonly num_attention_heads: number;
@@ -24,13 +24,13 @@ export function attentionSizes(config: {
   const keyValueHeads = config.num_key_value_heads ?? heads;
   const headDim = config.head_dim ?? hidden / heads;
   if (!configHeadSize.safeParse(headDim).success) {
-    throw new RequestError(
-      `config.json: head size ${headDim} (hidden_size / num_attention_heads) is no whole number, or too large`,
+    throw new ConfigError(
+      `head size ${headDim} (hidden_size / num_attention_heads) is no whole number, or too large`,
     );
   }
   if (heads % keyValueHeads !== 0) {
-    throw new RequestError(
-      `config.json: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`,
+    throw new ConfigError(
+      `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`,
     );
   }
   return { hidden, heads, keyValueHeads, headDim };

@@ -2,10 +2,11 @@
  * Feed-forward networks of which each token goes through a few (Shazeer et al. 2017, arXiv 1701.06538).
  * @module
  */
-import { RequestError } from '../../errors.js';
+
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
 import { concat, slice } from '../../graph/operators/shape.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
 import { MAX_ALL_EXPERTS } from '../config-size.js';
 import type {
   BlockDescription,
@@ -37,14 +38,14 @@ export interface RouterOptions {
   readonly shared?: Part | undefined;
 }
 
-/** @throws RequestError when tokens go to more experts than there are, or the blocks have too many of them */
+/** @throws ConfigError when tokens go to more experts than there are, or the blocks have too many of them */
 export function expertCounts(count: number, perToken: number, blocks: number) {
   if (perToken > count) {
-    throw new RequestError(`config.json: num_experts_per_tok ${perToken} of ${count} experts`);
+    throw new ConfigError(`num_experts_per_tok ${perToken} of ${count} experts`);
   }
   if (blocks * count > MAX_ALL_EXPERTS) {
-    throw new RequestError(
-      `config.json: ${blocks} blocks of ${count} experts; no more than ${MAX_ALL_EXPERTS} experts are read`,
+    throw new ConfigError(
+      `${blocks} blocks of ${count} experts; no more than ${MAX_ALL_EXPERTS} experts are read`,
     );
   }
   return { count, perToken };

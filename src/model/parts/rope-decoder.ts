@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
 import type { BlockScope, Experts, ModelDescription } from '../description.js';
 import type { TensorNames } from '../family.js';
@@ -97,7 +97,7 @@ const LLAMA_NORMS: BranchNorms = {
   beforeFeedForward: 'post_attention_layernorm',
 };
 
-/** @throws RequestError when the config has sizes that don't fit each other */
+/** @throws ConfigError when the config has sizes that don't fit each other */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
   const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
@@ -179,7 +179,7 @@ export type AttentionKind = 'full_attention' | 'sliding_attention';
  * Kind of each block's attention.
  *
  * @param slides where the config has no list: whether a block has a window
- * @returns throws RequestError for a kind that isn't known
+ * @returns throws ConfigError for a kind that isn't known
  */
 export function attentionKinds(
   { layer_types: types }: { readonly layer_types?: readonly string[] | null | undefined },
@@ -189,9 +189,7 @@ export function attentionKinds(
     if (!types) return slides(index) ? 'sliding_attention' : 'full_attention';
     const type = types[index];
     if (type === 'full_attention' || type === 'sliding_attention') return type;
-    throw new RequestError(
-      `config.json: layer_types[${index}] is ${type}; supported: full_attention, sliding_attention`,
-    );
+    throw new ConfigError(`layer_types[${index}] is ${type}; supported: full_attention, sliding_attention`);
   };
 }
 
