@@ -28,6 +28,8 @@ const newFolder = temporaryFolders();
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const run = promisify(execFile);
 
+const heldOut = fileURLToPath(new URL('../../calibration/heldout.txt', import.meta.url));
+
 describe('two downloads of one model', () => {
   it('download each file once', async () => {
     const { hub, as, server, snapshot } = await start([repository(shardedFiles())]);
@@ -199,7 +201,7 @@ describe('the program', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/model out\/typo is not on http.* There is no folder out\/typo either/);
     expect(await secateur(['fetch', 'typo'])).toMatchObject({ code: 2 });
-    const offline = await secateur(['eval', 'out/typo', '--data', 'x.txt'], { HF_HUB_OFFLINE: '1' });
+    const offline = await secateur(['eval', 'out/typo', '--data', heldOut], { HF_HUB_OFFLINE: '1' });
     expect(offline.code).toBe(2);
     expect(offline.stderr).toContain('is not in the cache, and HF_HUB_OFFLINE is set');
   });
