@@ -6,6 +6,7 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { RequestError } from '../errors.js';
+import { HIDDEN_FILES } from '../forward/hidden-file.js';
 import { lossRecordBytes, wholeRecordBytes } from '../forward/model-stream.js';
 import { formatBytes } from '../report/format.js';
 import { freeBytes } from '../system/free-bytes.js';
@@ -129,7 +130,7 @@ function bytesOfOurs(output: string): number {
       .filter((entry) => OUR_WEIGHTS.test(entry.name))
       .map(({ name }) => join(output, name)),
     ...entries(join(output, RUN_FOLDER))
-      .filter(({ name }) => /\.hidden$|\.f32(\.tmp)?$/.test(name))
+      .filter(({ name }) => HIDDEN_FILES.test(name) || /\.f32(\.tmp)?$/.test(name))
       .map(({ name }) => join(output, RUN_FOLDER, name)),
   ];
   return ours.reduce((sum, path) => sum + statSync(path).blocks * STAT_BLOCK_BYTES, 0);

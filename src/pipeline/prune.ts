@@ -45,6 +45,7 @@ import {
   isUnreleased,
   RUN_FOLDER,
   removeEarlierRun,
+  removeHiddenStates,
   removeNewRun,
 } from './output-folder.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
@@ -101,6 +102,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
     requireDiskSpace(run, earlier?.journal.blocks.length ?? 0);
     if (options.fresh) removeEarlierRun(output);
+    else if (earlier) removeHiddenStates(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
@@ -270,10 +272,13 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   const finished = journal?.blocks ?? [];
   const gradients = run.gradients && new GradientFile(folder, run);
   if (gradients && finished.length < run.model.blocks.length) {
-    const known = gradients.isComplete && journal?.gradients?.fingerprint === gradients.fingerprint;
-    if (!known) {
+    const { fingerprint: holds, starved } = gradients;
+    const known = gradients.isComplete && journal?.gradients?.fingerprint === holds;
+    if (known) {
+      for (const [prefix, count] of Object.entries(journal.gradients.starved)) starved.set(prefix, count);
+    } else {
       phases.push(...(await collectedGradients(shared, gradients)));
-      log.append({ kind: 'gradients', fingerprint: gradients.fingerprint });
+      log.append({ kind: 'gradients', fingerprint: holds, starved: Object.fromEntries(starved) });
     }
   }
 

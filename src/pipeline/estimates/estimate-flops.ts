@@ -24,11 +24,11 @@ import { type BlockDescription, inputGroups, unitsOf, weightCount } from '../../
 import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
 import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
 import { evaluationSets } from '../evaluation-stage.js';
-import { prunedLinears } from '../measure-gradients.js';
 import type { GroupWork } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { measuringPlan, measuringPlans, prunePlan, prunePlans } from '../prune-plans.js';
 import { rehearsals, targetWindows } from '../regional-blocks.js';
+import { prunedLinears } from '../unit-layers.js';
 import { expertFlops, expertPlans } from './expert-plans.js';
 
 /** Floating-point operations (a multiply and an add are two). */
@@ -289,17 +289,11 @@ export function allocationWork(
 }
 
 /** What the method does to each group of linears that are pruned. */
-export function methodWork({
-  model,
-  layers,
-  method,
-}: PreparedRun): (GroupWork & { readonly size: number })[] {
+export function methodWork(run: PreparedRun): (GroupWork & { readonly size: number })[] {
+  const { model, method } = run;
   return model.blocks.flatMap(unitsOf).flatMap((unit) =>
     inputGroups(unit).flatMap(({ name, size }) => {
-      const linears = layers
-        .filter(({ unit: own, pattern }) => own === unit && pattern !== 'dense')
-        .map(({ linear }) => linear)
-        .filter(({ inputGroup }) => inputGroup === name);
+      const linears = prunedLinears(run, unit).filter(({ inputGroup }) => inputGroup === name);
       return linears.length === 0 ? [] : [{ ...method.work({ size, linears }), size }];
     }),
   );
