@@ -199,7 +199,7 @@ export class ModelStream {
       const weights = await this.loadBlock(unit, locate);
       const own = plan(unit, windowTokens);
       const path = this.#expertFile(dirname(states.path));
-      const gather = () => routing.gather(index, routing.inputs(index), path, own.recordBytes);
+      const gather = () => routing.gather(index, path, own.recordBytes);
       const all = seesAll(unit, tokens);
       const visited = all ? await routing.gatherAll(index, path, own.recordBytes) : await gather();
       await visit?.({ index, unit, weights, passes: own, states: visited, tokens });

@@ -200,8 +200,8 @@ async function expertGradients(
   for (const [expert, unit] of units.entries()) {
     const count = routing.count(expert);
     // None of these has windows where no token goes to the expert.
-    own = await routing.gather(expert, routing.inputs(expert), ofTokens, record);
-    ofOwn = await routing.gather(expert, routing.outputs(expert, gradients), ofOutputs, record);
+    own = await routing.gather(expert, ofTokens, record);
+    ofOwn = await routing.gatherFrom(expert, routing.outputs(expert, gradients), ofOutputs, record);
     const weights = count > 0 ? await stream.loadBlock(unit, locate) : {};
     await unitGradients(options, unit, weights, {
       states: own,
