@@ -56,6 +56,11 @@ export function expertWindowTokens({ perToken, units }: Experts, tokens: number)
   return Math.min(WINDOW_TOKENS.most, Math.max(WINDOW_TOKENS.least, power));
 }
 
+/** Bytes of a file of gathered tokens, at most: when all tokens of the windows go to one expert. @param tokens of all windows */
+export function gatheredBytes(windowTokens: number, recordBytes: number, tokens: number): number {
+  return Math.ceil(tokens / windowTokens) * recordBytes;
+}
+
 export class ExpertRouting {
   /** Of each of an expert's windows. */
   readonly windowTokens: number;

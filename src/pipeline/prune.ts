@@ -37,6 +37,7 @@ import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
 import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
+import { macsPerToken } from './macs-per-token.js';
 import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
 import {
@@ -411,7 +412,6 @@ async function makeReport(
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
   const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,
     run: {
@@ -437,7 +437,7 @@ async function makeReport(
       zeros,
       sparsity: zeros / prunable,
       parameters,
-      macs_per_token: { dense: macs, effective: macs - zeros },
+      macs_per_token: macsPerToken(run, layers),
       bytes: run.shards.totalBytes,
     },
     phases: [...phases],

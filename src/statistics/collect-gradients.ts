@@ -4,10 +4,15 @@
  * @module
  */
 import { copyFileSync } from 'node:fs';
-import { ExpertRouting, type RowSource } from '../forward/expert-routing.js';
+import {
+  ExpertRouting,
+  expertWindowTokens,
+  gatheredBytes,
+  type RowSource,
+} from '../forward/expert-routing.js';
 import { type HiddenFileKind, hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates } from '../forward/hidden-states.js';
-import { lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
+import { lossRecordBytes, type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
 import {
   blockGradientGraph,
@@ -18,7 +23,7 @@ import {
 } from '../graph/block-gradient-graph.js';
 import { planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import { type BlockDescription, unitsOf } from '../model/description.js';
+import { type BlockDescription, type ModelDescription, unitsOf } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { releaseFile } from '../system/release-file.js';
@@ -58,6 +63,24 @@ export interface CollectGradientsOptions {
 interface Collecting extends CollectGradientsOptions {
   /** A file that is removed in the end. */
   file(kind: HiddenFileKind, index?: number): string;
+}
+
+/**
+ * Disk that the files take, at most: the inputs of all blocks, the output, and the gradients; of the experts of a block also its
+ * output with what goes to them, the gradients with respect to that, and what one expert takes and gives.
+ */
+export function gradientFilesBytes(model: ModelDescription, windows: number, tokens: number): number {
+  const { hiddenSize, blocks } = model;
+  const record = wholeRecordBytes(model, tokens);
+  const ofExperts = blocks.map(({ experts }) => {
+    if (!experts) return 0;
+    const length = expertWindowTokens(experts, windows * tokens);
+    const gathered = gatheredBytes(length, length * (hiddenSize + 1) * 4, windows * tokens);
+    return windows * (record + tokens * (hiddenSize + experts.units.length) * 4) + 2 * gathered;
+  });
+  return (
+    windows * ((blocks.length + 1) * record + lossRecordBytes(model, tokens)) + Math.max(0, ...ofExperts)
+  );
 }
 
 /** @throws RunError naming the block or the weight where something isn't finite */

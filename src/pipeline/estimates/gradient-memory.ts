@@ -32,7 +32,8 @@ export function gradientMemory(run: PreparedRun): StageMemory {
       const parts = inWorkers(settings, common);
       if (gradients) {
         const held = heldGradients(run, settings, gradients.windows);
-        moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held] });
+        const routed = common.routing(gradients.windows * gradients.tokens);
+        moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held, routed] });
       }
       if (method.pruneStored) {
         // Workers keep the sessions that they have.
