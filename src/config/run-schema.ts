@@ -203,14 +203,16 @@ const calibrationForms = [
 const expertsSchema = z.strictObject({
   minimum_tokens: z
     .int()
-    .nonnegative()
+    .positive()
     .default(32)
-    .describe('Fewest calibration tokens that an expert is measured on.'),
+    .describe(
+      'Fewest tokens that an expert is measured on: of the calibration windows, and of those that gradients are taken over.',
+    ),
   fallback: z
     .enum(['error', 'all_tokens', 'magnitude'])
     .default('error')
     .describe(
-      'What becomes of an expert that gets fewer. error: the run stops and names it; all_tokens: it is measured on all tokens of the windows, as if they went to it; magnitude: its weights are pruned by their size. The report says which.',
+      'What becomes of an expert that gets fewer. error: the run stops and names it; all_tokens: it is measured on all tokens of the windows, as if they went to it (not for methods that learn from gradients); magnitude: its weights are pruned by their size. The report says which.',
     ),
 });
 

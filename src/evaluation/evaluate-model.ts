@@ -2,7 +2,7 @@
  * Cross-entropy of a checkpoint on sets of windows, streamed block by block.
  * @module
  */
-import { join } from 'node:path';
+import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
@@ -49,7 +49,7 @@ export async function evaluateModel(
   const total = sets.reduce((sum, { windows }) => sum + windows, 0);
   try {
     for (const [index, { windows, tokens }] of sets.entries()) {
-      const path = join(options.folder, `evaluation-${index}.hidden`);
+      const path = hiddenFile(options.folder, 'evaluation', index);
       states.push(
         new HiddenStates(path, windows, tokens, stream.model.hiddenSize, stream.recordBytes(tokens)),
       );

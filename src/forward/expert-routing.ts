@@ -3,7 +3,7 @@
  * the input of a block, and what the experts make of them back to where they came from.
  * @module
  */
-import type { BlockPasses, CarriedValue } from '../graph/block-passes.js';
+import type { BlockPasses } from '../graph/block-passes.js';
 import type { BlockDescription, Experts } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
@@ -13,10 +13,20 @@ import { HiddenStates, type StateRecords, type WindowRecords } from './hidden-st
 /** Tokens of an expert's window: enough for GEMM's speed, and few beside what an expert gets. */
 const WINDOW_TOKENS = { least: 16, most: 256 };
 
-/** A token of a window. */
-interface TokenPlace {
-  readonly window: number;
-  readonly token: number;
+/** The tokens that go to an expert. */
+interface ExpertTokens {
+  /** window · tokens of a window + token, ascending. */
+  readonly places: Int32Array;
+  /** Of what the expert gives for each. */
+  readonly weights: Float32Array;
+}
+
+/** Of each place and weight, as it is read and as it is sorted; and of each token of the expert at work, maybe all. */
+const TOKEN_BYTES = { routed: 2 * (4 + 4), gathered: 4 + 4 + 8 };
+
+/** What is known of where the tokens go. @param tokens of all windows */
+export function routingBytes({ perToken }: Experts, tokens: number): number {
+  return tokens * (perToken * TOKEN_BYTES.routed + TOKEN_BYTES.gathered);
 }
 
 /** Columns of a value [tokens, width] in a file, and the features that they are in an expert's windows. */
@@ -33,10 +43,10 @@ export interface RowSource {
 /** Tokens that are gathered for an expert. */
 interface GatheredTokens {
   readonly expert: number;
-  readonly places: readonly TokenPlace[];
+  readonly places: Int32Array;
   readonly sources: readonly RowSource[];
-  /** What features are that no source has. */
-  readonly others: number;
+  /** What the last feature of each is, where no source has it; 0 when left out. */
+  readonly last?: Float32Array;
 }
 
 /** Tokens of a window of an expert, when so many tokens go through the block. */
@@ -46,6 +56,11 @@ export function expertWindowTokens({ perToken, units }: Experts, tokens: number)
   return Math.min(WINDOW_TOKENS.most, Math.max(WINDOW_TOKENS.least, power));
 }
 
+/** Bytes of a file of gathered tokens, at most: when all tokens of the windows go to one expert. @param tokens of all windows */
+export function gatheredBytes(windowTokens: number, recordBytes: number, tokens: number): number {
+  return Math.ceil(tokens / windowTokens) * recordBytes;
+}
+
 export class ExpertRouting {
   /** Of each of an expert's windows. */
   readonly windowTokens: number;
@@ -53,20 +68,20 @@ export class ExpertRouting {
   readonly #experts: Experts;
   readonly #states: WindowRecords;
   readonly #routed: NonNullable<BlockPasses['routed']>;
-  readonly #places: readonly (readonly TokenPlace[])[];
+  readonly #tokens: readonly ExpertTokens[];
 
   private constructor(
     pool: WorkerPool,
     experts: Experts,
     states: WindowRecords,
     routed: NonNullable<BlockPasses['routed']>,
-    places: readonly (readonly TokenPlace[])[],
+    tokens: readonly ExpertTokens[],
   ) {
     this.#pool = pool;
     this.#experts = experts;
     this.#states = states;
     this.#routed = routed;
-    this.#places = places;
+    this.#tokens = tokens;
     this.windowTokens = expertWindowTokens(experts, states.windows * states.tokens);
   }
 
@@ -76,7 +91,6 @@ export class ExpertRouting {
     const { experts } = block;
     if (!experts || !routed) throw new Error(`${block.prefix} has no experts`);
     const count = experts.units.length;
-    const places: TokenPlace[][] = experts.units.map(() => []);
     const tasks = Array.from({ length: states.windows }, (_, window) => ({
       path: states.path,
       offset: states.offset(window) + routed.weights.offset,
@@ -84,30 +98,30 @@ export class ExpertRouting {
       experts: count,
     }));
     const chosen = await pool.map('forward/expert-task', readRouting, tasks);
-    for (const [window, list] of chosen.entries()) {
-      for (const index of list) places[index % count]?.push({ window, token: Math.floor(index / count) });
+    const counts = new Int32Array(count);
+    for (const { places } of chosen) {
+      for (const place of places) counts[place % count] = (counts[place % count] as number) + 1;
     }
-    return new ExpertRouting(pool, experts, states, routed, places);
+    const all = [...counts].map(
+      (size): ExpertTokens => ({ places: new Int32Array(size), weights: new Float32Array(size) }),
+    );
+    const filled = new Int32Array(count);
+    for (const [window, { places, weights }] of chosen.entries()) {
+      for (const [index, place] of places.entries()) {
+        const expert = place % count;
+        const at = filled[expert] as number;
+        filled[expert] = at + 1;
+        const { places: own, weights: ofOwn } = all[expert] as ExpertTokens;
+        own[at] = window * states.tokens + Math.floor(place / count);
+        ofOwn[at] = weights[index] as number;
+      }
+    }
+    return new ExpertRouting(pool, experts, states, routed, all);
   }
 
   /** Tokens that go to an expert. */
   count(expert: number): number {
-    return this.#places[expert]?.length ?? 0;
-  }
-
-  /** What the expert reads, and its weight as the last feature. */
-  inputs(expert: number): RowSource[] {
-    const { input, weights } = this.#routed;
-    const features = this.#unit(expert).hiddenSize - 1;
-    const { path, offset } = this.#states;
-    const place = ({ offset: within }: CarriedValue) => ({
-      path,
-      offset: (window: number) => offset.call(this.#states, window) + within,
-    });
-    return [
-      { ...place(input), width: features, column: 0, first: 0, count: features },
-      { ...place(weights), width: this.#experts.units.length, column: expert, first: features, count: 1 },
-    ];
+    return this.#of(expert).places.length;
   }
 
   /** What the block gives, to which the expert adds. */
@@ -119,50 +133,72 @@ export class ExpertRouting {
   }
 
   /**
-   * Rows of an expert's tokens in the order of the windows; the last window is filled up with rows of zeros, and so are
-   * features that nothing is read for. No windows where it has no tokens.
+   * What the expert reads of its tokens, with its weight as the last feature, in the order of the windows; the last window is
+   * filled up with rows of zeros. No windows where it has no tokens.
    *
    * @param path of the file to keep them in; replaced, as a file of the same name that workers may have open
    * @param recordBytes of a window
    */
-  async gather(
+  async gather(expert: number, path: string, recordBytes: number): Promise<HiddenStates> {
+    const { places, weights } = this.#of(expert);
+    const sources = [this.#input(expert)];
+    return await this.#gather({ expert, places, sources, last: weights }, path, recordBytes);
+  }
+
+  /** What the expert reads of all tokens of the windows, each with the weight 1. @param path as for `gather` */
+  async gatherAll(expert: number, path: string, recordBytes: number): Promise<HiddenStates> {
+    const count = this.#states.windows * this.#states.tokens;
+    const places = Int32Array.from({ length: count }, (_, place) => place);
+    const last = new Float32Array(count).fill(1);
+    const sources = [this.#input(expert)];
+    return await this.#gather({ expert, places, sources, last }, path, recordBytes);
+  }
+
+  /** Rows of an expert's tokens that lie elsewhere; features that nothing is read for are 0. @param path as for `gather` */
+  async gatherFrom(
     expert: number,
     sources: readonly RowSource[],
     path: string,
     recordBytes: number,
   ): Promise<HiddenStates> {
-    const places = this.#places[expert] ?? [];
-    return await this.#gather({ expert, places, sources, others: 0 }, path, recordBytes);
-  }
-
-  /** What the expert reads of all tokens of the windows, each with the weight 1. @param path as for `gather` */
-  async gatherAll(expert: number, path: string, recordBytes: number): Promise<HiddenStates> {
-    const { windows, tokens } = this.#states;
-    const places = Array.from({ length: windows * tokens }, (_, index) => ({
-      window: Math.floor(index / tokens),
-      token: index % tokens,
-    }));
-    const sources = this.inputs(expert).slice(0, 1);
-    return await this.#gather({ expert, places, sources, others: 1 }, path, recordBytes);
+    return await this.#gather({ expert, places: this.#of(expert).places, sources }, path, recordBytes);
   }
 
   /** Adds rows at the start of the records of an expert's windows to where they belong. */
   async scatter(expert: number, gathered: HiddenStates, targets: readonly RowSource[]): Promise<void> {
-    const rows = this.#rows(this.#places[expert] ?? [], targets, gathered);
+    const rows = this.#rows(this.#of(expert).places, targets, gathered);
     await this.#pool.map('forward/expert-task', scatterRows, rows);
   }
 
   async #gather(
-    { expert, places, sources, others }: GatheredTokens,
+    { expert, places, sources, last }: GatheredTokens,
     path: string,
     recordBytes: number,
   ): Promise<HiddenStates> {
     const { hiddenSize } = this.#unit(expert);
     const windows = Math.ceil(places.length / this.windowTokens);
     const gathered = new HiddenStates(path, windows, this.windowTokens, hiddenSize, recordBytes);
-    const rows = this.#rows(places, sources, gathered).map((window) => ({ ...window, others }));
+    const rows = this.#rows(places, sources, gathered).map((window, index) => {
+      const first = index * this.windowTokens;
+      return { ...window, last: last?.slice(first, first + this.windowTokens) };
+    });
     await this.#pool.map('forward/expert-task', gatherRows, rows);
     return gathered;
+  }
+
+  /** What the expert reads. */
+  #input(expert: number): RowSource {
+    const states = this.#states;
+    const within = this.#routed.input.offset;
+    const features = this.#unit(expert).hiddenSize - 1;
+    const offset = (window: number) => states.offset(window) + within;
+    return { path: states.path, offset, width: features, column: 0, first: 0, count: features };
+  }
+
+  #of(expert: number): ExpertTokens {
+    const tokens = this.#tokens[expert];
+    if (!tokens) throw new Error(`there is no expert ${expert}`);
+    return tokens;
   }
 
   #unit(expert: number): BlockDescription {
@@ -172,17 +208,14 @@ export class ExpertRouting {
   }
 
   /** The rows of tokens, for each of the windows that they are gathered in. */
-  #rows(
-    places: readonly TokenPlace[],
-    sources: readonly RowSource[],
-    gathered: HiddenStates,
-  ): RowsArguments[] {
+  #rows(places: Int32Array, sources: readonly RowSource[], gathered: HiddenStates): RowsArguments[] {
+    const { tokens } = this.#states;
     return partsOf(places.length, this.windowTokens).map(({ first, count }, window) => ({
       parts: sources.map(({ path, offset, width, column, first: feature, count: features }) => ({
         path,
         offsets: Float64Array.from(
-          places.slice(first, first + count),
-          (place) => offset(place.window) + (place.token * width + column) * 4,
+          places.subarray(first, first + count),
+          (place) => offset(Math.floor(place / tokens)) + ((place % tokens) * width + column) * 4,
         ),
         first: feature,
         count: features,

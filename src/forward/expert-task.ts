@@ -13,13 +13,20 @@ export interface RoutingArguments {
   readonly experts: number;
 }
 
-/** For each weight that isn't 0, token · experts + expert, ascending. */
-export function readRouting({ path, offset, tokens, experts }: RoutingArguments): Int32Array {
-  const weights = scratch('routing', tokens * experts);
-  readExactly(path, offset, bytesOf(weights));
+/** Weights of experts that aren't 0. */
+export interface Routed {
+  /** token · experts + expert, ascending. */
+  readonly places: Int32Array;
+  readonly weights: Float32Array;
+}
+
+export function readRouting({ path, offset, tokens, experts }: RoutingArguments): Routed {
+  const all = scratch('routing', tokens * experts);
+  readExactly(path, offset, bytesOf(all));
   const chosen: number[] = [];
-  for (let i = 0; i < weights.length; i++) if (weights[i] !== 0) chosen.push(i);
-  return Int32Array.from(chosen);
+  for (let i = 0; i < all.length; i++) if (all[i] !== 0) chosen.push(i);
+  const places = Int32Array.from(chosen);
+  return { places, weights: Float32Array.from(places, (place) => all[place] as number) };
 }
 
 /** Rows of a file, as parts of the rows of a window. */
@@ -41,20 +48,23 @@ export interface RowsArguments {
 }
 
 export interface GatherArguments extends RowsArguments {
-  /** What features are that no part has. */
-  readonly others: number;
+  /** What the last feature of each row is, where no part has it; 0 when left out. */
+  readonly last: Float32Array | undefined;
 }
 
-/** Gathers rows into a window. */
-export function gatherRows({ parts, path, offset, features, others }: GatherArguments): void {
+/** Gathers rows into a window; features that no part has are 0. */
+export function gatherRows({ parts, path, offset, features, last }: GatherArguments): void {
   const rows = Math.max(...parts.map(({ offsets }) => offsets.length));
-  const window = scratch('gathered', rows * features).fill(others);
+  const window = scratch('gathered', rows * features).fill(0);
   for (const part of parts) {
     for (const [row, place] of part.offsets.entries()) {
       const start = row * features + part.first;
       readExactly(part.path, place, bytesOf(window.subarray(start, start + part.count)));
     }
   }
+  last?.forEach((value, row) => {
+    window[(row + 1) * features - 1] = value;
+  });
   writeExactly(path, offset, bytesOf(window));
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { HIDDEN_GRADIENT_OUTPUT, OUTPUT_GRADIENT_INPUT } from '../graph/block-gradient-graph.js';
 import {
   type BlockPass,
@@ -32,6 +32,7 @@ import { embedWindow } from './embed-task.js';
 import { ExpertRouting } from './expert-routing.js';
 import { F32Tensors, f32Bytes, largestBlockBytes } from './f32-tensors.js';
 import { bytesPerElement } from './float-storage.js';
+import { hiddenFile } from './hidden-file.js';
 import type { HiddenStates, StateRecords, WindowRecords } from './hidden-states.js';
 import { addLogitsGradient } from './logits-gradient-task.js';
 import { sliceLogits } from './logits-task.js';
@@ -198,7 +199,7 @@ export class ModelStream {
       const weights = await this.loadBlock(unit, locate);
       const own = plan(unit, windowTokens);
       const path = this.#expertFile(dirname(states.path));
-      const gather = () => routing.gather(index, routing.inputs(index), path, own.recordBytes);
+      const gather = () => routing.gather(index, path, own.recordBytes);
       const all = seesAll(unit, tokens);
       const visited = all ? await routing.gatherAll(index, path, own.recordBytes) : await gather();
       await visit?.({ index, unit, weights, passes: own, states: visited, tokens });
@@ -212,7 +213,7 @@ export class ModelStream {
 
   /** Where the tokens of an expert are kept: one file for all, since workers keep it open. */
   #expertFile(folder: string): string {
-    const path = join(folder, `experts-${this.#number}.hidden`);
+    const path = hiddenFile(folder, 'experts', this.#number);
     this.#expertFiles.add(path);
     return path;
   }

@@ -2,8 +2,8 @@
  * Shares the overall sparsity among the linears, after a look at the dense model.
  * @module
  */
-import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
+import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
@@ -17,6 +17,7 @@ import { layerWeightName } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlan, measuringPlans, measuringRecordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
+import { unitLayers } from './unit-layers.js';
 
 export interface AllocateOptions {
   readonly run: PreparedRun;
@@ -43,7 +44,7 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
   const { model, allocation, locate } = run;
   const { windows } = allocation;
   const states = new HiddenStates(
-    join(options.folder, 'allocation.hidden'),
+    hiddenFile(options.folder, 'allocation'),
     windows,
     calibration.sequenceLength,
     model.hiddenSize,
@@ -68,9 +69,9 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
           clock.step('forward', index, pass.index * own.windows + done, inTurn.length * own.windows),
         onSeconds: (phase, seconds) => clock.add(phase, seconds),
       });
-      for (const { unit, linear, name } of run.layers) {
+      for (const { linear, name } of unitLayers(run, passes.block)) {
         const group = measured.get(linear.inputGroup);
-        if (unit === passes.block && group) norms.set(name, columnNorms(group));
+        if (group) norms.set(name, columnNorms(group));
       }
     }
   };

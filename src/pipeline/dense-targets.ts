@@ -2,8 +2,8 @@
  * The calibration windows in the dense model, a step ahead of those in the model that is being pruned.
  * @module
  */
-import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
+import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
@@ -36,7 +36,7 @@ export class DenseTargets {
     this.#stream = stream;
     this.#tokens = calibration.tokens;
     this.#states = new HiddenStates(
-      join(folder, 'dense.hidden'),
+      hiddenFile(folder, 'dense'),
       run.windows,
       calibration.sequenceLength,
       run.model.hiddenSize,

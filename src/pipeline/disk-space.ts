@@ -6,15 +6,19 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { RequestError } from '../errors.js';
-import { lossRecordBytes, wholeRecordBytes } from '../forward/model-stream.js';
+import { gatheredBytes } from '../forward/expert-routing.js';
+import { HIDDEN_FILES } from '../forward/hidden-file.js';
+import { wholeRecordBytes } from '../forward/model-stream.js';
 import { formatBytes } from '../report/format.js';
+import { gradientFilesBytes } from '../statistics/collect-gradients.js';
 import { freeBytes } from '../system/free-bytes.js';
+import { type ExpertPlan, measuredExperts, pruningExperts, wholeExperts } from './estimates/expert-plans.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { gradientFileBytes } from './gradient-file.js';
 import { lossBytes } from './measure-loss.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
-import { expertRecordsBytes, measuringRecordBytes, recordBytes } from './prune-plans.js';
+import { measuringRecordBytes, recordBytes } from './prune-plans.js';
 import { regionalFileBytes, regionalRecordBytes } from './regional-blocks.js';
 
 /** The report, the journal and the index. */
@@ -39,34 +43,55 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
-  const windows = run.windows > 0 ? (run.recovery > 0 ? 2 : 1) * run.windows * recordBytes(run) : 0;
-  const records = windows + expertRecordsBytes(run);
-  const pruned = records > 0 ? records + regionalRecordBytes(run) + regionalFileBytes(run) : 0;
+  const records = run.windows > 0 ? (run.recovery > 0 ? 2 : 1) * run.windows * recordBytes(run) : 0;
+  const length = run.calibration?.sequenceLength ?? 0;
+  const allocationTokens = run.allocation.windows * length;
+  const experts = [...pruningExperts(run), ...wholeExperts(model, run.windows, length)];
+  const pruned =
+    records > 0
+      ? records +
+        regionalRecordBytes(run) +
+        regionalFileBytes(run) +
+        expertFileBytes(experts, run.windows * length)
+      : 0;
   const measured = run.loss ? lossBytes(model, run.loss) : 0;
   const moments = gradientFileBytes(run);
   const calibration =
     finished < model.blocks.length
       ? Math.max(
-          moments + Math.max(pruned + measured, gradientRecordBytes(run)),
-          run.allocation.windows * measuringRecordBytes(run),
+          moments + Math.max(pruned + measured, gradientStatesBytes(run)),
+          run.allocation.windows * measuringRecordBytes(run) +
+            expertFileBytes(measuredExperts(run), allocationTokens),
         )
       : 0;
   const { heldOut, calibration: seen } = evaluationSets(run);
-  const evaluation = [heldOut, seen].reduce((sum, set) => {
-    if (!set) return sum;
-    return sum + set.windows * wholeRecordBytes(model, set.tokens);
-  }, 0);
+  const sets = [heldOut, seen].filter((set) => set !== null);
+  const evaluation =
+    sets.reduce((sum, { windows, tokens }) => sum + windows * wholeRecordBytes(model, tokens), 0) +
+    Math.max(
+      0,
+      ...sets.map(({ windows, tokens }) =>
+        expertFileBytes(wholeExperts(model, windows, tokens), windows * tokens),
+      ),
+    );
   const total = files + RUN_FILES_BYTES + Math.max(calibration, evaluation);
   return { checkpoint: files, calibration, evaluation, total };
 }
 
-/** What the windows keep while gradients are collected: the inputs of all blocks, the output, and the gradients. */
-function gradientRecordBytes(run: PreparedRun): number {
-  const { gradients, model } = run;
+/** What the windows keep while gradients are collected. */
+function gradientStatesBytes({ gradients, model }: PreparedRun): number {
   if (!gradients) return 0;
   const { windows, tokens } = gradients;
-  const states = (model.blocks.length + 1) * wholeRecordBytes(model, tokens);
-  return windows * (states + lossRecordBytes(model, tokens));
+  const experts = expertFileBytes(wholeExperts(model, windows, tokens), windows * tokens);
+  return gradientFilesBytes(model, windows, tokens) + experts;
+}
+
+/** The file of an expert's tokens while it is run. @param tokens of all windows */
+function expertFileBytes(plans: readonly ExpertPlan[], tokens: number): number {
+  return Math.max(
+    0,
+    ...plans.map(({ planned }) => gatheredBytes(planned.tokens, planned.recordBytes, tokens)),
+  );
 }
 
 /**
@@ -130,7 +155,7 @@ function bytesOfOurs(output: string): number {
       .filter((entry) => OUR_WEIGHTS.test(entry.name))
       .map(({ name }) => join(output, name)),
     ...entries(join(output, RUN_FOLDER))
-      .filter(({ name }) => /\.hidden$|\.f32(\.tmp)?$/.test(name))
+      .filter(({ name }) => HIDDEN_FILES.test(name) || /\.f32(\.tmp)?$/.test(name))
       .map(({ name }) => join(output, RUN_FOLDER, name)),
   ];
   return ours.reduce((sum, path) => sum + statSync(path).blocks * STAT_BLOCK_BYTES, 0);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { keptShards } from '../checkpoint/checkpoint-writer.js';
 import { RequestError } from '../errors.js';
 import { storedNames } from '../model/check-tensors.js';
+import { unitsOf } from '../model/description.js';
 import { heldBy } from '../quantization/encoded-tensors.js';
 import { reportFiles } from '../report/report-files.js';
 import { evaluationSets } from './evaluation-stage.js';
@@ -66,7 +67,8 @@ export function earlierRun(run: PreparedRun): EarlierRun {
   };
   const lost = run.model.blocks.slice(0, journal.blocks.length).findIndex(
     (block) =>
-      !storedNames(block)
+      !unitsOf(block)
+        .flatMap(storedNames)
         .flatMap((name) => heldBy(run.encoded, name))
         .every(isKept),
   );

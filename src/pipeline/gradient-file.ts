@@ -23,6 +23,8 @@ export class GradientFile {
   readonly moments: readonly GradientMoment[];
   /** Of what it holds, and where. */
   readonly fingerprint: string;
+  /** Tokens that go to experts, by their prefix, where they are too few. */
+  readonly starved = new Map<string, number>();
   readonly #path: string;
   readonly #bytes: number;
   readonly #offsets = new Map<string, number>();

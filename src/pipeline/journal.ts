@@ -45,6 +45,8 @@ const gradientsSchema = z.object({
   kind: z.literal('gradients'),
   /** Of what the file of moments holds, and where. */
   fingerprint: z.string(),
+  /** Tokens that go to experts, by their prefix, where they are too few. */
+  starved: z.record(z.string(), z.int().nonnegative()),
 });
 
 export type AllocationEntry = z.infer<typeof allocationSchema>;

@@ -5,7 +5,6 @@
 import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import type { BlockDescription, LinearDescription } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { collectGradients } from '../statistics/collect-gradients.js';
 import { fileMoments } from './file-moments.js';
@@ -13,6 +12,8 @@ import type { GradientFile } from './gradient-file.js';
 import type { GradientNeeds } from './methods/method.js';
 import type { PreparedRun } from './prepare-run.js';
 import type { StageClock } from './stage-clock.js';
+import { fallbackOf, gradientTokensOf } from './starved-experts.js';
+import { prunedLinears, unitLayers } from './unit-layers.js';
 
 export interface MeasureGradientsOptions {
   readonly run: PreparedRun;
@@ -26,7 +27,7 @@ export interface MeasureGradientsOptions {
   readonly clock: StageClock;
 }
 
-/** @throws RunError naming the block or the weight where something isn't finite */
+/** @throws RunError naming the block or the weight where something isn't finite, or an expert that gets too few tokens */
 export async function measureGradients(options: MeasureGradientsOptions): Promise<void> {
   const { run, pool, stream, calibration, gradients, file, clock } = options;
   const { blocks } = run.model;
@@ -54,27 +55,23 @@ export async function measureGradients(options: MeasureGradientsOptions): Promis
       const index = blocks.indexOf(unit);
       if (index >= 0) clock.step(now, index, done, gradients.windows);
     },
-    async onBlock(unit, sums) {
+    async onBlock(unit, sums, tokens) {
+      // A block comes after its experts.
+      const index = blocks.indexOf(unit);
+      if (index < 0 && fallbackOf(run, unit, gradientTokensOf(run, tokens))) {
+        file.starved.set(unit.prefix, tokens);
+      }
       const seconds = lap('backward');
       await clock.time('write', () =>
         pool.forEach([...sums], async ([name, each]) => {
-          const layer = run.layers.find((each) => each.unit === unit && each.linear.name === name);
+          const layer = unitLayers(run, unit).find(({ linear }) => linear.name === name);
           if (!layer) throw new Error(`${unit.prefix}${name} has no plan`);
           await fileMoments(pool, each, file.moments, file.unfinished(layer));
         }),
       );
       started = performance.now();
-      // A block comes after its experts.
-      const index = blocks.indexOf(unit);
       if (index >= 0) clock.block(index, seconds);
     },
   });
   await clock.time('write', () => file.publish());
-}
-
-/** The linears of a block, or of one of its experts, whose gradients are asked for. */
-export function prunedLinears({ layers }: PreparedRun, unit: BlockDescription): LinearDescription[] {
-  return layers
-    .filter((layer) => layer.unit === unit && layer.pattern !== 'dense')
-    .map(({ linear }) => linear);
 }

@@ -9,6 +9,7 @@ import { firstTokens } from '../calibration/first-tokens.js';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { type MeanEstimate, meanEstimate } from '../evaluation/mean-estimate.js';
 import { copyStates } from '../forward/copy-states.js';
+import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import { type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
@@ -84,7 +85,7 @@ export class LossMeter {
     this.#batch = batchSize(model, loss);
     this.#tokens = firstTokens(options.calibration, loss);
     this.#states = new HiddenStates(
-      join(folder, 'loss.hidden'),
+      hiddenFile(folder, 'loss'),
       loss.windows * (1 + this.#batch),
       loss.tokens,
       model.hiddenSize,

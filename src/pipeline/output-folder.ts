@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileError } from '../checkpoint/file-error.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { RequestError } from '../errors.js';
+import { HIDDEN_FILES } from '../forward/hidden-file.js';
 import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
 import { JOURNAL_FILE, readJournal } from './journal.js';
 
@@ -19,9 +20,9 @@ const LOCK_FILE = 'lock';
 /** Files of ours beside the run folder, and those that a journal names; nothing else is ever removed. */
 export const OUR_WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.partial|\.index\.json(\.tmp)?)?$/;
 
-/** Files of ours in the run folder. */
+/** Files of ours in the run folder, beside those of hidden states. */
 const OUR_RUN_FILES =
-  /^(lock|(journal\.jsonl|report\.json|report\.html|run\.yaml)(\.tmp)?|(calibration|dense|allocation|loss|regional(-targets)?|evaluation-\d+|gradients-(output|loss|input-\d+))\.hidden|gradients\.f32(\.tmp)?|(regional|block)\.f32)$/;
+  /^(lock|(journal\.jsonl|report\.json|report\.html|run\.yaml)(\.tmp)?|gradients\.f32(\.tmp)?|(regional|block)\.f32)$/;
 
 /** How often a folder that another run is just removing is made again. */
 const ATTEMPTS = 10;
@@ -49,7 +50,7 @@ export function checkOutputFolder(output: string, model: string): void {
     );
   }
   const folder = join(output, RUN_FOLDER);
-  const other = existsSync(folder) ? list(folder).find((entry) => !OUR_RUN_FILES.test(entry)) : undefined;
+  const other = existsSync(folder) ? list(folder).find((entry) => !isOurs(entry)) : undefined;
   if (other !== undefined) {
     throw new RequestError(
       `output ${output} has a folder ${RUN_FOLDER} that is no run's (${other}); choose an empty or new folder`,
@@ -116,14 +117,25 @@ export function removeEarlierRun(output: string): void {
   for (const entry of list(output)) if (OUR_WEIGHTS.test(entry)) remove(join(output, entry));
   for (const entry of list(folder)) {
     if (entry === LOCK_FILE || entry === JOURNAL_FILE) continue;
-    if (OUR_RUN_FILES.test(entry)) remove(join(folder, entry));
+    if (isOurs(entry)) remove(join(folder, entry));
   }
+}
+
+/** Removes the hidden states of a run that was killed; what goes on from it makes its own. */
+export function removeHiddenStates(output: string): void {
+  const folder = join(output, RUN_FOLDER);
+  for (const entry of list(folder)) if (HIDDEN_FILES.test(entry)) remove(join(folder, entry));
 }
 
 /** Removes all that a run wrote into a folder that had nothing of a run before. */
 export function removeNewRun(output: string): void {
   removeEarlierRun(output);
   remove(join(output, RUN_FOLDER, JOURNAL_FILE));
+}
+
+/** @param entry of the run folder */
+function isOurs(entry: string): boolean {
+  return OUR_RUN_FILES.test(entry) || HIDDEN_FILES.test(entry);
 }
 
 function remove(path: string): void {

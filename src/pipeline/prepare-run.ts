@@ -109,7 +109,7 @@ export async function prepareRun(
   const method = bindMethod(config.prune);
   const recovery = config.calibration?.recovery ?? 0;
   requireFitting(config, method, recovery);
-  requireFittingExperts(model, method, recovery);
+  requireFittingExperts(config, model, method);
   const written = writtenTensors(checkpoint.tensors, writeOrder(tensors, model), config.write.dtype);
   const shards = planShards(written.specs, config.write.max_shard_size);
   timer.lap('open');
@@ -242,10 +242,20 @@ function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: num
 }
 
 /** @throws RequestError for what isn't done with blocks that have experts */
-function requireFittingExperts({ blocks, family }: ModelDescription, method: BoundMethod, recovery: number) {
+function requireFittingExperts(
+  { calibration }: RunConfig,
+  { blocks, family }: ModelDescription,
+  method: BoundMethod,
+): void {
   if (!blocks.some(({ experts }) => experts)) return;
+  if (method.gradients && calibration?.experts.fallback === 'all_tokens') {
+    throw new RequestError(
+      `calibration.experts.fallback: ${method.name} learns from gradients, and those of an expert are of the tokens ` +
+        'that go to it; take magnitude or error, not all_tokens',
+    );
+  }
   const asked = [
-    ...(recovery > 0 ? ['calibration.recovery'] : []),
+    ...(calibration && calibration.recovery > 0 ? ['calibration.recovery'] : []),
     ...(method.loss ? ['measured losses'] : []),
     ...(method.gradients?.of === 'output norm' ? ['gradients of each block'] : []),
     ...(method.optimisations.length > 0 ? ['regional optimisation'] : []),

@@ -44,6 +44,8 @@ export interface BlockAtWork {
   readonly passes: BlockPasses;
   /** Of the windows, how many go into Gram matrices. */
   readonly gramWindows: number;
+  /** In the windows, where rows of zeros fill up the last one. */
+  readonly tokens?: number | undefined;
 }
 
 /** What was measured for the linears that are pruned next. */
@@ -77,7 +79,7 @@ export async function pruneBlock(
   // What isn't pruned once more needs no targets.
   const last = known ? { ...tools, dense: undefined } : tools;
   const reports = new Map<string, LayerReport>();
-  const windows = { states, gramWindows: work.gramWindows };
+  const windows = { states, gramWindows: work.gramWindows, counted: work.tokens };
   await measurePasses(last, work, windows, async (inPass, measured) => {
     const before = reports.size;
     const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
@@ -95,13 +97,14 @@ interface PruningWindows {
   readonly states: StateRecords;
   /** Of the windows, how many go into Gram matrices. */
   readonly gramWindows: number;
+  readonly counted?: number | undefined;
 }
 
 /** Takes the windows through the passes, and has those linears pruned whose inputs are measured. */
 async function measurePasses(
   { clock, collector, method, dense }: BlockTools,
   { index, block, layers, weights, passes }: BlockAtWork,
-  { states, gramWindows }: PruningWindows,
+  { states, gramWindows, counted }: PruningWindows,
   prune: (layers: readonly LayerPlan[], measured: Measured) => Promise<void>,
 ): Promise<void> {
   const inTurn = pruningPasses(passes);
@@ -114,6 +117,7 @@ async function measurePasses(
       pass,
       weights,
       states,
+      counted,
       gramWindows,
       moments: method.moments,
       onWindow: (done) =>

@@ -3,8 +3,8 @@
  * block at a time.
  * @module
  */
-import { join } from 'node:path';
 import type { CalibrationSet } from '../calibration/load-calibration.js';
+import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
@@ -25,6 +25,7 @@ import { prunePlans, recordBytes } from './prune-plans.js';
 import { RegionalBlocks } from './regional-blocks.js';
 import type { StageClock } from './stage-clock.js';
 import { type BlockStore, copyOutsideBlocks } from './store-block.js';
+import { unitLayers } from './unit-layers.js';
 
 export interface BlockLoopOptions extends BlockStore {
   readonly journal: Journal;
@@ -61,7 +62,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
   try {
     const states = opened(
       new HiddenStates(
-        join(options.folder, 'calibration.hidden'),
+        hiddenFile(options.folder, 'calibration'),
         run.windows,
         calibration.sequenceLength,
         run.model.hiddenSize,
@@ -110,17 +111,12 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       const weights = await clock.time('read', () => stream.loadBlock(block, source));
       const passes = plans[index] as BlockPasses;
       await lossMeter?.start(index, states);
-      const layers = run.layers.filter((layer) => layer.block === index);
-      const own = layers.filter(({ unit }) => unit === block);
+      const layers = unitLayers(run, block);
       const { gramWindows } = run;
-      const pruned = await pruneBlock(
-        tools,
-        { index, block, layers: own, weights, passes, gramWindows },
-        states,
-      );
+      const pruned = await pruneBlock(tools, { index, block, layers, weights, passes, gramWindows }, states);
       if (block.experts) {
         await propagate(weights, { passes, experts: undefined });
-        pruned.push(...(await pruneExperts(tools, { index, passes, layers, states, isLast })));
+        pruned.push(...(await pruneExperts(tools, { index, passes, states, isLast })));
       }
       await clock.time('write', () => recordBlock(options, index, pruned));
       reports.push(...pruned);

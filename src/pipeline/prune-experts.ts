@@ -1,27 +1,26 @@
 /**
- * The experts of a block: each pruned and written by itself, on the tokens that go to it, or what the run file has for those
- * that get too few.
+ * The experts of a block: pruned, written and run one after the other, each on the tokens that go to it.
  * @module
  */
-import { RunError } from '../errors.js';
 import type { HiddenStates } from '../forward/hidden-states.js';
-import type { ExpertAtWork } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
-import type { LayerPlan } from './layer-plan.js';
-import { bindMethod } from './methods/bind-method.js';
-import type { BoundMethod } from './methods/method.js';
-import type { PreparedRun } from './prepare-run.js';
 import { type BlockTools, pruneBlock } from './prune-block.js';
 import { prunePlan } from './prune-plans.js';
+import {
+  byMagnitude,
+  type ExpertTokens,
+  fallbackNote,
+  fallbackOf,
+  gradientTokensOf,
+} from './starved-experts.js';
+import { unitLayers } from './unit-layers.js';
 
 export interface ExpertsAtWork {
   readonly index: number;
   /** Of the block itself, which has been run. */
   readonly passes: BlockPasses;
-  /** The linears of the block and its experts. */
-  readonly layers: readonly LayerPlan[];
   /** After the last of the block's passes. */
   readonly states: HiddenStates;
   readonly isLast: boolean;
@@ -33,76 +32,41 @@ export interface ExpertsAtWork {
  * @throws RunError naming an expert that gets too few tokens, where the run file has nothing for it
  */
 export async function pruneExperts(tools: BlockTools, work: ExpertsAtWork): Promise<LayerReport[]> {
-  const { run, stream } = tools;
-  const { index, passes, layers, states, isLast } = work;
-  const layersOf = (unit: BlockDescription) => layers.filter((layer) => layer.unit === unit);
+  const { run, stream, gradients } = tools;
+  const { index, passes, states, isLast } = work;
+  const magnitude = { ...tools, method: byMagnitude(run), gradients: undefined };
+  /** What is least, of what the method learns from. */
+  const leastOf = ({ prefix }: BlockDescription, tokens: number): ExpertTokens => {
+    const starved = gradients?.starved.get(prefix);
+    if (starved !== undefined && starved < tokens) return gradientTokensOf(run, starved);
+    return { tokens, of: `${states.windows} calibration windows` };
+  };
   const reports: LayerReport[] = [];
   await stream.runExperts(passes, states, run.locate, {
     isLast,
     plan: (unit, tokens) => prunePlan(run, unit, tokens),
-    seesAll: (unit, tokens) => fallbackOf(run, layersOf(unit), tokens) === 'all_tokens',
-    visit: async (expert) => {
-      const own = layersOf(expert.unit);
-      const fallback = fallbackOf(run, own, expert.tokens);
-      const method = fallback === 'magnitude' ? byMagnitude(run) : tools.method;
-      const notes = fallback ? [fallbackNote(run, expert, fallback)] : [];
-      // Nothing of the block beside the dense model, nor its own gradients, is known of experts.
-      const expertTools = { ...tools, method, dense: undefined, regional: undefined };
-      const gramWindows = Math.ceil((expert.states.windows * run.gramWindows) / states.windows);
-      const { unit, weights, passes: ownPasses } = expert;
-      const block = { index, block: unit, layers: own, weights, passes: ownPasses };
+    seesAll: (unit, tokens) => fallbackOf(run, unit, leastOf(unit, tokens)) === 'all_tokens',
+    visit: async ({ unit, weights, passes: ownPasses, states: own, tokens }) => {
+      const least = leastOf(unit, tokens);
+      const fallback = fallbackOf(run, unit, least);
+      const notes = fallback ? [fallbackNote(run, unit, least, fallback)] : [];
+      const gramWindows = Math.ceil((own.windows * run.gramWindows) / states.windows);
       const pruned = await pruneBlock(
-        expertTools,
-        { ...block, gramWindows: fallback === 'magnitude' ? 0 : gramWindows },
-        expert.states,
+        // Nothing of the block beside the dense model, nor its own gradients, is known of experts.
+        { ...(fallback === 'magnitude' ? magnitude : tools), dense: undefined, regional: undefined },
+        {
+          index,
+          block: unit,
+          layers: unitLayers(run, unit),
+          weights,
+          passes: ownPasses,
+          gramWindows: fallback === 'magnitude' ? 0 : gramWindows,
+          tokens: fallback === 'all_tokens' ? states.windows * states.tokens : tokens,
+        },
+        own,
       );
       reports.push(...pruned.map((report) => ({ ...report, notes: [...notes, ...report.notes] })));
     },
   });
   return reports;
 }
-
-type Fallback = 'magnitude' | 'all_tokens';
-
-/** What the run file has for an expert that too few tokens go to for the method; undefined where they are enough. */
-function fallbackOf(
-  { config, method }: PreparedRun,
-  layers: readonly LayerPlan[],
-  tokens: number,
-): Fallback | 'error' | undefined {
-  const { experts } = config.calibration ?? {};
-  if (!experts || method.statistics === 'none' || tokens >= experts.minimum_tokens) return undefined;
-  return layers.some(({ pattern }) => pattern !== 'dense') ? experts.fallback : undefined;
-}
-
-const NOTES: Readonly<Record<Fallback, string>> = {
-  magnitude: 'pruned by magnitude',
-  all_tokens: 'measured on all tokens',
-};
-
-/** What a report says of an expert that gets too few tokens. @throws RunError where the run file has nothing for it */
-function fallbackNote(
-  { config, windows }: PreparedRun,
-  { unit, tokens }: ExpertAtWork,
-  fallback: Fallback | 'error',
-): string {
-  const got = `${unit.prefix.replace(/\.$/, '')} gets ${tokens} tokens of ${windows} calibration windows`;
-  const least = config.calibration?.experts.minimum_tokens;
-  if (fallback !== 'error') return `${got}, fewer than ${least}: ${NOTES[fallback]}`;
-  throw new RunError(
-    `${got}, and calibration.experts.minimum_tokens is ${least}; take more samples, ` +
-      'or set calibration.experts.fallback: all_tokens or magnitude',
-  );
-}
-
-function byMagnitude({ config: { prune } }: PreparedRun): BoundMethod {
-  return bindMethod({
-    ...prune,
-    method: 'magnitude',
-    options: MAGNITUDE,
-    refine: { name: 'none' },
-    update: { name: 'none' },
-  });
-}
-
-const MAGNITUDE = { scope: 'tensor' };

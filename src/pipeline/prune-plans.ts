@@ -3,10 +3,10 @@
  * @module
  */
 import type { RunConfig } from '../config/run-schema.js';
-import { expertWindowTokens } from '../forward/expert-routing.js';
 import { type BlockPasses, type InputsMeasured, planPasses, planWholeBlock } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { PreparedRun } from './prepare-run.js';
+import { prunedLinears, unitLayers } from './unit-layers.js';
 
 /** The passes of every block while its linears are pruned; none where no windows are run. */
 export function prunePlans(run: PreparedRun): BlockPasses[] {
@@ -16,14 +16,9 @@ export function prunePlans(run: PreparedRun): BlockPasses[] {
 }
 
 /** The passes of a block, or of one of its experts, while its linears are pruned. */
-export function prunePlan(
-  { layers, config }: PreparedRun,
-  unit: BlockDescription,
-  tokens: number,
-): BlockPasses {
-  const pruned = layers.filter((layer) => layer.unit === unit && layer.pattern !== 'dense');
-  const names = new Set(pruned.map(({ linear }) => linear.name));
-  return planPasses(unit, tokens, names, inputsMeasured(config));
+export function prunePlan(run: PreparedRun, unit: BlockDescription, tokens: number): BlockPasses {
+  const names = new Set(prunedLinears(run, unit).map(({ name }) => name));
+  return planPasses(unit, tokens, names, inputsMeasured(run.config));
 }
 
 /**
@@ -46,8 +41,8 @@ export function measuringPlans(run: PreparedRun): BlockPasses[] {
 }
 
 /** The passes of a block, or of one of its experts, while the dense model is measured. */
-export function measuringPlan({ layers }: PreparedRun, unit: BlockDescription, tokens: number): BlockPasses {
-  const measured = layers.filter((layer) => layer.unit === unit && layer.shares);
+export function measuringPlan(run: PreparedRun, unit: BlockDescription, tokens: number): BlockPasses {
+  const measured = unitLayers(run, unit).filter(({ shares }) => shares);
   // Nothing is pruned between the passes, so that each product is computed once.
   return planPasses(unit, tokens, new Set(measured.map(({ linear }) => linear.name)), 'pruned');
 }
@@ -55,20 +50,6 @@ export function measuringPlan({ layers }: PreparedRun, unit: BlockDescription, t
 /** Of a window while the dense model is measured. */
 export function measuringRecordBytes(run: PreparedRun): number {
   return Math.max(0, ...measuringPlans(run).map((passes) => passes.recordBytes));
-}
-
-/** What the tokens of an expert keep, where all of them may be measured for one. */
-export function expertRecordsBytes(run: PreparedRun): number {
-  const { calibration } = run.config;
-  if (run.windows === 0 || calibration?.experts.fallback !== 'all_tokens') return 0;
-  const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
-  const files = run.model.blocks.flatMap(({ experts }) => {
-    const [unit] = experts?.units ?? [];
-    if (!experts || !unit) return [];
-    const windowTokens = expertWindowTokens(experts, tokens);
-    return Math.ceil(tokens / windowTokens) * prunePlan(run, unit, windowTokens).recordBytes;
-  });
-  return Math.max(0, ...files);
 }
 
 /** Of a calibration window. */

@@ -11,7 +11,9 @@ import { blockSummary, layerReport } from './layer-report.js';
 import type { MemorySettings } from './memory-settings.js';
 import type { BoundMethod } from './methods/method.js';
 import { type BlockLoopOptions, recordBlock, skipBlock } from './prune-blocks.js';
+import { byMagnitude, fallbackNote, gradientTokensOf } from './starved-experts.js';
 import { copyOutsideBlocks, copyUnpruned } from './store-block.js';
+import { unitLayers } from './unit-layers.js';
 
 /**
  * Linears that are pruned at the same time. Each is work for all workers; a second one keeps them busy while the first
@@ -60,7 +62,8 @@ async function pruneStoredBlock(
   block: BlockDescription,
 ): Promise<{ layers: LayerReport[]; completing: Promise<void>[] }> {
   const { run, pool, writer, method, pruneStored, clock } = options;
-  const layers = run.layers.filter((layer) => layer.block === index);
+  const layers = unitsOf(block).flatMap((unit) => unitLayers(run, unit));
+  const magnitude = byMagnitude(run);
   await clock.time('write', async () => {
     for (const unit of unitsOf(block)) await copyUnpruned(options, unit);
   });
@@ -76,14 +79,25 @@ async function pruneStoredBlock(
       target: writer.locate(tensor),
       onWritten: (weights: number) => writer.wrote(tensor, weights),
     };
-    const gradients = options.gradients?.matrices(layer);
-    const linear = { name: layer.name, matrix, pattern, gradients };
-    const { zeros, ...outcome } = await writer.inTurn(tensor, () => pruneStored(pool, linear));
+    const linear = { name: layer.name, matrix, pattern };
+    const starved = options.gradients?.starved.get(layer.unit.prefix);
+    const { zeros, ...outcome } = await writer.inTurn(tensor, async () => {
+      if (starved === undefined) {
+        return await pruneStored(pool, { ...linear, gradients: options.gradients?.matrices(layer) });
+      }
+      if (!magnitude.pruneStored) throw new Error('magnitude prunes what is stored');
+      const pruned = await magnitude.pruneStored(pool, linear);
+      const note = fallbackNote(run, layer.unit, gradientTokensOf(run, starved), 'magnitude');
+      return { ...pruned, notes: [note, ...pruned.notes] };
+    });
     // Only the last tensor of a shard takes time to complete; it may wait for the disk while others are pruned.
     const completed = writer.complete(tensor);
     completed.catch(() => {});
     completing.push(completed);
-    reports.set(layer.name, layerReport(method, layer, { outcome, zeros, outputError: null }));
+    reports.set(
+      layer.name,
+      layerReport(starved === undefined ? method : magnitude, layer, { outcome, zeros, outputError: null }),
+    );
     clock.step('solve', index, reports.size, pruned.length);
   };
   if (pruned.length > 0) clock.step('solve', index, 0, pruned.length);

@@ -37,6 +37,7 @@ import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
 import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
+import { macsPerToken } from './macs-per-token.js';
 import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
 import {
@@ -45,6 +46,7 @@ import {
   isUnreleased,
   RUN_FOLDER,
   removeEarlierRun,
+  removeHiddenStates,
   removeNewRun,
 } from './output-folder.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
@@ -101,6 +103,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
     requireDiskSpace(run, earlier?.journal.blocks.length ?? 0);
     if (options.fresh) removeEarlierRun(output);
+    else if (earlier) removeHiddenStates(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
@@ -270,10 +273,13 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   const finished = journal?.blocks ?? [];
   const gradients = run.gradients && new GradientFile(folder, run);
   if (gradients && finished.length < run.model.blocks.length) {
-    const known = gradients.isComplete && journal?.gradients?.fingerprint === gradients.fingerprint;
-    if (!known) {
+    const { fingerprint: holds, starved } = gradients;
+    const known = gradients.isComplete && journal?.gradients?.fingerprint === holds;
+    if (known) {
+      for (const [prefix, count] of Object.entries(journal.gradients.starved)) starved.set(prefix, count);
+    } else {
       phases.push(...(await collectedGradients(shared, gradients)));
-      log.append({ kind: 'gradients', fingerprint: gradients.fingerprint });
+      log.append({ kind: 'gradients', fingerprint: holds, starved: Object.fromEntries(starved) });
     }
   }
 
@@ -406,7 +412,6 @@ async function makeReport(
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
   const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const macs = prunable + elementCount(run.model.head.shape);
   return {
     version: 1,
     run: {
@@ -432,7 +437,7 @@ async function makeReport(
       zeros,
       sparsity: zeros / prunable,
       parameters,
-      macs_per_token: { dense: macs, effective: macs - zeros },
+      macs_per_token: macsPerToken(run, layers),
       bytes: run.shards.totalBytes,
     },
     phases: [...phases],

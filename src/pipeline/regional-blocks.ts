@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { copyStates } from '../forward/copy-states.js';
+import { type HiddenFileKind, hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import { runWindow } from '../forward/window-task.js';
@@ -21,11 +22,11 @@ import { releaseFile } from '../system/release-file.js';
 import { fileMoments } from './file-moments.js';
 import type { LayerPlan } from './layer-plan.js';
 import { makeSizedFile } from './make-sized-file.js';
-import { prunedLinears } from './measure-gradients.js';
 import type { RegionalOptimisation } from './methods/method.js';
 import type { PreparedRun, RegionalWindows } from './prepare-run.js';
 import { recordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
+import { prunedLinears } from './unit-layers.js';
 
 /** Windows whose loss is compared before and after, and from which growth on the report says so. */
 const CHECKED_WINDOWS = 4;
@@ -114,9 +115,9 @@ export class RegionalBlocks {
     if (regional.gradients) makeSizedFile(this.#moments, regionalFileBytes(run));
     if (optimisations.length === 0) return;
     const length = run.calibration?.sequenceLength ?? 0;
-    const newStates = (name: string, ...sizes: [windows: number, tokens: number, record: number]) => {
+    const newStates = (kind: HiddenFileKind, ...sizes: [windows: number, tokens: number, record: number]) => {
       const [windows, perWindow, record] = sizes;
-      return new HiddenStates(join(folder, `${name}.hidden`), windows, perWindow, hiddenSize, record);
+      return new HiddenStates(hiddenFile(folder, kind), windows, perWindow, hiddenSize, record);
     };
     this.#rehearsal = newStates('regional', rehearsedWindows(run), length, recordBytes(run));
     if (run.recovery === 0) this.#targets = newStates('regional-targets', targetWindows(run), tokens, 0);

@@ -6,9 +6,9 @@ import { RequestError } from '../errors.js';
 import type { StoredFloatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
 import { describedTensors, storedName } from '../model/check-tensors.js';
-import { weightName } from '../model/description.js';
 import { MXFP4_GROUP } from '../runtime/mxfp4-codec.js';
 import { isEncoded } from '../runtime/tensor-file.js';
+import { layerWeightName } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
 
 /** @throws RequestError naming the first linear that is pruned and shares a scale with another */
@@ -19,10 +19,10 @@ export function requireOwnScales({
   tensors,
 }: Pick<PreparedRun, 'model' | 'layers' | 'locate' | 'tensors'>): void {
   const wholes = new Map(describedTensors(model).map((tensor) => [tensor.name, storedName(tensor)]));
-  for (const { block: index, linear, pattern, name } of layers) {
-    const block = model.blocks[index];
-    if (!block || pattern === 'dense') continue;
-    const weight = weightName(block, linear);
+  for (const layer of layers) {
+    const { pattern, name } = layer;
+    if (pattern === 'dense') continue;
+    const weight = layerWeightName(layer);
     const whole = tensors.get(wholes.get(weight) ?? weight);
     if (whole && sharesScales(locate(weight), elementCount(whole.shape))) {
       throw new RequestError(

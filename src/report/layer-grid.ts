@@ -27,13 +27,18 @@ export interface LayerGrid {
   readonly cells: readonly LayerCell[];
 }
 
+/** The same for layers that share a cell. */
+export function layerCellKey({ name, block }: Pick<LayerReport, 'name' | 'block'>): string {
+  return `${block} ${linearKind(name)}`;
+}
+
 /** Groups layers by block and kind. */
 export function layerGrid(layers: readonly LayerReport[]): LayerGrid {
   const fullKinds = [...new Set(layers.map((layer) => linearKind(layer.name)))];
   const rows = new Map(fullKinds.map((kind, row) => [kind, row]));
   const groups = new Map<string, LayerReport[]>();
   for (const layer of layers) {
-    const key = `${layer.block} ${linearKind(layer.name)}`;
+    const key = layerCellKey(layer);
     const group = groups.get(key);
     if (group) group.push(layer);
     else groups.set(key, [layer]);

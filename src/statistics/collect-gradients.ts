@@ -4,10 +4,15 @@
  * @module
  */
 import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ExpertRouting, type RowSource } from '../forward/expert-routing.js';
+import {
+  ExpertRouting,
+  expertWindowTokens,
+  gatheredBytes,
+  type RowSource,
+} from '../forward/expert-routing.js';
+import { type HiddenFileKind, hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates } from '../forward/hidden-states.js';
-import { lossRecordBytes, type ModelStream } from '../forward/model-stream.js';
+import { lossRecordBytes, type ModelStream, wholeRecordBytes } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
 import {
   blockGradientGraph,
@@ -18,9 +23,10 @@ import {
 } from '../graph/block-gradient-graph.js';
 import { planWholeBlock } from '../graph/block-passes.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
-import { type BlockDescription, unitsOf } from '../model/description.js';
+import { type BlockDescription, type ModelDescription, unitsOf } from '../model/description.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import { releaseFile } from '../system/release-file.js';
 import { type GradientSums, sumGradients } from './sum-gradients.js';
 
 export interface CollectGradientsOptions {
@@ -41,8 +47,40 @@ export interface CollectGradientsOptions {
   readonly mostWindows?: number | undefined;
   /** Told after every window of a block, in the forward and then in the backward. */
   onWindow?(phase: 'forward' | 'backward', unit: BlockDescription, done: number): void;
-  /** Told the sums of a block, or of an expert, by the linear's name within it, which are valid until it returns. */
-  onBlock(unit: BlockDescription, sums: ReadonlyMap<string, GradientSums>): void | Promise<void>;
+  /**
+   * Told the sums of a block, or of an expert, by the linear's name within it, which are valid until it returns. An expert's
+   * squares are those of windows of its own tokens, which come from several of the windows.
+   *
+   * @param tokens that go to the unit
+   */
+  onBlock(
+    unit: BlockDescription,
+    sums: ReadonlyMap<string, GradientSums>,
+    tokens: number,
+  ): void | Promise<void>;
+}
+
+interface Collecting extends CollectGradientsOptions {
+  /** A file that is removed in the end. */
+  file(kind: HiddenFileKind, index?: number): string;
+}
+
+/**
+ * Disk that the files take, at most: the inputs of all blocks, the output, and the gradients; of the experts of a block also its
+ * output with what goes to them, the gradients with respect to that, and what one expert takes and gives.
+ */
+export function gradientFilesBytes(model: ModelDescription, windows: number, tokens: number): number {
+  const { hiddenSize, blocks } = model;
+  const record = wholeRecordBytes(model, tokens);
+  const ofExperts = blocks.map(({ experts }) => {
+    if (!experts) return 0;
+    const length = expertWindowTokens(experts, windows * tokens);
+    const gathered = gatheredBytes(length, length * (hiddenSize + 1) * 4, windows * tokens);
+    return windows * (record + tokens * (hiddenSize + experts.units.length) * 4) + 2 * gathered;
+  });
+  return (
+    windows * ((blocks.length + 1) * record + lossRecordBytes(model, tokens)) + Math.max(0, ...ofExperts)
+  );
 }
 
 /** @throws RunError naming the block or the weight where something isn't finite */
@@ -54,20 +92,21 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
     unitsOf(block).some((unit) => options.linears(unit).length > 0),
   );
   if (firstWanted < 0) return;
-  const kept: HiddenStates[] = [];
-  const newStates = (name: string, recordBytes: number) => {
-    const path = join(options.folder, `gradients-${name}.hidden`);
-    const states = new HiddenStates(path, windows, sequenceLength, model.hiddenSize, recordBytes);
-    kept.push(states);
-    return states;
+  const files = new Set<string>();
+  const file = (kind: HiddenFileKind, index?: number) => {
+    const path = hiddenFile(options.folder, kind, index);
+    files.add(path);
+    return path;
   };
+  const newStates = (path: string, recordBytes: number) =>
+    new HiddenStates(path, windows, sequenceLength, model.hiddenSize, recordBytes);
   const inputs: HiddenStates[] = [];
   try {
-    let states = newStates('output', stream.recordBytes(sequenceLength));
+    let states = newStates(file('gradients-output'), stream.recordBytes(sequenceLength));
     await stream.embed(states, tokens, locate);
     for (const [index, block] of model.blocks.entries()) {
       if (index >= firstWanted) {
-        inputs[index] = newStates(`input-${index}`, states.recordBytes);
+        inputs[index] = newStates(file('gradients-input', index), states.recordBytes);
         copyFileSync(states.path, inputs[index].path);
       }
       await stream.propagate(block, await stream.loadBlock(block, locate), states, {
@@ -75,16 +114,16 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
         onWindow: (done) => options.onWindow?.('forward', block, done),
       });
     }
-    const gradients = newStates('loss', lossRecordBytes(model, sequenceLength));
+    const gradients = newStates(file('gradients-loss'), lossRecordBytes(model, sequenceLength));
     await stream.crossEntropyGradient(states, tokens, locate, gradients);
     states.dispose();
     for (const index of [...model.blocks.keys()].slice(firstWanted).reverse()) {
       states = inputs[index] as HiddenStates;
-      await blockGradients(options, index, states, gradients);
+      await blockGradients({ ...options, file }, index, states, gradients);
       states.dispose();
     }
   } finally {
-    for (const each of kept) each.dispose();
+    for (const path of files) releaseFile(path);
   }
 }
 
@@ -96,7 +135,7 @@ interface RoutedGradients {
 
 /** Takes the gradients with respect to the block's output to those with respect to its input. */
 async function blockGradients(
-  options: CollectGradientsOptions,
+  options: Collecting,
   index: number,
   states: HiddenStates,
   gradients: HiddenStates,
@@ -112,6 +151,8 @@ async function blockGradients(
   await unitGradients(options, block, await stream.loadBlock(block, locate), {
     states,
     gradients,
+    losses: states.windows,
+    tokens: states.windows * tokens,
     routed: routed
       ? [
           { name: ROUTED_INPUT_GRADIENT, shape: [tokens, hiddenSize], from: from(routed.input) },
@@ -134,23 +175,28 @@ async function blockGradients(
  * @param gradients with respect to the block's output
  */
 async function expertGradients(
-  options: CollectGradientsOptions,
+  options: Collecting,
   index: number,
   states: HiddenStates,
   gradients: HiddenStates,
 ): Promise<RoutedGradients & { dispose(): void }> {
-  const { stream, pool, locate, folder } = options;
+  const { stream, pool, locate, file } = options;
   const block = stream.model.blocks[index] as BlockDescription;
   const units = block.experts?.units ?? [];
   const { windows, tokens, hiddenSize } = states;
-  const file = (name: string) => join(folder, `gradients-${name}-${index}.hidden`);
   const passes = planWholeBlock(block, tokens);
-  const forward = new HiddenStates(file('routing'), windows, tokens, hiddenSize, states.recordBytes);
+  const forward = new HiddenStates(
+    file('gradients-routing', index),
+    windows,
+    tokens,
+    hiddenSize,
+    states.recordBytes,
+  );
   copyFileSync(states.path, forward.path);
   await stream.propagate(block, await stream.loadBlock(block, locate), forward, { experts: undefined });
   const routing = await ExpertRouting.read(pool, passes, forward);
   const width = hiddenSize + units.length;
-  const sums = new HiddenStates(file('routed'), windows, tokens, width);
+  const sums = new HiddenStates(file('gradients-routed', index), windows, tokens, width);
   const inputBytes = tokens * hiddenSize * 4;
   const routed = {
     input: {
@@ -171,42 +217,33 @@ async function expertGradients(
     },
   };
   const record = routing.windowTokens * (hiddenSize + 1) * 4;
+  const [ofTokens, ofOutputs] = [file('gradients-expert', index), file('gradients-expert-output', index)];
   let own: HiddenStates | undefined;
   let ofOwn: HiddenStates | undefined;
   for (const [expert, unit] of units.entries()) {
-    if (routing.count(expert) === 0) {
-      await noGradients(options, unit);
-      continue;
-    }
-    const weights = await stream.loadBlock(unit, locate);
-    own = await routing.gather(expert, routing.inputs(expert), file('expert'), record);
-    ofOwn = await routing.gather(expert, routing.outputs(expert, gradients), file('expert-output'), record);
-    await unitGradients(options, unit, weights, { states: own, gradients: ofOwn, routed: [] });
+    const count = routing.count(expert);
+    // None of these has windows where no token goes to the expert.
+    own = await routing.gather(expert, ofTokens, record);
+    ofOwn = await routing.gatherFrom(expert, routing.outputs(expert, gradients), ofOutputs, record);
+    const weights = count > 0 ? await stream.loadBlock(unit, locate) : {};
+    await unitGradients(options, unit, weights, {
+      states: own,
+      gradients: ofOwn,
+      losses: windows,
+      tokens: count,
+      routed: [],
+    });
     await routing.scatter(expert, ofOwn, [routed.input, { ...routed.weights, column: expert }]);
   }
   for (const each of [own, ofOwn, forward]) each?.dispose();
   return { ...routed, dispose: () => sums.dispose() };
 }
 
-/** An expert that no token goes to. */
-async function noGradients(options: CollectGradientsOptions, unit: BlockDescription): Promise<void> {
-  const names = options.linears(unit);
-  await sumGradients({
-    pool: options.pool,
-    graphs: options.stream.graphs,
-    block: unit,
-    linears: unit.linears.filter(({ name }) => names.includes(name)),
-    windows: 0,
-    task: () => {
-      throw new Error(`${unit.prefix} has no windows`);
-    },
-    onSums: async (sums) => {
-      if (sums.size > 0) await options.onBlock(unit, sums);
-    },
-  });
-}
-
 interface UnitGradients {
+  /** Windows whose losses the gradients are of. */
+  readonly losses: number;
+  /** That go to the unit. */
+  readonly tokens: number;
   /** What the unit takes. */
   readonly states: HiddenStates;
   /** With respect to what it gives; then with respect to what it takes. */
@@ -223,7 +260,7 @@ async function unitGradients(
   options: CollectGradientsOptions,
   unit: BlockDescription,
   weights: Readonly<Record<string, TensorRef>>,
-  { states, gradients, routed }: UnitGradients,
+  { states, gradients, losses, tokens: counted, routed }: UnitGradients,
 ): Promise<void> {
   const { stream, pool } = options;
   const { windows, tokens, hiddenSize } = states;
@@ -239,6 +276,7 @@ async function unitGradients(
     block: unit,
     linears,
     windows,
+    losses,
     mostWindows: options.mostWindows,
     task: (window) => ({
       graph,
@@ -260,7 +298,7 @@ async function unitGradients(
     }),
     onWindow: (done) => options.onWindow?.('backward', unit, done),
     onSums: async (sums) => {
-      if (sums.size > 0) await options.onBlock(unit, sums);
+      if (sums.size > 0) await options.onBlock(unit, sums, counted);
     },
   });
 }

@@ -34,6 +34,8 @@ export interface CollectOptions {
   readonly pass: BlockPass;
   readonly weights: Readonly<Record<string, TensorRef>>;
   readonly states: StateRecords;
+  /** Tokens in the windows, where rows of zeros fill up the last one. */
+  readonly counted?: number | undefined;
   /** Of the windows, how many go into the Gram matrices, from the first; 0 for none. */
   readonly gramWindows: number;
   /** Whether Σx is measured beside Σx². */
@@ -101,6 +103,7 @@ export class StatisticsCollector {
   async collect(options: CollectOptions): Promise<Map<string, GroupStatistics>> {
     const { block, passes, pass, states } = options;
     const { windows, tokens } = states;
+    const { counted = windows * tokens } = options;
     const { groups } = pass;
     const gramWindows = groups.length > 0 ? options.gramWindows : 0;
     const started = performance.now();
@@ -170,8 +173,9 @@ export class StatisticsCollector {
         if (bad >= 0) {
           throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
         }
-        const gram = address === undefined ? undefined : { address, size, tokens: gramWindows * tokens };
-        return [name, { group: name, size, tokens: windows * tokens, sumOfSquares, sum, gram }];
+        const inGram = Math.min(counted, gramWindows * tokens);
+        const gram = address === undefined ? undefined : { address, size, tokens: inGram };
+        return [name, { group: name, size, tokens: counted, sumOfSquares, sum, gram }];
       }),
     );
   }

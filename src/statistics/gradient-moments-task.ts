@@ -11,7 +11,7 @@ export interface MomentsToWrite {
   readonly sum: bigint;
   readonly sumOfSquares: bigint;
   readonly elements: number;
-  /** Windows that were added up. */
+  /** Whose losses they are the gradients of. */
   readonly windows: number;
   /** Each with the place of the first element. */
   readonly moments: readonly (FiledMatrix & { readonly moment: GradientMoment })[];

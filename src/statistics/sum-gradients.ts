@@ -28,7 +28,7 @@ export interface GradientSums {
   readonly sum: TensorRef;
   /** Σ g² */
   readonly sumOfSquares: TensorRef;
-  /** Windows that were added up. */
+  /** Windows whose losses these are the gradients of; what sums are divided by to get a mean. */
   readonly windows: number;
 }
 
@@ -39,6 +39,8 @@ export interface SumGradientsOptions {
   /** Of the block, those whose gradients are wanted. */
   readonly linears: readonly LinearDescription[];
   readonly windows: number;
+  /** Whose gradients the sums are; `windows` when left out. */
+  readonly losses?: number | undefined;
   /** Windows whose gradients may wait in memory; what is summed, and how, doesn't depend on it. */
   readonly mostWindows?: number | undefined;
   /** How a window's gradients, `weightGradientName` of each linear, are computed. */
@@ -55,7 +57,7 @@ export interface SumGradientsOptions {
  * @throws RunError naming the block or the weight where something isn't finite
  */
 export async function sumGradients(options: SumGradientsOptions): Promise<void> {
-  const { pool, graphs, block, linears, windows } = options;
+  const { pool, graphs, block, linears, windows, losses = windows } = options;
   const most = Math.max(1, Math.min(options.mostWindows ?? Number.POSITIVE_INFINITY, windows));
   const inFlight = Math.min(2 * pool.size, most);
   const setBytes = weightsBytes(linears);
@@ -98,7 +100,7 @@ export async function sumGradients(options: SumGradientsOptions): Promise<void> 
     const sums = new Map<string, GradientSums>();
     for (const [index, { name }] of linears.entries()) {
       const [g, g2] = [sum, squares].map((refs) => refs[index]) as [TensorRef, TensorRef];
-      sums.set(name, { sum: g, sumOfSquares: g2, windows });
+      sums.set(name, { sum: g, sumOfSquares: g2, windows: losses });
     }
     await options.onSums(sums);
   } finally {

@@ -4,19 +4,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import { loadRunFile } from '../../src/config/load-run-file.js';
+import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { planWholeBlock } from '../../src/graph/block-passes.js';
 import { InterruptedError, type PruneResult, prune, RunError } from '../../src/index.js';
 import type { BlockDescription } from '../../src/model/description.js';
-import { diskNeed } from '../../src/pipeline/disk-space.js';
-import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { readFloats } from '../support/golden-model.js';
-import { fileHashes, quickstartRuns } from '../support/quickstart-runs.js';
+import { fileHashes, quickstartRuns, refusal } from '../support/quickstart-runs.js';
 
 const golden = fileURLToPath(new URL('../golden/families', import.meta.url));
 const { folder, newPath, runFile } = quickstartRuns();
@@ -199,15 +196,92 @@ describe('an expert that gets too few tokens', () => {
   });
 });
 
-it('room is asked for on the disk where all tokens may be gathered for an expert', async () => {
-  const needs = await Promise.all(
-    ['magnitude', 'all_tokens'].map(async (fallback) => {
-      const { path } = expertsRun('gpt_oss', `{fallback: ${fallback}}`);
-      return diskNeed(await prepareRun(loadRunFile(path, runSchema, { set: [] }).config)).calibration;
-    }),
+describe('an expert that gets too few tokens for its gradients', () => {
+  const fallback = '{minimum_tokens: 20, fallback: magnitude}';
+
+  it.each(['gradient', 'obd, options: {hessian: fisher}'])(
+    '%s: is pruned by magnitude, the others by the method, and a resumed run knows it',
+    async (method) => {
+      const settings = `{method: ${method}, sparsity: 0.5, rules: [{match: "*self_attn*", keep: dense}]}`;
+      const once = await prune(expertsRun('qwen3-moe', fallback, settings).path);
+      const notes = notesOfExperts(once);
+      expect(notes.size).toBeGreaterThan(0);
+      expect(notes.size).toBeLessThan(16);
+      const before = readFloats(join(models.get('qwen3-moe') ?? '', 'model.safetensors'));
+      const after = readFloats(join(once.output, 'model.safetensors'));
+      for (const layer of once.report.layers) {
+        if (layer.method === 'dense') continue;
+        const isStarved = notes.has(layer.name.replace(/\.[a-z_]+$/, ''));
+        expect(layer.method === 'magnitude', layer.name).toBe(isStarved);
+        const [source, pruned] = [before, after].map((of) =>
+          of.get(`${layer.name}.weight`),
+        ) as Float32Array[];
+        const order = [...(source?.map(Math.abs).entries() ?? [])].sort(([, a], [, b]) => a - b);
+        const gone = order.slice(0, order.length / 2);
+        expect(gone.every(([index]) => pruned?.[index] === 0)).toBe(isStarved);
+      }
+      const { path, output } = expertsRun('qwen3-moe', fallback, settings);
+      const controller = new AbortController();
+      const stopped = prune(path, {
+        signal: controller.signal,
+        onProgress: (event) => {
+          if (event.kind === 'block' && event.stage === 'prune') controller.abort();
+        },
+      });
+      await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+      expect(notesOfExperts(await prune(path))).toEqual(notes);
+      expect(fileHashes(output)).toEqual(fileHashes(once.output));
+    },
   );
-  // With the weight as one more feature. What `down` reads lies where the input lay.
-  expect((needs[1] ?? 0) - (needs[0] ?? 0)).toBe(WINDOWS * TOKENS * 33 * 4);
+
+  it('stops the run', async () => {
+    const run = expertsRun('qwen3-moe', '{minimum_tokens: 20}', '{method: gradient, sparsity: 0.5}');
+    await expect(prune(run.path)).rejects.toThrow(
+      /experts\.\d+ gets \d+ tokens of 3 windows that gradients are taken over, .* or set calibration\.experts\.fallback: magnitude\n/,
+    );
+  });
+
+  it('is not measured on all tokens', async () => {
+    const all = '{minimum_tokens: 20, fallback: all_tokens}';
+    const run = expertsRun('qwen3-moe', all, '{method: gblm, sparsity: 0.5}');
+    expect(await refusal(prune(run.path))).toMatch(
+      /^calibration\.experts\.fallback: gblm learns from gradients/,
+    );
+  });
+});
+
+const BF16_OF_MINUS_A_MILLION = 0xc974;
+
+describe('an expert that no token goes to', () => {
+  const lonely = model('gpt_oss');
+  const weights = join(lonely, 'model.safetensors');
+  const file = readFileSync(weights);
+  for (const [name, { offset }] of readSafetensorsHeader(weights).tensors) {
+    if (name.endsWith('router.bias')) file.writeUInt16LE(BF16_OF_MINUS_A_MILLION, offset + 2);
+  }
+  writeFileSync(weights, file);
+  models.set('lonely', lonely);
+
+  it.each(['sparsegpt', 'gblm'])('%s: is pruned by magnitude', async (method) => {
+    const run = expertsRun(
+      'lonely',
+      '{minimum_tokens: 1, fallback: magnitude}',
+      `{method: ${method}, pattern: "2:4"}`,
+    );
+    const { report } = await prune(run.path);
+    const own = report.layers.filter(({ name }) => /experts\.1\./.test(name));
+    expect(own.length).toBeGreaterThan(0);
+    for (const { method: by, notes, zeros, numel } of own) {
+      expect(by).toBe('magnitude');
+      expect(notes.join()).toMatch(/gets 0 tokens of 3 .*, fewer than 1: pruned by magnitude$/);
+      expect(zeros).toBe(numel / 2);
+    }
+  });
+
+  it('no number of tokens is too few for the setting but none', async () => {
+    const run = expertsRun('lonely', '{minimum_tokens: 0}');
+    expect(await refusal(prune(run.path))).toMatch(/minimum_tokens/);
+  });
 });
 
 describe.each(['qwen3-moe', 'gpt_oss'])('experts of %s', (family) => {

@@ -179,8 +179,8 @@ describe('MXFP4', () => {
 });
 
 describe('linears that share scales', () => {
-  const check = (first: number, rows: number, wholeRows = 12) => {
-    const name = 'model.layers.0.qkv.weight';
+  const check = (first: number, rows: number, wholeRows = 12, prefix = 'model.layers.0.') => {
+    const name = `${prefix}qkv.weight`;
     const stored = {
       tensor: name,
       shape: [wholeRows, 6],
@@ -191,17 +191,20 @@ describe('linears that share scales', () => {
       columnStride: 1,
     };
     const linear = { name: 'q', out: rows, in: 6, inputGroup: 'x' };
-    const block = {
-      prefix: 'model.layers.0.',
+    const unit = {
+      prefix,
       tensors: [{ name: 'q.weight', shape: [rows, 6], stored: { ...stored, tensor: 'qkv.weight' } }],
       linears: [linear],
     };
+    const isExpert = prefix !== 'model.layers.0.';
+    const experts = { perToken: 1, units: [unit] };
+    const block = isExpert ? { prefix: 'model.layers.0.', tensors: [], linears: [], experts } : unit;
     const file = { encoding: 'fp8', path: 'x', start: 0, columns: 6, block: [4, 4] };
     const whole = { name, file, offset: 0, dtype: 'F32', shape: [wholeRows, 6] };
     const other = { name: 'embedding', shape: [1] };
     requireOwnScales({
       model: { blocks: [block], embedding: other, head: other, closing: { tensors: [] } },
-      layers: [{ block: 0, linear, name: 'model.layers.0.q', pattern: { kind: 'n:m' } }],
+      layers: [{ block: 0, unit, linear, name: `${prefix}q`, pattern: { kind: 'n:m' } }],
       tensors: new Map([[name, whole]]),
       locate: () => ({ ...whole, offset: first * 6 * 4, shape: [rows, 6] }),
     } as never);
@@ -217,6 +220,8 @@ describe('linears that share scales', () => {
       [0, 2],
     ] as const) {
       expect(() => check(first, rows)).toThrow('model.layers.0.q shares scales of model.layers.0.qkv.weight');
+      const prefix = 'model.layers.0.experts.1.';
+      expect(() => check(first, rows, 12, prefix)).toThrow(`${prefix}q shares scales of ${prefix}qkv.weight`);
     }
   });
 });

@@ -5,10 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
-import { floatTensor } from '../../src/forward/stored-tensor.js';
-import { describeModel } from '../../src/model/describe-model.js';
-import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { collectGradients } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
@@ -40,14 +38,14 @@ interface Options {
 async function collect(name: string, tokens: Int32Array, options: Options = {}): Promise<Map<string, Sums>> {
   const { pool = pools[1], windows = 1, mostWindows, logitTokens, wanted = () => true } = options;
   const checkpoint = await openCheckpoint(join(golden, name));
-  const model = describeModel(checkpoint.config, name);
+  const { model, locate } = checkpointModel(checkpoint);
   const stream = new ModelStream(model, pool, logitTokens);
   const own = mkdtempSync(join(folder, 'states-'));
   const result = new Map<string, Sums>();
   await collectGradients({
     stream,
     pool,
-    locate: (tensor) => floatTensor(storedTensors(checkpoint), tensor),
+    locate,
     tokens,
     sequenceLength: tokens.length / windows,
     folder: own,
@@ -104,12 +102,31 @@ describe('collectGradients', () => {
     return ((ids[i % ids.length] as number) + 31 * Math.floor(i / ids.length)) % 160;
   });
 
-  it('adds windows up', async () => {
-    const all = await collect(name, tokens, { windows });
+  const eachWindow = async (of: string, all: Int32Array) => {
+    const length = all.length / windows;
     const each: Map<string, Sums>[] = [];
     for (let window = 0; window < windows; window++) {
-      each.push(await collect(name, tokens.subarray(window * ids.length, (window + 1) * ids.length)));
+      each.push(await collect(of, all.subarray(window * length, (window + 1) * length)));
     }
+    return each;
+  };
+
+  it('adds windows up, those of experts too, whose tokens lie in windows of their own', async () => {
+    const experts = '../families/qwen3-moe';
+    const few = Int32Array.from({ length: windows * 12 }, (_, i) => (i * i + 7 * i) % 96);
+    const all = await collect(experts, few, { windows });
+    const each = await eachWindow(experts, few);
+    for (const [weight, { sum }] of all) {
+      const parts = each.map((sums) => sums.get(weight)?.sum as Float32Array);
+      const total = sum.map((_, i) => parts.reduce((result, part) => result + (part[i] as number), 0));
+      if (total.some((value) => value !== 0)) expect(relativeError(sum, total), weight).toBeLessThan(1e-4);
+      else expect(sum.every((value) => value === 0)).toBe(true);
+    }
+  });
+
+  it('adds windows up', async () => {
+    const all = await collect(name, tokens, { windows });
+    const each = await eachWindow(name, tokens);
     for (const [weight, { sum, sumOfSquares }] of all) {
       const parts = each.map((sums) => sums.get(weight)?.sum as Float32Array);
       const total = (of: (g: number) => number) =>

@@ -56,6 +56,7 @@ async function collect(
   values = data,
   mostRanges?: number,
   moments = true,
+  counted?: number,
 ) {
   const states = new HiddenStates(join(folder, 'states'), windows, tokens, hidden);
   writeFileSync(states.path, values);
@@ -67,6 +68,7 @@ async function collect(
     pass: passes.passes[0] as BlockPass,
     weights,
     states,
+    counted,
     gramWindows,
     moments,
     onWindow() {},
@@ -99,6 +101,17 @@ function attentionInput(count: number): Float64Array[] {
 }
 
 describe('statistics of a block', () => {
+  it.each([
+    [windows, 65],
+    [3, 3 * tokens],
+  ])(
+    'rows that fill up the last window are no tokens (Gram matrix of %i windows)',
+    async (gramWindows, inGram) => {
+      const statistics = await collect(pools[1] as WorkerPool, gramWindows, data, undefined, true, 65);
+      expect(statistics.get('attention input')).toMatchObject({ tokens: 65, gram: { tokens: inGram } });
+    },
+  );
+
   it.each([windows, 3])(
     'sums and sums of squares over all windows and a Gram matrix over the first %i',
     async (gramWindows) => {

@@ -11,6 +11,7 @@ import { windowNeeds } from './window-needs.js';
 /** @param garbage bytes of buffers that a worker has replaced and not yet freed, at most */
 export function allocationMemory(run: PreparedRun, garbage: number): StageMemory {
   const { allocation } = run;
+  const tokens = run.calibration?.sequenceLength ?? 0;
   const { sessions, buffers } = windowNeeds(measuringPlans(run), {
     windows: allocation.windows,
     gramWindows: 0,
@@ -19,10 +20,15 @@ export function allocationMemory(run: PreparedRun, garbage: number): StageMemory
   });
   return {
     buffers,
-    moments({ workers }, { process, activations, weights }) {
+    moments({ workers }, { process, activations, routing, weights }) {
       const moments: MemoryMoment[] = [];
       if (allocation.windows > 0) {
-        const parts = [process('evaluating'), weights, activations(sessions)];
+        const parts = [
+          process('evaluating'),
+          weights,
+          activations(sessions),
+          routing(allocation.windows * tokens),
+        ];
         moments.push({ moment: 'measuring the dense model', parts });
       }
       if (allocation.looks) {

@@ -24,12 +24,18 @@ import { type BlockDescription, inputGroups, unitsOf, weightCount } from '../../
 import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
 import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
 import { evaluationSets } from '../evaluation-stage.js';
-import { prunedLinears } from '../measure-gradients.js';
 import type { GroupWork } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
-import { measuringPlan, measuringPlans, prunePlan, prunePlans } from '../prune-plans.js';
+import { measuringPlans, prunePlans } from '../prune-plans.js';
 import { rehearsals, targetWindows } from '../regional-blocks.js';
-import { expertFlops, expertPlans } from './expert-plans.js';
+import { prunedLinears } from '../unit-layers.js';
+import {
+  differentiatedExperts,
+  expertFlops,
+  measuredExperts,
+  pruningExperts,
+  wholeExperts,
+} from './expert-plans.js';
 
 /** Floating-point operations (a multiply and an add are two). */
 export interface Flops {
@@ -57,15 +63,12 @@ export interface Flops {
 }
 
 export function estimateFlops(run: PreparedRun): Flops {
-  const { model, calibration, windows, gramWindows } = run;
-  const tokens = calibration?.sequenceLength ?? 0;
+  const { model, windows, gramWindows } = run;
   const sum = (f: (unit: BlockDescription) => number) =>
     model.blocks.flatMap(unitsOf).reduce((total, unit) => total + f(unit), 0);
   const plans = prunePlans(run);
-  const experts = expertPlans(model, windows, tokens, (unit, length) => prunePlan(run, unit, length));
-  const measured = expertPlans(model, run.allocation.windows, tokens, (unit, length) =>
-    measuringPlan(run, unit, length),
-  );
+  const experts = pruningExperts(run);
+  const measured = measuredExperts(run);
   const work = methodWork(run);
   const rehearsed = rehearsals(run).reduce((total, each) => total + each, 0);
   const inGrams = gramWindows + (run.method.statistics === 'gram' ? rehearsed : 0);
@@ -82,7 +85,7 @@ export function estimateFlops(run: PreparedRun): Flops {
           model.blocks.map((block) => planWholeBlock(block, set.tokens)),
           forwardFlops,
         ) +
-          expertFlops(expertPlans(model, set.windows, set.tokens, planWholeBlock), forwardFlops) +
+          expertFlops(wholeExperts(model, set.windows, set.tokens), forwardFlops) +
           2 * elementCount(model.head.shape) * set.tokens),
     0,
   );
@@ -95,11 +98,7 @@ export function estimateFlops(run: PreparedRun): Flops {
       run.allocation.windows *
         (sumPlans(measuringPlans(run), forwardFlops) + expertFlops(measured, forwardFlops)),
     allocation: sharing.productFlops + sharing.columnFlops,
-    gram:
-      2 *
-      inGrams *
-      (tokens * model.blocks.reduce((total, block) => total + stripsOf(block), 0) +
-        expertFlops(experts, ({ block, tokens: length }) => length * stripsOf(block))),
+    gram: 2 * inGrams * (sumPlans(plans, gramElements) + expertFlops(experts, gramElements)),
     targets: run.recovery > 0 ? windows * sumPlans(plans, targetFlops) : 0,
     gradients: gradientFlops(run),
     ...regionalFlops(run),
@@ -159,7 +158,7 @@ function gradientFlops(run: PreparedRun): number {
     0,
   );
   const experts = expertFlops(
-    expertPlans(model, windows, tokens, planWholeBlock),
+    differentiatedExperts(run),
     (planned) =>
       forwardFlops(planned) +
       graphFlops(
@@ -169,6 +168,10 @@ function gradientFlops(run: PreparedRun): number {
           prunedLinears(run, planned.block).map(({ name }) => name),
         ),
       ),
+    (unit) =>
+      prunedLinears(run, unit)
+        .map(({ name }) => name)
+        .join(' '),
   );
   return windows * (forward + backward + experts + 6 * elementCount(model.head.shape) * tokens);
 }
@@ -212,9 +215,10 @@ function outputFlops(planned: BlockPasses): number {
   return passFlops(planned, outputPasses(planned));
 }
 
-/** Elements of the Gram matrices of a block's groups, or an expert's. */
-function stripsOf(unit: BlockDescription): number {
-  return inputGroups(unit).reduce((total, { size }) => total + stripElements(gramStrips(size)), 0);
+/** Elements of Gram matrices that tokens of a window are added to. */
+function gramElements({ passes, tokens }: BlockPasses): number {
+  const groups = passes.flatMap((pass) => pass.groups);
+  return groups.reduce((total, { size }) => total + tokens * stripElements(gramStrips(size)), 0);
 }
 
 /** A graph, with how many blocks it is for. */
@@ -289,17 +293,11 @@ export function allocationWork(
 }
 
 /** What the method does to each group of linears that are pruned. */
-export function methodWork({
-  model,
-  layers,
-  method,
-}: PreparedRun): (GroupWork & { readonly size: number })[] {
+export function methodWork(run: PreparedRun): (GroupWork & { readonly size: number })[] {
+  const { model, method } = run;
   return model.blocks.flatMap(unitsOf).flatMap((unit) =>
     inputGroups(unit).flatMap(({ name, size }) => {
-      const linears = layers
-        .filter(({ unit: own, pattern }) => own === unit && pattern !== 'dense')
-        .map(({ linear }) => linear)
-        .filter(({ inputGroup }) => inputGroup === name);
+      const linears = prunedLinears(run, unit).filter(({ inputGroup }) => inputGroup === name);
       return linears.length === 0 ? [] : [{ ...method.work({ size, linears }), size }];
     }),
   );

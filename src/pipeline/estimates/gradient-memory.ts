@@ -7,10 +7,10 @@ import { unitsOf } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
 import { layerWeightName } from '../layer-plan.js';
-import { prunedLinears } from '../measure-gradients.js';
 import type { MemorySettings } from '../memory-settings.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { linearsAtOnce } from '../prune-stored-blocks.js';
+import { prunedLinears } from '../unit-layers.js';
 import { backwardSessions } from './backward-sessions.js';
 import { gradientGraphs } from './estimate-flops.js';
 import { headGradientSessions } from './head-sessions.js';
@@ -32,7 +32,8 @@ export function gradientMemory(run: PreparedRun): StageMemory {
       const parts = inWorkers(settings, common);
       if (gradients) {
         const held = heldGradients(run, settings, gradients.windows);
-        moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held] });
+        const routed = common.routing(gradients.windows * gradients.tokens);
+        moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held, routed] });
       }
       if (method.pruneStored) {
         // Workers keep the sessions that they have.

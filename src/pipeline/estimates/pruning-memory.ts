@@ -2,11 +2,8 @@
  * Memory of measuring and pruning the linears of a block.
  * @module
  */
-import { bytesPerElement } from '../../forward/float-storage.js';
 import type { BlockPass, BlockPasses } from '../../graph/block-passes.js';
-import { elementCount } from '../../graph/value.js';
 import type { LinearDescription } from '../../model/description.js';
-import { BAND_ELEMENTS, isTransposed } from '../../runtime/view-bands.js';
 import { fitTargetBytes } from '../../solvers/fit-targets.js';
 import { activationBytes, gramBytes } from '../../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../../statistics/collect-targets.js';
@@ -14,8 +11,8 @@ import { outputErrorBytes } from '../../statistics/output-error.js';
 import { lossTokenBytes } from '../measure-loss.js';
 import type { MemorySettings } from '../memory-settings.js';
 import type { PreparedRun } from '../prepare-run.js';
-import { prunePlan, prunePlans } from '../prune-plans.js';
-import { expertPlans } from './expert-plans.js';
+import { prunePlans } from '../prune-plans.js';
+import { pruningExperts } from './expert-plans.js';
 import { logitsSessions } from './head-sessions.js';
 import type { RegionalMemory } from './regional-memory.js';
 import type { CommonParts, MemoryMoment, StageMemory } from './stage-memory.js';
@@ -27,7 +24,7 @@ const LOSS_HEAP_BYTES = { process: 30e6, worker: 10e6 };
 export function pruningMemory(run: PreparedRun, regional: RegionalMemory): StageMemory {
   const { loss, gramWindows, windows } = run;
   const tokens = run.calibration?.sequenceLength ?? 0;
-  const experts = expertPlans(run.model, windows, tokens, (unit, length) => prunePlan(run, unit, length));
+  const experts = pruningExperts(run);
   const plans = [...prunePlans(run), ...experts.map(({ planned }) => planned)];
   const { moments } = run.method;
   const pruning = windowNeeds(plans, { windows, gramWindows, moments, targets: run.recovery > 0 });
@@ -38,7 +35,7 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
   const momentsOf = (
     { pass, passes, linears }: PrunedTogether,
     settings: MemorySettings,
-    { process, activations, weights }: CommonParts,
+    { process, activations, routing, weights }: CommonParts,
   ): MemoryMoment[] => {
     const { workers, logitTokens } = settings;
     const losses =
@@ -55,6 +52,7 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
         bytes: gramWindows > 0 ? workers * outputErrorBytes(largest) : 0,
       },
       ...regional.held,
+      routing(windows * tokens),
     ];
     const lacks = run.recovery > 0 ? targetBytes(passes, pass) : 0;
     const fitting = lacks > 0 ? Math.max(...pass.groups.map(({ size }) => fitTargetBytes(size))) : 0;
@@ -100,21 +98,9 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
     ];
   };
   return {
-    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0, bandBytes(run)),
+    buffers: Math.max(pruning.buffers, measured?.buffers ?? 0),
     moments: (settings, common) => pruned.flatMap((together) => momentsOf(together, settings, common)),
   };
-}
-
-/** The bands of transposed tensors that a worker reads and writes. */
-function bandBytes({ model, locate }: PreparedRun): number {
-  const bytes = model.blocks.flatMap(({ prefix, tensors }) =>
-    tensors.map(({ name, shape }) => {
-      const { file, dtype } = locate(prefix + name);
-      const elements = Math.min(elementCount(shape), BAND_ELEMENTS);
-      return isTransposed(file) ? 2 * elements * bytesPerElement(dtype) : 0;
-    }),
-  );
-  return Math.max(...bytes);
 }
 
 /** The linears that are pruned together, those of a pass. */

@@ -24,6 +24,8 @@ export interface CommonParts {
   process(work: Work): MemoryPart;
   /** @param sessions the bytes of the intermediate values of each session */
   activations(sessions: readonly number[]): MemoryPart;
+  /** Of which tokens go to which experts. @param tokens of all windows */
+  routing(tokens: number): MemoryPart;
   /** Of one block, in f32. */
   readonly weights: MemoryPart;
 }
