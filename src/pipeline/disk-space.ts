@@ -14,7 +14,7 @@ import { gradientFileBytes } from './gradient-file.js';
 import { lossBytes } from './measure-loss.js';
 import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
-import { measuringRecordBytes, recordBytes } from './prune-plans.js';
+import { expertRecordsBytes, measuringRecordBytes, recordBytes } from './prune-plans.js';
 import { regionalFileBytes, regionalRecordBytes } from './regional-blocks.js';
 
 /** The report, the journal and the index. */
@@ -39,7 +39,8 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
     shards.shards.reduce((sum, { size }) => sum + size, 0);
-  const records = run.windows > 0 ? (run.recovery > 0 ? 2 : 1) * run.windows * recordBytes(run) : 0;
+  const windows = run.windows > 0 ? (run.recovery > 0 ? 2 : 1) * run.windows * recordBytes(run) : 0;
+  const records = windows + expertRecordsBytes(run);
   const pruned = records > 0 ? records + regionalRecordBytes(run) + regionalFileBytes(run) : 0;
   const measured = run.loss ? lossBytes(model, run.loss) : 0;
   const moments = gradientFileBytes(run);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { RunConfig } from '../config/run-schema.js';
+import { expertWindowTokens } from '../forward/expert-routing.js';
 import { type BlockPasses, type InputsMeasured, planPasses, planWholeBlock } from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -54,6 +55,20 @@ export function measuringPlan({ layers }: PreparedRun, unit: BlockDescription, t
 /** Of a window while the dense model is measured. */
 export function measuringRecordBytes(run: PreparedRun): number {
   return Math.max(0, ...measuringPlans(run).map((passes) => passes.recordBytes));
+}
+
+/** What the tokens of an expert keep, where all of them may be measured for one. */
+export function expertRecordsBytes(run: PreparedRun): number {
+  const { calibration } = run.config;
+  if (run.windows === 0 || calibration?.experts.fallback !== 'all_tokens') return 0;
+  const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
+  const files = run.model.blocks.flatMap(({ experts }) => {
+    const [unit] = experts?.units ?? [];
+    if (!experts || !unit) return [];
+    const windowTokens = expertWindowTokens(experts, tokens);
+    return Math.ceil(tokens / windowTokens) * prunePlan(run, unit, windowTokens).recordBytes;
+  });
+  return Math.max(0, ...files);
 }
 
 /** Of a calibration window. */

@@ -31,6 +31,22 @@ it.each<[string, unknown, RegExp]>([
   expect(() => describeModel({ ...config, [key]: value }, 'config.json')).toThrow(message);
 });
 
+it.each<[Record<string, unknown>, RegExp]>([
+  [{ n_group: 3, topk_group: 1 }, /2 experts of 1 of 3 groups \(topk_group, n_group\) of 8 experts/],
+  [{ n_group: 2, topk_group: 3 }, /2 experts of 3 of 2 groups/],
+  [{ n_group: 8, topk_group: 1 }, /2 experts of 1 of 8 groups/],
+  [
+    { topk_method: 'noaux_tc' },
+    /topk_method noaux_tc is not supported; supported: greedy, group_limited_greedy/,
+  ],
+  [{ num_experts_per_tok: null }, /at num_experts_per_tok/],
+])('refuses a router of %o', (changes, message) => {
+  const router = { n_routed_experts: 8, num_experts_per_tok: 2, topk_method: 'group_limited_greedy' };
+  const mixture = { ...config, model_type: 'deepseek_v2', ...router, ...changes };
+  expect(() => describeModel(mixture, 'config.json')).toThrow(RequestError);
+  expect(() => describeModel(mixture, 'config.json')).toThrow(message);
+});
+
 it.each([
   ['mixtral', 'num_local_experts'],
   ['gpt_oss', 'num_local_experts'],

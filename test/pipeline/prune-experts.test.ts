@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { loadRunFile } from '../../src/config/load-run-file.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { planWholeBlock } from '../../src/graph/block-passes.js';
 import { InterruptedError, type PruneResult, prune, RunError } from '../../src/index.js';
 import type { BlockDescription } from '../../src/model/description.js';
+import { diskNeed } from '../../src/pipeline/disk-space.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { readFloats } from '../support/golden-model.js';
 import { fileHashes, quickstartRuns } from '../support/quickstart-runs.js';
@@ -193,6 +197,17 @@ describe('an expert that gets too few tokens', () => {
       expect(matrix(after, name('down_proj'), 20), name('down_proj')).toEqual(down);
     }
   });
+});
+
+it('room is asked for on the disk where all tokens may be gathered for an expert', async () => {
+  const needs = await Promise.all(
+    ['magnitude', 'all_tokens'].map(async (fallback) => {
+      const { path } = expertsRun('gpt_oss', `{fallback: ${fallback}}`);
+      return diskNeed(await prepareRun(loadRunFile(path, runSchema, { set: [] }).config)).calibration;
+    }),
+  );
+  // With the weight as one more feature. What `down` reads lies where the input lay.
+  expect((needs[1] ?? 0) - (needs[0] ?? 0)).toBe(WINDOWS * TOKENS * 33 * 4);
 });
 
 describe.each(['qwen3-moe', 'gpt_oss'])('experts of %s', (family) => {
