@@ -2,7 +2,7 @@
  * The files of a text source, and the documents in them.
  * @module
  */
-import { hubFileName, type TextSource } from '../config/text-source.js';
+import { hubFileName, type TextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
 import { type Hub, hubFromEnvironment } from '../hub/hub.js';
 import { findHubFiles } from './hub-text-files.js';
@@ -24,7 +24,12 @@ export interface OpenTextSourceOptions {
   /** The one that the environment names, when left out. */
   readonly hub?: Hub | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Commits to read in the place of revisions, by the `textSourceName` of a source. */
+  readonly commits?: TextCommits | undefined;
 }
+
+/** Commits of datasets by what `textSourceName` calls a source. */
+export type TextCommits = Readonly<Record<string, string>>;
 
 /**
  * Finds the files of a source; those on the hub are not read yet.
@@ -32,11 +37,12 @@ export interface OpenTextSourceOptions {
  */
 export async function openTextSource(
   source: TextSource,
-  { hub, signal }: OpenTextSourceOptions = {},
+  { hub, signal, commits = {} }: OpenTextSourceOptions = {},
 ): Promise<OpenTextSource> {
   const field = source.field === undefined ? {} : { field: source.field };
   if ('path' in source) return { name: source.path, files: [localTextFile(source.path)], ...field };
-  const { commit, files } = await findHubFiles(hub ?? hubFromEnvironment(), source, signal);
+  const pinned = { ...source, revision: commits[textSourceName(source)] ?? source.revision };
+  const { commit, files } = await findHubFiles(hub ?? hubFromEnvironment(), pinned, signal);
   return { name: hubFileName(source.hub, commit, source.files), files, ...field };
 }
 

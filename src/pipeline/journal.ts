@@ -5,6 +5,7 @@
  */
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import type { TextCommits } from '../calibration/open-text-source.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { evaluationReportSchema, layerReportSchema } from '../report/report-schema.js';
@@ -16,6 +17,8 @@ const headerSchema = z.object({
   kind: z.literal('run'),
   parts: z.record(z.string(), z.unknown()),
   copies: z.array(z.string()),
+  /** Commits that were read of datasets whose revision may move, by what a source is called. */
+  texts: z.record(z.string(), z.string()).default({}),
 });
 const blockSchema = z.object({
   kind: z.literal('block'),
@@ -54,10 +57,16 @@ export type BlockEntry = z.infer<typeof blockSchema>;
 export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
 export type GradientsEntry = z.infer<typeof gradientsSchema>;
 
-export interface JournalContent {
+/** What a run is known by. */
+export interface JournalHeader {
   readonly parts: FingerprintParts;
   /** The files that are copied from the source, relative to the output. */
   readonly copies: readonly string[];
+  /** What was read of datasets on the hub, so that a run that goes on reads the same. */
+  readonly texts: TextCommits;
+}
+
+export interface JournalContent extends JournalHeader {
   /** In order, without gaps. */
   readonly blocks: readonly BlockEntry[];
   readonly denseEvaluation: DenseEvaluationEntry | undefined;
@@ -98,8 +107,8 @@ export function readJournal(path: string): JournalContent | undefined {
     const collected = gradientsSchema.safeParse(entry);
     if (collected.success) gradients = collected.data;
   }
-  const { parts, copies } = header.data;
-  return { parts, copies, blocks, denseEvaluation, allocation, gradients };
+  const { parts, copies, texts } = header.data;
+  return { parts, copies, texts, blocks, denseEvaluation, allocation, gradients };
 }
 
 /** Appends entries, each on the disk before `append` returns. */
@@ -114,12 +123,11 @@ export class Journal {
    */
   static async open(
     path: string,
-    parts: FingerprintParts,
-    copies: readonly string[],
+    header: JournalHeader,
     content: JournalContent | undefined,
   ): Promise<Journal> {
     const { denseEvaluation, allocation, gradients, blocks = [] } = content ?? {};
-    const entries = [{ kind: 'run', parts, copies }, denseEvaluation, allocation, gradients, ...blocks];
+    const entries = [{ kind: 'run', ...header }, denseEvaluation, allocation, gradients, ...blocks];
     await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
     try {
       return new Journal(path, openSync(path, 'a'));

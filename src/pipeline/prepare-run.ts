@@ -10,7 +10,7 @@ import {
   loadCalibration,
   loadEvaluationText,
 } from '../calibration/load-calibration.js';
-import { requireTextFile } from '../calibration/open-text-source.js';
+import { requireTextFile, type TextCommits } from '../calibration/open-text-source.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { type Checkpoint, MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
@@ -18,11 +18,13 @@ import { sampleWeights } from '../checkpoint/sample-weights.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
 import { withoutMember } from '../checkpoint/without-member.js';
 import type { RunConfig } from '../config/run-schema.js';
+import { parseTextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { Locate } from '../forward/model-tensors.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import { targetedAfter } from '../graph/target-ranges.js';
+import { isCommit } from '../hub/repository.js';
 import { requiredTensors } from '../model/check-tensors.js';
 import type { ModelDescription } from '../model/description.js';
 import type { EncodedTensors } from '../quantization/encoded-tensors.js';
@@ -86,10 +88,17 @@ export interface PreparedRun {
   /** Where the method has losses measured: with as many windows and tokens as there are. */
   readonly loss: LossNeeds | undefined;
   readonly evaluation: EvaluationText | undefined;
+  /** What was read of datasets whose revision may move. */
+  readonly textCommits: TextCommits;
   /** How much of it is in memory at a time. */
   readonly memory: MemorySettings;
   readonly fingerprintParts: FingerprintParts;
   readonly notes: readonly string[];
+}
+
+export interface PrepareOptions extends OpenModelOptions {
+  /** What an earlier run has read of datasets, to be read again. */
+  readonly textCommits?: TextCommits | undefined;
 }
 
 /**
@@ -100,7 +109,7 @@ export interface PreparedRun {
 export async function prepareRun(
   config: RunConfig,
   timer: PhaseTimer = new PhaseTimer('prepare'),
-  options: OpenModelOptions = {},
+  options: PrepareOptions = {},
 ): Promise<PreparedRun> {
   await requireTexts(config);
   const checkpoint = await openModel(config.model, options);
@@ -170,6 +179,7 @@ export async function prepareRun(
     regional,
     loss: lossWindows(method, calibration),
     evaluation,
+    textCommits: textCommitsOf(config, calibration, evaluation),
     memory: roomySettings(
       config.resources.workers === 'auto' ? automaticWorkers() : config.resources.workers,
     ),
@@ -334,17 +344,34 @@ function withoutQuantization(folder: string): Map<string, string> {
   return new Map([[name, withoutMember(text, 'quantization_config')]]);
 }
 
+/** By the name of each source that names no commit itself, the one that was read. */
+function textCommitsOf(
+  config: RunConfig,
+  calibration: CalibrationSet | undefined,
+  evaluation: EvaluationText | undefined,
+): TextCommits {
+  const asked = [...(config.calibration?.data ?? []), ...(config.evaluation ? [config.evaluation.data] : [])];
+  const read = [...(calibration?.sources ?? []), ...(evaluation ? [evaluation.source] : [])];
+  return Object.fromEntries(
+    asked.flatMap((source, i) => {
+      const found = parseTextSource(read[i]?.source ?? '');
+      if ('path' in source || isCommit(source.revision) || !found || 'path' in found) return [];
+      return isCommit(found.revision) ? [[textSourceName(source), found.revision]] : [];
+    }),
+  );
+}
+
 async function loadText(
   config: RunConfig,
   folder: string,
   model: ModelDescription,
-  { signal }: OpenModelOptions,
+  { signal, textCommits: commits }: PrepareOptions,
 ): Promise<{ calibration: CalibrationSet | undefined; evaluation: EvaluationText | undefined }> {
   if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
   const tokenizer = await loadTokenizer(folder);
   const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
   const calibration =
-    config.calibration && (await loadCalibration(config.calibration, tokenizer, limits, { signal }));
+    config.calibration && (await loadCalibration(config.calibration, tokenizer, limits, { signal, commits }));
   const { evaluation } = config;
   const text =
     evaluation &&
@@ -356,7 +383,7 @@ async function loadText(
         context: evaluation.context,
         ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
       },
-      { signal },
+      { signal, commits },
     ));
   return { calibration, evaluation: text };
 }

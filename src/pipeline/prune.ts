@@ -34,7 +34,7 @@ import {
 import { evaluationFingerprint, fingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { GradientFile } from './gradient-file.js';
-import { JOURNAL_FILE, Journal, type JournalContent } from './journal.js';
+import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
 import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
 import { macsPerToken } from './macs-per-token.js';
@@ -91,8 +91,9 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const started = new Date();
   requireLibc();
   const prepare = new PhaseTimer('prepare');
-  const run = fitMemory(await prepareRun(config, prepare, options));
   const { output } = config;
+  const textCommits = options.fresh ? undefined : readJournal(join(output, RUN_FOLDER, JOURNAL_FILE))?.texts;
+  const run = fitMemory(await prepareRun(config, prepare, { ...options, textCommits }));
   checkOutputFolder(output, run.checkpoint.folder);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
   // Asked before the folder is locked, so that a finished one may be read-only.
@@ -185,7 +186,8 @@ async function openOutput(
   let log: Journal | undefined;
   try {
     const { otherFiles } = run.checkpoint;
-    log = await Journal.open(join(folder, JOURNAL_FILE), run.fingerprintParts, otherFiles, journal);
+    const header = { parts: run.fingerprintParts, copies: otherFiles, texts: run.textCommits };
+    log = await Journal.open(join(folder, JOURNAL_FILE), header, journal);
     await writeFileAtomically(join(folder, 'run.yaml'), stringifyRunConfig(run.config));
     const resume = journal !== undefined;
     const stored = await createCheckpointWriter({ folder: output, plan: run.shards, resume });

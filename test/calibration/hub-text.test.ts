@@ -353,6 +353,38 @@ describe('calibration with a dataset', () => {
     expect(server.requests).toEqual([]);
   });
 
+  it('is read at the commit that the run began with when the run goes on', async () => {
+    const repository = dataset();
+    const { server, cache } = await start([repository]);
+    const [model, run, output] = ['tiny', 'run.yaml', 'out'].map((name) => join(cache, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeTinyModel(model);
+    const data = `hf://datasets/${ID}/en/part-*.json.gz`;
+    const calibration = `{data: ${data}, samples: 2, sequence_length: 16}`;
+    writeFileSync(
+      run,
+      `model: ${model}\noutput: ${output}\ncalibration: ${calibration}\nprune: {method: wanda, sparsity: 0.5}\n`,
+    );
+    vi.stubEnv('HF_ENDPOINT', server.url);
+    vi.stubEnv('HF_HUB_CACHE', cache);
+    try {
+      const set = ['resources.workers=1'];
+      expect(await prune(run, { set })).toMatchObject({ alreadyDone: false });
+      repository.refs.main = 'beef'.padEnd(40, '0');
+      server.requests.length = 0;
+      const again = await prune(run, { set });
+      expect(again.alreadyDone).toBe(true);
+      expect(again.report.run.texts?.[0]?.source).toBe(address('en/part-*.json.gz'));
+      const [first] = server.requests;
+      expect(first?.path).toBe(`/api/datasets/${ID}/tree/${COMMIT}/en`);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it('may be held at the commit that it has now', async () => {
     const { hub } = await place();
     const from = { ...source('en/part-0.json.gz'), weight: 2 };
