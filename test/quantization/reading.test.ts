@@ -50,7 +50,7 @@ describe('a checkpoint in FP8 with scales of blocks', () => {
     const states = new HiddenStates(join(scratch, 'states'), 1, ids.length, model.hiddenSize, record);
     await stream.embed(states, ids, locate);
     for (const [index, block] of model.blocks.entries()) {
-      await stream.propagate(block, await stream.loadBlock(block, locate), states, { experts: undefined });
+      await stream.propagate(block, await stream.loadBlock(block, locate), states);
       const bytes = readFileSync(states.path).subarray(0, ids.length * model.hiddenSize * 4);
       const values = new Float32Array(Uint8Array.from(bytes).buffer);
       expect(relativeError(values, f32(`hidden_states.${index}`))).toBeLessThan(1e-5);
