@@ -91,6 +91,35 @@ export const SHAPES = {
       num_key_value_heads: 8,
     },
   },
+  'qwen3-30b-a3b': {
+    blocks: 48,
+    config: {
+      architectures: ['Qwen3MoeForCausalLM'],
+      attention_bias: false,
+      bos_token_id: 151643,
+      decoder_sparse_step: 1,
+      eos_token_id: 151645,
+      head_dim: 128,
+      hidden_act: 'silu',
+      hidden_size: 2048,
+      intermediate_size: 6144,
+      max_position_embeddings: 40960,
+      mlp_only_layers: [],
+      model_type: 'qwen3_moe',
+      moe_intermediate_size: 768,
+      norm_topk_prob: true,
+      num_attention_heads: 32,
+      num_experts: 128,
+      num_experts_per_tok: 8,
+      num_key_value_heads: 4,
+      rms_norm_eps: 1e-6,
+      rope_scaling: null,
+      rope_theta: 1000000.0,
+      tie_word_embeddings: false,
+      torch_dtype: 'bfloat16',
+      vocab_size: 151936,
+    },
+  },
   // No model's: blocks so narrow that what grows with the length of a sequence stands out.
   narrow: {
     blocks: 2,
@@ -138,20 +167,34 @@ export function makeSyntheticCheckpoint(options) {
   return { bytes, shards: shards.length };
 }
 
-/** Names and shapes as transformers' LlamaForCausalLM saves them. */
+/** Names and shapes as transformers saves Llama's, and with experts Qwen3's. */
 function listTensors(config) {
-  const { hidden_size: hidden, intermediate_size: wide, vocab_size: vocabulary } = config;
-  const keyValue = (hidden / config.num_attention_heads) * config.num_key_value_heads;
+  const { hidden_size: hidden, vocab_size: vocabulary, num_experts: experts } = config;
+  const headSize = config.head_dim ?? hidden / config.num_attention_heads;
+  const [query, keyValue] = [config.num_attention_heads, config.num_key_value_heads].map(
+    (heads) => heads * headSize,
+  );
   const tensor = (name, ...shape) => ({ name: `${name}.weight`, shape });
+  const network = (name, wide) => [
+    tensor(`${name}.gate_proj`, wide, hidden),
+    tensor(`${name}.up_proj`, wide, hidden),
+    tensor(`${name}.down_proj`, hidden, wide),
+  ];
+  const mixture = () => [
+    tensor('self_attn.q_norm', headSize),
+    tensor('self_attn.k_norm', headSize),
+    tensor('mlp.gate', experts, hidden),
+    ...Array.from({ length: experts }, (_, expert) =>
+      network(`mlp.experts.${expert}`, config.moe_intermediate_size),
+    ).flat(),
+  ];
   const block = (index) =>
     [
-      tensor('self_attn.q_proj', hidden, hidden),
+      tensor('self_attn.q_proj', query, hidden),
       tensor('self_attn.k_proj', keyValue, hidden),
       tensor('self_attn.v_proj', keyValue, hidden),
-      tensor('self_attn.o_proj', hidden, hidden),
-      tensor('mlp.gate_proj', wide, hidden),
-      tensor('mlp.up_proj', wide, hidden),
-      tensor('mlp.down_proj', hidden, wide),
+      tensor('self_attn.o_proj', hidden, query),
+      ...(experts ? mixture() : network('mlp', config.intermediate_size)),
       tensor('input_layernorm', hidden),
       tensor('post_attention_layernorm', hidden),
     ].map(({ name, shape }) => ({ name: `model.layers.${index}.${name}`, shape }));

@@ -4,6 +4,7 @@
 encodings.safetensors: what PyTorch and transformers make of FP8 E4M3 and MXFP4.
 qwen3-fp8/: a random tiny Qwen3 as the hub has them in FP8 with block scales, and expected.safetensors, what transformers computes
 with the decoded weights in float32 (as make-families.py writes it).
+gpt-oss-mxfp4/: the same of a random tiny gpt-oss whose experts are in MXFP4.
 """
 
 import importlib
@@ -36,6 +37,28 @@ CONFIG = {
     "hidden_act": "silu",
     "rope_theta": 10000.0,
     "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+}
+GPT_OSS = {
+    "architectures": ["GptOssForCausalLM"],
+    "model_type": "gpt_oss",
+    "hidden_size": 64,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 384,
+    "max_position_embeddings": 128,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "sliding_window": 8,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 10000.0,
+    "rope_scaling": {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 8.0, "beta_slow": 1.0,
+        "truncate": False},
+    "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }
 NOT_CONVERTED = ["lm_head", "model.layers.1.mlp.down_proj"]
@@ -85,33 +108,67 @@ def quantize(weight: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, to
     return (weight / over_blocks(scales.float(), weight.shape)).to(torch.float8_e4m3fn), scales
 
 
-def make_qwen3(folder: pathlib.Path) -> None:
-    families = importlib.import_module("make-families")
+def begin(folder: pathlib.Path, config: dict, quantization: dict, seed: int) -> tuple[torch.nn.Module, torch.Generator]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": quantization}, indent=2) + "\n")
+    generator = torch.Generator().manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(**config), attn_implementation="eager", experts_implementation="eager",
+        dtype=torch.float32).eval()
+    families().randomise(model, generator, {})
+    return model, generator
+
+
+def finish(
+        folder: pathlib.Path, model: torch.nn.Module, tensors: dict[str, torch.Tensor], generator: torch.Generator) -> None:
+    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    ids = torch.randint(2, model.config.vocab_size, (1, TOKENS), generator=generator)
+    values = families().expected(model, ids)
+    save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
+
+
+def families():
+    return importlib.import_module("make-families")
+
+
+@torch.no_grad()
+def make_qwen3(folder: pathlib.Path) -> None:
     quantization = {
         "activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": BLOCK,
         "modules_to_not_convert": NOT_CONVERTED}
-    (folder / "config.json").write_text(json.dumps(CONFIG | {"quantization_config": quantization}, indent=2) + "\n")
-    generator = torch.Generator().manual_seed(11)
-    config = AutoConfig.for_model(**CONFIG)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
-    families.randomise(model, generator)
+    model, generator = begin(folder, CONFIG, quantization, 11)
     tensors = {}
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            module = name.removesuffix(".weight")
-            if not module.endswith("_proj") or module in NOT_CONVERTED:
-                tensors[name] = parameter.bfloat16()
-                continue
-            # Both dtypes of scales are on the hub.
-            codes, scales = quantize(parameter, torch.float32 if ".0." in name else torch.bfloat16)
-            tensors |= {name: codes, f"{name}_scale_inv": scales}
-            parameter.copy_(codes.float() * over_blocks(scales.float(), codes.shape))
-    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors", metadata={"format": "pt"})
-    ids = torch.randint(2, CONFIG["vocab_size"], (1, TOKENS), generator=generator)
-    values = families.expected(model, ids)
-    save_file(values, folder / "expected.safetensors", metadata={"made_with": f"torch {torch.__version__}"})
+    for name, parameter in model.named_parameters():
+        module = name.removesuffix(".weight")
+        if not module.endswith("_proj") or module in NOT_CONVERTED:
+            tensors[name] = parameter.bfloat16()
+            continue
+        # Both dtypes of scales are on the hub.
+        codes, scales = quantize(parameter, torch.float32 if ".0." in name else torch.bfloat16)
+        tensors |= {name: codes, f"{name}_scale_inv": scales}
+        parameter.copy_(codes.float() * over_blocks(scales.float(), codes.shape))
+    finish(folder, model, tensors, generator)
+
+
+@torch.no_grad()
+def make_gpt_oss(folder: pathlib.Path) -> None:
+    quantization = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}
+    model, generator = begin(folder, GPT_OSS, quantization, 12)
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        if not name.endswith(("gate_up_proj", "down_proj")):
+            tensors[name] = parameter.bfloat16()
+            continue
+        experts, inputs, outputs = parameter.shape
+        shape = (experts, outputs, inputs // 32, 16)
+        blocks = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        scales = torch.randint(122, 125, shape[:3], generator=generator, dtype=torch.uint8)
+        tensors |= {f"{name}_blocks": blocks, f"{name}_scales": scales}
+        parameter.copy_(convert_moe_packed_tensors(blocks, scales, dtype=torch.float32))
+    finish(folder, model, tensors, generator)
 
 
 def main() -> None:
@@ -120,6 +177,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in encodings().items()}, OUT / "encodings.safetensors")
     make_qwen3(OUT / "qwen3-fp8")
+    make_gpt_oss(OUT / "gpt-oss-mxfp4")
     for file in OUT.rglob("*.*"):
         if file.is_file():
             file.chmod(0o644)

@@ -220,6 +220,21 @@ function parquet(codec, compress) {
 const otherColumn = () =>
   Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'text', data: [1, 2], type: 'INT32' }] }));
 
+/** A .parquet of one conversation, whose messages all are one text that is in it once. */
+function oneTextOverAndOver(bytes, messages) {
+  const message = { role: 'user', content: 'word '.repeat(bytes / 5) };
+  const schema = [
+    { name: 'root', num_children: 1 },
+    { name: 'messages', repetition_type: 'REQUIRED', converted_type: 'LIST', num_children: 1 },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', repetition_type: 'REQUIRED', num_children: 2 },
+    { name: 'role', repetition_type: 'REQUIRED', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+    { name: 'content', repetition_type: 'REQUIRED', type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+  ];
+  const column = { name: 'messages', data: [Array(messages).fill(message)] };
+  return Buffer.from(parquetWriteBuffer({ schema, columnData: [column] }));
+}
+
 /** Snappy of one piece of five bytes less than none: it goes back to where it begins. */
 const endlessSnappy = () => Buffer.from([0xff, 0x7f, 0xfc, 0xfa, 0xff, 0xff, 0xff, ...Array(20).fill(0)]);
 
@@ -287,6 +302,8 @@ const texts = {
     written(folder, 'a.parquet', parquet('SNAPPY', endlessSnappy)),
   '.parquet with a run of 2^31 texts': (folder) =>
     written(folder, 'a.parquet', parquet('GZIP', endlessRuns())),
+  '.parquet of one text of 10 MB 9,000 times': (folder) =>
+    written(folder, 'a.parquet', oneTextOverAndOver(10 * MB, 9_000)),
   '.parquet of another column': (folder) => written(folder, 'a.parquet', otherColumn()),
 };
 

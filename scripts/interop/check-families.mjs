@@ -3,7 +3,7 @@
 // failed. --write puts the tables into a document, with the errors that test/model/families.test.ts measures.
 //
 //   node scripts/interop/check-families.mjs [--python python3] [--jobs 2] [--write docs/models.md] [NAME…]
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +37,6 @@ const cases = await Promise.all(
     })),
   ),
 );
-const results = checkInPyTorch();
-
 let [passed, failed] = [0, 0];
 function say(name, subject, problems, detail) {
   if (problems.length === 0) passed++;
@@ -46,11 +44,12 @@ function say(name, subject, problems, detail) {
   console.log(`${problems.length === 0 ? 'ok  ' : 'FAIL'}  ${name}, ${subject}: ${detail}`);
   for (const problem of problems) console.log(`      ${problem}`);
 }
+const results = checkInPyTorch();
 const digits = (value) => value?.toPrecision(6) ?? '–';
 const perplexities = (ours, theirs) => `perplexity ${digits(ours)}, in transformers ${digits(theirs)}`;
 for (const { name, perplexity, runs, failures } of cases) {
   for (const [goal, message] of Object.entries(failures)) say(name, goal, [message], 'failed');
-  if (runs.length === 0) continue;
+  if (runs.length === 0 || results === undefined) continue;
   const { dense, ...pruned } = results[name];
   say(name, 'dense', dense.problems, perplexities(perplexity, dense.perplexity));
   for (const { goal, linears, perplexity } of runs) {
@@ -59,7 +58,7 @@ for (const { name, perplexity, runs, failures } of cases) {
     say(name, goal, problems, `${counts}, ${perplexities(perplexity, theirs)}`);
   }
 }
-if (values.write) {
+if (values.write && results) {
   const document = readFileSync(values.write, 'utf8');
   const shown = cases.filter(({ runs }) => runs.length > 0);
   writeFileSync(values.write, withTables(document, shown, results, measuredErrors()));
@@ -67,13 +66,19 @@ if (values.write) {
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** What check-families.py finds, by name of the checkpoint and goal. */
+/** What check-families.py finds, by name of the checkpoint and goal; undefined when it dies, which is one failure. */
 function checkInPyTorch() {
   const [list, found] = ['cases.json', 'results.json'].map((file) => join(folder, file));
   const plain = cases.map(({ checkpoint, model, ...rest }) => rest).filter(({ runs }) => runs.length > 0);
   writeFileSync(list, JSON.stringify(plain));
   const script = fileURLToPath(new URL('check-families.py', import.meta.url));
-  execFileSync(values.python, [script, list, found], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const stdio = ['ignore', 'inherit', 'inherit'];
+  const { status, signal, error } = spawnSync(values.python, [script, list, found], { stdio });
+  if (status !== 0) {
+    const how = error ? error.message : signal ? `ended by ${signal}` : `ended with ${status}`;
+    say('all', 'in PyTorch', [`${values.python} check-families.py: ${how}; nothing was compared`], 'failed');
+    return undefined;
+  }
   return JSON.parse(readFileSync(found, 'utf8'));
 }
 

@@ -30,20 +30,6 @@ function repositoryOf({ hub, revision }: HubSource): Repository {
   return parseRepository(`${hub}@${revision}`, 'dataset');
 }
 
-/**
- * The commit that a dataset's revision is now; offline, the one that the cache has of it.
- * @throws RequestError when there is no such dataset or revision, or it may not be read; RunError when the hub fails
- */
-export async function datasetCommit(hub: Hub, source: HubSource, signal?: AbortSignal): Promise<string> {
-  const repository = repositoryOf(source);
-  if (!hub.offline) return await resolveCommit(hub, repository, signal);
-  const commit = cachedCommit(hub, repository);
-  if (commit !== undefined) return commit;
-  throw new RequestError(
-    `${describeRepository(repository)} is not in the cache, and HF_HUB_OFFLINE is set; take it out to read from the hub`,
-  );
-}
-
 /** Paths of all files in a snapshot of the cache. */
 function cachedPaths(folder: string): string[] {
   if (!existsSync(folder)) return [];
@@ -114,11 +100,15 @@ export async function findHubFiles(hub: Hub, source: HubSource, signal?: AbortSi
   if (known !== undefined && paths.includes(source.files)) {
     return { commit: known, files: [cached(known, source.files)] };
   }
-  const commit = await datasetCommit(hub, source, signal);
   if (hub.offline) {
+    if (known === undefined)
+      throw new RequestError(
+        `${describeRepository(repository)} is not in the cache, and HF_HUB_OFFLINE is set; take it out to read from the hub`,
+      );
     const matching = requireMatches(source, paths, 'in the cache, and HF_HUB_OFFLINE is set');
-    return { commit, files: matching.map((path) => cached(commit, path)) };
+    return { commit: known, files: matching.map((path) => cached(known, path)) };
   }
+  const commit = await resolveCommit(hub, repository, signal);
   const byPath = await listMatching(hub, repository, commit, source.files, signal);
   const snapshot = snapshotFolder(hub, repository, commit);
   const textFile = (path: string): TextFile => {

@@ -23,12 +23,20 @@ function cannotRead(path: string, cause: unknown): unknown {
   return new RequestError(`${path}: cannot be read: ${message}`, { cause });
 }
 
-async function openRegular(path: string): Promise<FileHandle> {
+/** @throws RequestError for what is no file, without opening it: a named pipe would wait for a writer, a device has no end */
+export async function requireRegular(path: string): Promise<void> {
   try {
-    // Asked before opening: opening a named pipe would wait for a writer, and a device has no end.
     const status = await stat(path);
     if (status.isDirectory()) throw new RequestError(`${path}: a folder, not a text file`);
     if (!status.isFile()) throw new RequestError(`${path}: not a regular file`);
+  } catch (cause) {
+    throw cannotRead(path, cause);
+  }
+}
+
+async function openRegular(path: string): Promise<FileHandle> {
+  await requireRegular(path);
+  try {
     return await open(path);
   } catch (cause) {
     throw cannotRead(path, cause);

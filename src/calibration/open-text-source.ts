@@ -6,7 +6,7 @@ import { hubFileName, type TextSource } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
 import { type Hub, hubFromEnvironment } from '../hub/hub.js';
 import { findHubFiles } from './hub-text-files.js';
-import { localTextFile } from './local-text-file.js';
+import { localTextFile, requireRegular } from './local-text-file.js';
 import { readDocuments } from './read-documents.js';
 import type { TextDocument } from './text-document.js';
 import type { TextFile } from './text-file.js';
@@ -38,6 +38,14 @@ export async function openTextSource(
   if ('path' in source) return { name: source.path, files: [localTextFile(source.path)], ...field };
   const { commit, files } = await findHubFiles(hub ?? hubFromEnvironment(), source, signal);
   return { name: hubFileName(source.hub, commit, source.files), files, ...field };
+}
+
+/**
+ * Looks whether a source's file is there, if it is one on the disk; the hub is not asked.
+ * @throws RequestError when there is no such file
+ */
+export async function requireTextFile(source: TextSource): Promise<void> {
+  if ('path' in source) await requireRegular(source.path);
 }
 
 /**

@@ -8,7 +8,7 @@ import { SplitMix64 } from './splitmix64.js';
 /** How windows are cut; see {@link makeWindows}. */
 export type WindowMode = 'contiguous' | 'random' | 'document';
 
-/** Most tokens that random windows are drawn from: 256 MiB of ids, which are all held in memory for it. */
+/** Most tokens of a text that is read to its end, for random windows or for all there are: 256 MiB of ids, held in memory. */
 export const maximumPooledTokens = 2 ** 26;
 
 export interface WindowOptions {
@@ -71,6 +71,16 @@ function tooLittle(available: number, read: number, options: WindowOptions, deta
   );
 }
 
+function tooMuch({ mode, source }: WindowOptions): RequestError {
+  return new RequestError(
+    `${source}: more than ${maximumPooledTokens} tokens, ${
+      mode === 'random'
+        ? 'too many to draw random windows from; cut the file, or use windows: contiguous'
+        : 'too many to take all of them; say how many windows to take, with evaluation.windows (of eval: --windows)'
+    }`,
+  );
+}
+
 /**
  * Cuts windows from documents (their token ids, one array each, in order).
  *
@@ -81,13 +91,14 @@ function tooLittle(available: number, read: number, options: WindowOptions, deta
  * - `document`: the first `sequenceLength` tokens of each document that has as many, in order.
  *
  * Nothing is added: no special tokens, no padding.
- * @throws RequestError when there is too little text, with how much there is and how much was asked for
+ * @throws RequestError when there is too little text, with how much there is and how much was asked for, and for more than
+ *   {@link maximumPooledTokens} where all of it is read
  */
 export async function makeWindows(
   documents: AsyncIterable<Int32Array> | Iterable<Int32Array>,
   options: WindowOptions,
 ): Promise<Windows> {
-  const { samples, sequenceLength, mode, seed, source } = options;
+  const { samples, sequenceLength, mode, seed } = options;
   const wanted = samples === 'all' ? Number.POSITIVE_INFINITY : samples * sequenceLength;
   const kept = new TokenBuffer(Math.min(wanted, 2 ** 20));
   let totalTokens = 0;
@@ -96,15 +107,12 @@ export async function makeWindows(
   for await (const document of documents) {
     read++;
     totalTokens += document.length;
+    if ((mode === 'random' || samples === 'all') && kept.length + document.length > maximumPooledTokens)
+      throw tooMuch(options);
     if (mode !== 'document') kept.push(document);
     else if (document.length >= sequenceLength) kept.push(document.subarray(0, sequenceLength));
     else skipped++;
     if (mode !== 'random' && kept.length >= wanted) break;
-    if (mode === 'random' && kept.length > maximumPooledTokens) {
-      throw new RequestError(
-        `${source}: more than ${maximumPooledTokens} tokens, too many to draw random windows from; cut the file, or use windows: contiguous`,
-      );
-    }
   }
 
   const detail = skipped > 0 ? ` (${plural(skipped, 'document')} of ${read} are shorter)` : '';

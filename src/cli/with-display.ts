@@ -16,7 +16,7 @@ export interface DisplayOptions {
 
 /** Words for work that leaves nothing behind when it is stopped, but for what it has downloaded. */
 export const STOPPING: DisplayOptions = {
-  message: 'interrupted; nothing was done',
+  message: 'interrupted; what was downloaded is kept, and nothing else was done',
   onFirst: (signal) => `${signal}: stopping. Once more to stop at once.`,
 };
 

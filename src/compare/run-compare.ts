@@ -14,11 +14,11 @@ import { type TextSource, textSourceName } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { ModelDescription } from '../model/description.js';
+import { DownloadLines } from '../pipeline/download-lines.js';
 import { fingerprint } from '../pipeline/fingerprint.js';
 import { planLayers } from '../pipeline/layer-plan.js';
 import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
 import type { ProgressListener } from '../pipeline/progress.js';
-import { formatBytes } from '../report/format.js';
 import { version } from '../version.js';
 import { type Comparison, type ComparisonRow, readComparison, writeComparison } from './comparison.js';
 import { comparisonFiles } from './comparison-files.js';
@@ -123,16 +123,17 @@ async function withPinnedTexts(config: RunConfig, evaluation: EvaluationConfig, 
   };
 }
 
-/** The model, by a name under which all runs find the same; lines tell of every tenth of a download. */
+/** The model, by a name under which all runs find the same; lines tell of a download. */
 async function locate(model: string, { signal, onLine }: CompareOptions): Promise<ModelFolder> {
-  let tenths = -1;
+  const downloads = new DownloadLines();
   const onProgress: ProgressListener = (event) => {
-    if (event.kind !== 'download') return;
-    const { bytes, bytesDone } = event;
-    const now = Math.floor((10 * bytesDone) / Math.max(bytes, 1));
-    if (now <= tenths) return;
-    tenths = now;
-    onLine?.(`fetch ${event.model}: ${formatBytes(bytesDone)} of ${formatBytes(bytes)}`);
+    const isDownload = event.kind === 'download' || event.kind === 'download-end';
+    const line = isDownload
+      ? downloads.line(event)
+      : event.kind === 'note'
+        ? `note: ${event.message}`
+        : undefined;
+    if (line !== undefined) onLine?.(line);
   };
   return await modelFolder(model, { signal, onProgress });
 }

@@ -104,7 +104,17 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string {
   }
 }
 
-/** Every problem in a list of issues: one per unknown key, and for a union those of the form that got furthest. */
+/** How far a form of a union got, and, of those that got equally far, which has less wrong with it. */
+function nearness(branch: readonly z.core.$ZodIssue[]): { depth: number; problems: number } {
+  const depths = branch.map(({ path, code }) => path.length + (code === 'unrecognized_keys' ? 1 : 0));
+  const problems = branch.map((issue) => (issue.code === 'unrecognized_keys' ? issue.keys.length : 1));
+  return { depth: Math.max(0, ...depths), problems: problems.reduce((sum, each) => sum + each, 0) };
+}
+
+/**
+ * Every problem in a list of issues: one per unknown key, and for a union those of the form that got furthest, with the fewest
+ * problems.
+ */
 export function problemsOf(
   issues: readonly z.core.$ZodIssue[],
   base: readonly (string | number)[] = [],
@@ -120,14 +130,11 @@ export function problemsOf(
       }));
     }
     if (issue.code === 'invalid_union') {
-      const depth = (branch: readonly z.core.$ZodIssue[]) =>
-        Math.max(...branch.map((inner) => inner.path.length + (inner.code === 'unrecognized_keys' ? 1 : 0)));
-      const deepest = issue.errors.reduce<readonly z.core.$ZodIssue[]>(
-        (best, branch) =>
-          branch.length > 0 && depth(branch) > (best.length > 0 ? depth(best) : 0) ? branch : best,
-        [],
-      );
-      if (deepest.length > 0) return problemsOf(deepest, path);
+      const [best] = issue.errors
+        .map((branch) => ({ branch, ...nearness(branch) }))
+        .filter(({ depth }) => depth > 0)
+        .sort((a, b) => b.depth - a.depth || a.problems - b.problems);
+      if (best) return problemsOf(best.branch, path);
     }
     const either = issue.code === 'custom' ? (issue.params?.either as string[] | undefined) : undefined;
     return [{ path, at: 'value', message: issue.message, ...(either && { either }) }];

@@ -4,16 +4,19 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { parseRepository } from '../hub/repository.js';
 
 /**
- * `org/name[@revision]`; the revision may hold slashes, as branch names do. Neither part begins with a dot, so
- * `./name` and `../name` are folders.
+ * Whether `model` is a name that the hub allows, `org/name[@revision]`. A relative folder of two parts may be one too; `./name`
+ * and `../name` are none.
  */
-const hubName = /^[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*(@[\w./-]+)?$/;
-
-/** Whether `model` has the form of a hub name. A relative folder of two parts has it too. */
 export function isHubName(model: string): boolean {
-  return hubName.test(model);
+  try {
+    parseRepository(model);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

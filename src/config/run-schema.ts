@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { DEFAULT_REVISION } from '../hub/repository.js';
+import { DEFAULT_REVISION, isRepositoryId, isRevision } from '../hub/repository.js';
 import { didYouMean, found } from './describe-issue.js';
 import { parseSize, sizeForms, sizePattern } from './parse-size.js';
 import { hubAddressForm, parseTextSource, type TextSource } from './text-source.js';
@@ -117,48 +117,44 @@ const size = z
     return z.NEVER;
   });
 
-const textSourceShape = {
-  path: text
-    .exactOptional()
-    .describe('A .txt, a .jsonl or .json with one object a line, one of them as .gz, or a .parquet.'),
-  hub: text.exactOptional().describe('In the place of path: a dataset on the Hugging Face hub, org/name.'),
-  files: text
-    .exactOptional()
+const field = text
+  .exactOptional()
+  .describe('The field or column with the text or the messages; text or messages when left out.');
+
+/** In the place of "missing" alone. */
+const whenMissing =
+  (message: string) =>
+  ({ input }: { readonly input?: unknown }) =>
+    input === undefined ? message : undefined;
+
+const fileSourceShape = {
+  path: z
+    .string({ error: whenMissing('missing; give path, or hub and files') })
+    .min(1)
+    .describe(
+      `A .txt, a .jsonl or .json with one object a line, one of them as .gz, or a .parquet; or ${hubAddressForm}.`,
+    ),
+  field,
+};
+
+const hubSourceShape = {
+  hub: text
+    .refine(isRepositoryId, { error: ({ input }) => `expected org/name, found ${found(input)}` })
+    .describe('In the place of path: a dataset on the Hugging Face hub, org/name.'),
+  files: z
+    .string({ error: whenMissing('missing; which files of the dataset, for example "data/train-*.parquet"') })
+    .min(1)
     .describe(
       'Which files of the dataset, in the order of their names; * stands for any run of characters. Only as much as is needed is fetched.',
     ),
   revision: text
-    .exactOptional()
-    .describe(`Branch, tag or commit of the dataset; ${DEFAULT_REVISION} when left out.`),
-  field: text
-    .exactOptional()
-    .describe('The field or column with the text or the messages; text or messages when left out.'),
+    .refine(isRevision, {
+      error: ({ input }) => `expected a branch, a tag or a commit, found ${found(input)}`,
+    })
+    .default(DEFAULT_REVISION)
+    .describe('Branch, tag or commit of the dataset.'),
+  field,
 };
-
-/** Keys that a source on the hub has and a file has not. */
-const hubKeys = ['files', 'revision'] as const;
-
-/** Exactly one of path and hub, the latter with files. */
-function requireTextSource(
-  value: { readonly [key in keyof typeof textSourceShape]?: unknown },
-  context: { addIssue(issue: z.core.$ZodRawIssue<z.core.$ZodIssueCustom>): void },
-): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
-  // Named by key, so that a map is told from the other forms that data may have.
-  const problem = (key: string, message: string, input: unknown = undefined) =>
-    context.addIssue({ code: 'custom', input, path: [key], message });
-  if (value.path === undefined && value.hub === undefined)
-    problem('path', 'missing; give path, or hub and files');
-  else exactlyOneOf(['path', 'hub'])(value, context);
-  if (value.hub === undefined) {
-    for (const key of hubKeys.filter((each) => value[each] !== undefined))
-      problem(key, 'only a dataset on the hub has it; name the dataset with hub', value[key]);
-  } else if (value.files === undefined) {
-    problem('files', `missing; which files of ${found(value.hub)}, for example "data/train-*.parquet"`);
-  }
-}
-
-const textSourceForms = { oneOf: [{ required: ['path'] }, { required: ['hub', 'files'] }] };
 
 /** A path or `hf://…`, as {@link parseTextSource} reads them. */
 const textSourceText = text.transform((value, context) => {
@@ -167,6 +163,42 @@ const textSourceText = text.transform((value, context) => {
   context.issues.push({ code: 'custom', input: value, message: hubAddressForm });
   return z.NEVER;
 });
+
+/** @param forms that are expected */
+const textSourceError =
+  (forms: string) =>
+  ({ input }: { readonly input?: unknown }) => {
+    const isAddress = typeof input === 'string' && parseTextSource(input) === undefined;
+    return `expected ${isAddress ? hubAddressForm : forms}, found ${found(input)}`;
+  };
+
+/** A path may be the address of files on the hub. */
+function withAddress<Value extends { readonly path: string }>(
+  { path, ...rest }: Value,
+  context: z.core.ParsePayload,
+): TextSource & Omit<Value, 'path'> {
+  const source = parseTextSource(path);
+  if (source !== undefined) return { ...source, ...rest };
+  const message = `expected ${hubAddressForm}, found ${found(path)}`;
+  context.issues.push({ code: 'custom', input: path, path: ['path'], message });
+  return z.NEVER;
+}
+
+const evaluationForms = [
+  z.strictObject(fileSourceShape).transform(withAddress),
+  z.strictObject(hubSourceShape),
+] as const;
+
+const weight = z
+  .number()
+  .positive()
+  .default(1)
+  .describe('Share of the samples, relative to the other entries of a list.');
+
+const calibrationForms = [
+  z.strictObject({ ...fileSourceShape, weight }).transform(withAddress),
+  z.strictObject({ ...hubSourceShape, weight }),
+] as const;
 
 const expertsSchema = z.strictObject({
   minimum_tokens: z
@@ -183,37 +215,6 @@ const expertsSchema = z.strictObject({
       'What becomes of an expert that gets fewer. error: the run stops and names it; all_tokens: it is measured on all tokens of the windows, as if they went to it (not for methods that learn from gradients); magnitude: its weights are pruned by their size. The report says which.',
     ),
 });
-/** @param forms that are expected */
-const textSourceError =
-  (forms: string) =>
-  ({ input }: { readonly input?: unknown }) => {
-    const isAddress = typeof input === 'string' && parseTextSource(input) === undefined;
-    return `expected ${isAddress ? hubAddressForm : forms}, found ${found(input)}`;
-  };
-
-/** With the revision that was meant. */
-function textSource(value: { readonly hub?: string; readonly revision?: string }): TextSource {
-  return (value.hub === undefined ? value : { revision: DEFAULT_REVISION, ...value }) as TextSource;
-}
-
-const evaluationSource = z
-  .strictObject(textSourceShape)
-  .superRefine(requireTextSource, evenWhenWrong)
-  .meta(textSourceForms)
-  .transform(textSource);
-
-const calibrationSource = z
-  .strictObject({
-    ...textSourceShape,
-    weight: z
-      .number()
-      .positive()
-      .default(1)
-      .describe('Share of the samples, relative to the other entries of a list.'),
-  })
-  .superRefine(requireTextSource, evenWhenWrong)
-  .meta(textSourceForms)
-  .transform(({ weight, ...source }) => ({ ...textSource(source), weight }));
 
 const calibrationSchema = z
   .strictObject({
@@ -221,11 +222,12 @@ const calibrationSchema = z
       .union(
         [
           textSourceText.transform((source) => [{ ...source, weight: 1 }]),
-          calibrationSource.transform((source) => [source]),
-          z.array(calibrationSource).min(1),
+          ...calibrationForms.map((each) => each.transform((source) => [source])),
+          z.array(z.union(calibrationForms)).min(1),
         ],
         { error: textSourceError('the path of a text file, a map with path or hub, or a list of such maps') },
       )
+      .transform((sources): (TextSource & { readonly weight: number })[] => sources)
       .describe(
         'Text to measure activations on: the path of a file, hf://datasets/org/name/files, a map that says more, or a list of maps with weights.',
       ),
@@ -299,7 +301,7 @@ const existingZeros = z
 
 const evaluationSchema = z.strictObject({
   data: z
-    .union([textSourceText, evaluationSource], {
+    .union([textSourceText, ...evaluationForms], {
       error: textSourceError('the path of a text file, or a map with path or hub'),
     })
     .describe(

@@ -2,7 +2,7 @@
  * Where text comes from: a file, or files of a dataset on the hub.
  * @module
  */
-import { DEFAULT_REVISION } from '../hub/repository.js';
+import { DEFAULT_REVISION, isRepositoryId, isRevision } from '../hub/repository.js';
 
 /** A text file; `path` is absolute once a run file is loaded. */
 export interface FileSource {
@@ -29,7 +29,7 @@ export type TextSource = FileSource | HubSource;
 const hubScheme = 'hf://';
 
 /** A slash of a revision is written `%2F` there. */
-const hubForm = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
+const hubForm = /^hf:\/\/datasets\/([^/@]+\/[^/@]+)(?:@([^/@]+))?\/(.+)$/;
 
 /** The form of {@link parseTextSource} that isn't a path, for messages. */
 export const hubAddressForm = 'hf://datasets/org/name/files';
@@ -40,10 +40,11 @@ export const hubAddressForm = 'hf://datasets/org/name/files';
  */
 export function parseTextSource(text: string): TextSource | undefined {
   if (!text.startsWith(hubScheme)) return { path: text };
-  const [, hub, revision = DEFAULT_REVISION, files] = hubForm.exec(text) ?? [];
-  if (hub === undefined || files === undefined) return undefined;
+  const [, hub, escaped = DEFAULT_REVISION, files] = hubForm.exec(text) ?? [];
+  if (hub === undefined || files === undefined || !isRepositoryId(hub)) return undefined;
   try {
-    return { hub, files, revision: decodeURIComponent(revision) };
+    const revision = decodeURIComponent(escaped);
+    return isRevision(revision) ? { hub, files, revision } : undefined;
   } catch {
     return undefined;
   }

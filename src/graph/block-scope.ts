@@ -63,6 +63,7 @@ export function buildBlock(block: BlockDescription, tokens: number, beside?: Blo
     graph,
     weight,
     route(input, weights) {
+      if (routed) throw new Error(`block ${block.prefix} routes twice`);
       routed = { input, weights };
     },
     linear(name, input) {

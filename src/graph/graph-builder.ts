@@ -116,10 +116,15 @@ export class GraphBuilder {
   /**
    * An input whose content is known when the graph is built (position tables, masks). It is fed from memory
    * that all workers share, so that long tables aren't copied into every session.
+   *
+   * @param name says all that the content depends on; a second table of the name is the first one
    */
   table(name: string, shape: readonly number[], data: () => Float32Array): Value {
     const existing = this.#tables.get(name);
-    if (existing) return existing.value;
+    if (existing) {
+      if (existing.value.shape.join() === shape.join()) return existing.value;
+      throw new Error(`graph ${this.#name}: two tables ${name}, of shapes that differ`);
+    }
     const value = this.input(name, shape);
     this.#tables.set(name, { value, data });
     return value;

@@ -6,7 +6,7 @@
  * @module
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, type Stats, statSync } from 'node:fs';
+import { existsSync, mkdirSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { open, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { publishFile, syncFolder } from '../checkpoint/atomic-file.js';
@@ -73,6 +73,26 @@ export async function writeRef(hub: Hub, repository: Repository, commit: string)
     await rm(temporary, { force: true }).catch(() => {});
     throw fileError(error, 'write', path);
   }
+}
+
+/** What says that a commit has no file of a name; `huggingface_hub` puts it there, and looks for it, as well. */
+function absencePath(hub: Hub, repository: Repository, commit: string, path: string): string {
+  return join(repositoryFolder(hub, repository), '.no_exist', commit, ...path.split('/'));
+}
+
+/** Whether a commit is known to have no file of this name. */
+export function isAbsent(hub: Hub, repository: Repository, commit: string, path: string): boolean {
+  return existsSync(absencePath(hub, repository, commit, path));
+}
+
+/** Notes that a commit has no file of this name. Where the cache can't be written, the hub is asked again. */
+export function writeAbsence(hub: Hub, repository: Repository, commit: string, path: string): void {
+  const absence = absencePath(hub, repository, commit, path);
+  if (existsSync(absence)) return;
+  try {
+    mkdirSync(dirname(absence), { recursive: true });
+    writeFileSync(absence, '');
+  } catch {}
 }
 
 /** Whether there is a whole file of `size` bytes at the end of any links. */

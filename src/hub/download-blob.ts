@@ -3,14 +3,15 @@
  * @module
  */
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { constants, statSync } from 'node:fs';
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publishFile } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
-import { type HeldLock, lockFile } from '../system/file-lock.js';
+import { RequestError, RunError, SecateurError } from '../errors.js';
+import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
 import { blobPath, hasFile, lockPath } from './cache.js';
 import type { Hub } from './hub.js';
 import type { RepositoryFile } from './list-files.js';
@@ -19,15 +20,31 @@ import { ContentError, type RemoteFile, streamFile } from './stream-file.js';
 /** How often it is looked whether another process has finished a download. */
 const LOCK_INTERVAL_MS = 200;
 const READ_BYTES = 1 << 20;
+/** Partial files of calls that had no locks, and didn't end by themselves, are removed when nobody has written to them for so long. */
+const ABANDONED_MS = 24 * 3600 * 1000;
+const OWN_PARTIAL = /^\.[0-9a-f-]{36}\.incomplete$/;
 
 export interface DownloadBlobOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told how many bytes more are there. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Told once, in words, when another process has the file's lock and is waited for. */
+  readonly onWait?: ((message: string) => void) | undefined;
+}
+
+/** Bytes of a blob that a download of it would not ask for: all of it, or what it goes on from. */
+export function bytesThere(hub: Hub, remote: RemoteFile): number {
+  const { size } = remote.file;
+  if (hasFile(blobPath(hub, remote), size)) return size;
+  const partial = statSync(partialPath(hub, remote), { throwIfNoEntry: false })?.size ?? 0;
+  if (partial === 0 || partial > size) return 0;
+  const lock = tryLock(lockPath(hub, remote));
+  if (lock.kind === 'held') lock.release();
+  return lock.kind === 'unsupported' ? 0 : partial;
 }
 
 /** Name of what there is of a blob that is not complete. */
-export function partialPath(hub: Hub, remote: RemoteFile): string {
+function partialPath(hub: Hub, remote: RemoteFile): string {
   return `${blobPath(hub, remote)}.incomplete`;
 }
 
@@ -35,8 +52,8 @@ export function partialPath(hub: Hub, remote: RemoteFile): string {
  * Downloads a file's content, going on where an earlier download ended, and gives it its name once it is complete, of the
  * right hash, and on the disk. Does nothing when it is there; waits when another process downloads it.
  *
- * @throws as `streamFile`; ContentError for another hash than expected, after which the next call begins anew; RequestError or
- *   RunError when the cache can't be written
+ * @throws as `streamFile`; ContentError for another hash than expected, after which the next call begins anew; when the cache
+ *   can't be written, as `fileError` before anything was written, and RunError afterwards
  */
 export async function downloadBlob(
   hub: Hub,
@@ -47,7 +64,8 @@ export async function downloadBlob(
   const path = blobPath(hub, remote);
   makeFolder(dirname(path));
   if (hasFile(path, file.size)) return;
-  const lock = await waitForLock(lockPath(hub, remote), options.signal);
+  const lock = await waitForLock(hub, remote, options);
+  if (lock === undefined) await removeAbandoned(path);
   // Where there are no locks another process may write the same blob: each has a partial file of its own then.
   const partial = lock === undefined ? `${path}.${randomUUID()}.incomplete` : partialPath(hub, remote);
   try {
@@ -64,19 +82,43 @@ export async function downloadBlob(
 }
 
 /** @returns undefined where the file system has no locks */
-async function waitForLock(path: string, signal: AbortSignal | undefined): Promise<HeldLock | undefined> {
-  makeFolder(dirname(path));
-  for (;;) {
+async function waitForLock(
+  hub: Hub,
+  remote: RemoteFile,
+  { signal, onWait }: DownloadBlobOptions,
+): Promise<HeldLock | undefined> {
+  for (let told = false; ; ) {
     signal?.throwIfAborted();
-    let lock: ReturnType<typeof lockFile>;
-    try {
-      lock = lockFile(path, { keep: true });
-    } catch (error) {
-      throw fileError(error, 'write', path);
-    }
+    const lock = tryLock(lockPath(hub, remote));
     if (lock.kind === 'held') return lock;
     if (lock.kind === 'unsupported') return undefined;
+    if (!told) {
+      const { holder } = lock;
+      const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
+      onWait?.(`${remote.repository.id}/${remote.file.path}: ${who} downloads it, and is waited for`);
+      told = true;
+    }
     await sleep(LOCK_INTERVAL_MS);
+  }
+}
+
+function tryLock(path: string): HeldLock | LockedElsewhere | NoLocks {
+  makeFolder(dirname(path));
+  try {
+    return lockFile(path, { keep: true });
+  } catch (error) {
+    throw fileError(error, 'write', path);
+  }
+}
+
+/** Removes what calls left that had no locks, of the blob at `path`. */
+async function removeAbandoned(path: string): Promise<void> {
+  const [folder, name] = [dirname(path), basename(path)];
+  for (const entry of await readdir(folder)) {
+    if (!entry.startsWith(name) || !OWN_PARTIAL.test(entry.slice(name.length))) continue;
+    const partial = join(folder, entry);
+    const status = await stat(partial).catch(() => undefined);
+    if (status && Date.now() - status.mtimeMs > ABANDONED_MS) await rm(partial, { force: true });
   }
 }
 
@@ -94,6 +136,7 @@ async function receive(
   } catch (error) {
     throw fileError(error, 'write', partial);
   }
+  let written = false;
   try {
     let position = (await handle.stat()).size;
     if (position > file.size) {
@@ -103,7 +146,8 @@ async function receive(
     const hash = beginHash(file);
     await hashFile(handle, position, hash, signal);
     for await (const piece of streamFile(hub, remote, { from: position, signal })) {
-      await writeAt(handle, piece, position, partial);
+      await writeAt(handle, piece, position);
+      written = true;
       hash.update(piece);
       position += piece.byteLength;
       onBytes?.(piece.byteLength);
@@ -115,7 +159,9 @@ async function receive(
     await handle.sync();
   } catch (error) {
     signal?.throwIfAborted();
-    throw fileError(error, 'write', partial);
+    const failure = fileError(error, 'write', partial);
+    if (!written || !(failure instanceof RequestError) || error instanceof SecateurError) throw failure;
+    throw new RunError(`${failure.message}; put it right, and run the same command again`, { cause: error });
   } finally {
     await handle.close();
   }
@@ -142,13 +188,9 @@ async function hashFile(
   }
 }
 
-async function writeAt(handle: FileHandle, piece: Uint8Array, position: number, path: string): Promise<void> {
+async function writeAt(handle: FileHandle, piece: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < piece.byteLength; ) {
-    try {
-      const { bytesWritten } = await handle.write(piece, done, piece.byteLength - done, position + done);
-      done += bytesWritten;
-    } catch (error) {
-      throw fileError(error, 'write', path);
-    }
+    const { bytesWritten } = await handle.write(piece, done, piece.byteLength - done, position + done);
+    done += bytesWritten;
   }
 }

@@ -2,13 +2,12 @@
  * Bringing files of a repository into the cache.
  * @module
  */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { requireSpace } from '../checkpoint/shard-file.js';
-import { blobPath, hasFile, linkBlob, repositoryFolder, snapshotFolder } from './cache.js';
-import { downloadBlob, partialPath } from './download-blob.js';
+import { hasFile, linkBlob, repositoryFolder, snapshotFolder } from './cache.js';
+import { bytesThere, downloadBlob } from './download-blob.js';
 import type { Hub } from './hub.js';
 import type { RepositoryFile } from './list-files.js';
 import type { Repository } from './repository.js';
@@ -36,6 +35,8 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called when a download begins, whenever bytes came, and when it ends; not at all when everything is there. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  /** Told once for a file that another process downloads, in words. */
+  readonly onWait?: ((message: string) => void) | undefined;
 }
 
 /** What was not there before. */
@@ -58,7 +59,7 @@ export async function downloadFiles(
   repository: Repository,
   commit: string,
   files: readonly RepositoryFile[],
-  { signal, onProgress }: DownloadOptions = {},
+  { signal, onProgress, onWait }: DownloadOptions = {},
 ): Promise<Downloaded> {
   const snapshot = snapshotFolder(hub, repository, commit);
   const missing: RemoteFile[] = files
@@ -97,7 +98,7 @@ export async function downloadFiles(
   const downloads = new Map(
     [...blobs].map(([digest, remote]) => [
       digest,
-      limit(() => downloadBlob(hub, remote, { signal: stopped, onBytes })).catch((error: unknown) => {
+      limit(() => downloadBlob(hub, remote, { signal: stopped, onBytes, onWait })).catch((error: unknown) => {
         // The first failure ends the others, which then fail with it.
         stop.abort(error);
         throw error;
@@ -120,14 +121,6 @@ export async function downloadFiles(
   bytesDone = bytes;
   report();
   return { files: missing.length, bytes: received };
-}
-
-/** Bytes of a blob that are there, be it complete or not. */
-function bytesThere(hub: Hub, remote: RemoteFile): number {
-  const { size } = remote.file;
-  if (hasFile(blobPath(hub, remote), size)) return size;
-  const partial = statSync(partialPath(hub, remote), { throwIfNoEntry: false })?.size ?? 0;
-  return partial > size ? 0 : partial;
 }
 
 function sum(values: readonly number[]): number {

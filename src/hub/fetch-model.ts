@@ -13,12 +13,16 @@ import {
   SINGLE_FILE_NAME,
 } from '../checkpoint/shard-index.js';
 import { RequestError, RunError } from '../errors.js';
-import { cachedCommit, snapshotFolder, writeRef } from './cache.js';
+import { cachedCommit, isAbsent, snapshotFolder, writeAbsence, writeRef } from './cache.js';
 import { type DownloadOptions, downloadFiles } from './download-files.js';
 import type { Hub } from './hub.js';
 import { listFiles, type RepositoryFile, type RepositoryListing, resolveCommit } from './list-files.js';
+import { UnknownRepositoryError } from './refusal.js';
 import { describeRepository, isCommit, parseRepository, type Repository } from './repository.js';
 import { findShards, selectModelFiles } from './select-model-files.js';
+
+/** What a model needs beside configuration and weights, where its repository has it. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'] as const;
 
 /** Files left out that a note names. */
 const NAMED_FILES = 5;
@@ -37,8 +41,8 @@ export interface FetchedModel {
 }
 
 /**
- * Asks the hub what a model's revision is now, and downloads what the cache lacks of it. A commit that the cache has is not
- * asked for, and offline nothing is.
+ * Asks the hub what a model's revision is now and which files it has, and downloads what the cache lacks of them. Offline
+ * nothing is asked.
  *
  * @param name `org/name[@revision]`
  * @throws RequestError when there is no such model, it may not be read, has no safetensors, or, offline, isn't in the cache;
@@ -50,20 +54,19 @@ export async function fetchModel(
   options: DownloadOptions = {},
 ): Promise<FetchedModel> {
   const repository = parseRepository(name);
-  const cached = findCached(hub, repository);
-  if (hub.offline) return fromCacheAlone(repository, cached);
-  if (cached?.missing.length === 0 && isCommit(repository.revision)) return unchanged(repository, cached, []);
+  if (hub.offline) return fromCacheAlone(repository, findCached(hub, repository));
   const { signal } = options;
   const commit = await resolveCommit(hub, repository, signal);
   const listing = await listFiles(hub, repository, commit, signal);
-  const downloaded = await download(hub, repository, commit, listing, options);
+  const fetched = await download(hub, repository, commit, listing, options);
   if (!isCommit(repository.revision)) await writeRef(hub, repository, commit);
-  return { model: repository.id, revision: repository.revision, commit, ...downloaded };
+  return fetched;
 }
 
 /**
- * The model as the cache has it, without asking the hub, when it is complete; otherwise as `fetchModel`. When the hub can't be
- * reached, a snapshot will do whose weights are complete.
+ * The model as the cache has it, without asking the hub, when it is complete. What it lacks of a commit that it has in part is
+ * downloaded, of that commit, wherever the branch is now; where the hub can't say what that is, a snapshot will do whose
+ * configuration and weights are complete, and a note says what it lacks. A model that the cache has nothing of is fetched.
  * @throws as `fetchModel`
  */
 export async function locateModel(
@@ -73,15 +76,18 @@ export async function locateModel(
 ): Promise<FetchedModel> {
   const repository = parseRepository(name);
   const cached = findCached(hub, repository);
-  if (cached?.missing.length === 0) return unchanged(repository, cached, []);
+  if (cached?.missing.length === 0) return unchanged(repository, cached);
+  if (hub.offline) return fromCacheAlone(repository, cached);
+  if (cached === undefined) return await fetchModel(hub, name, options);
+  let listing: RepositoryListing;
   try {
-    return await fetchModel(hub, name, options);
+    listing = await listFiles(hub, repository, cached.commit, options.signal);
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (!(error instanceof RunError) || cached?.usable !== true) throw error;
-    const note = `${describeRepository(repository)} is taken from the cache without ${cached.missing.join(', ')}: ${error.message}`;
-    return unchanged(repository, cached, [note]);
+    if (!(error instanceof RunError) || !cached.usable) throw error;
+    return unchanged(repository, cached, error.message);
   }
+  return await download(hub, repository, cached.commit, listing, options);
 }
 
 async function download(
@@ -90,21 +96,30 @@ async function download(
   commit: string,
   { files, unusable }: RepositoryListing,
   options: DownloadOptions,
-): Promise<Omit<FetchedModel, 'model' | 'revision' | 'commit'>> {
+): Promise<FetchedModel> {
+  const { id, revision } = repository;
   const name = describeRepository(repository);
   const folder = snapshotFolder(hub, repository, commit);
   const { others, single, index } = selectModelFiles(files, name);
   let first = { files: 0, bytes: 0 };
   let weights = single ? [single] : [];
   if (index) {
-    first = await downloadFiles(hub, repository, commit, [index], { signal: options.signal });
+    first = await downloadFiles(hub, repository, commit, [index], {
+      signal: options.signal,
+      onWait: options.onWait,
+    });
     weights = findShards(files, readIndex(folder), name);
   }
   // Weights come last: a snapshot with all of them has everything.
   const wanted = [...others, ...weights];
   const { files: count, bytes } = await downloadFiles(hub, repository, commit, wanted, options);
+  for (const path of TOKENIZER_FILES)
+    if (files.every((file) => file.path !== path)) writeAbsence(hub, repository, commit, path);
   const taken = new Set(index ? [...wanted, index] : wanted);
   return {
+    model: id,
+    revision,
+    commit,
     folder,
     downloadedFiles: first.files + count,
     downloadedBytes: first.bytes + bytes,
@@ -147,24 +162,34 @@ function findCached(hub: Hub, repository: Repository): CachedModel | undefined {
   const sharded = !has(SINGLE_FILE_NAME) && has(INDEX_FILE_NAME);
   const weights = sharded ? [...readIndex(folder)] : [SINGLE_FILE_NAME];
   const needed = ['config.json', ...weights].filter((name) => !has(name));
-  const missing = [...needed, ...['tokenizer.json'].filter((name) => !has(name))];
+  const missing = [
+    ...needed,
+    ...TOKENIZER_FILES.filter((name) => !has(name) && !isAbsent(hub, repository, commit, name)),
+  ];
   return { commit, folder, missing, usable: needed.length === 0 };
 }
 
 function fromCacheAlone(repository: Repository, cached: CachedModel | undefined): FetchedModel {
-  if (cached?.usable) return unchanged(repository, cached, []);
+  if (cached?.usable) return unchanged(repository, cached, 'HF_HUB_OFFLINE is set');
   const name = describeRepository(repository);
+  if (cached === undefined)
+    throw new UnknownRepositoryError(
+      `${name} is not in the cache, and HF_HUB_OFFLINE is set; take it out to download, or give a folder`,
+    );
   throw new RequestError(
-    cached === undefined
-      ? `${name} is not in the cache, and HF_HUB_OFFLINE is set; take it out to download, or give a folder`
-      : `${name} is in the cache without ${cached.missing.join(', ')}, and HF_HUB_OFFLINE is set; take it out to download the rest`,
+    `${name} is in the cache without ${cached.missing.join(', ')}, and HF_HUB_OFFLINE is set; take it out to download the rest`,
   );
 }
 
-function unchanged(
-  { id, revision }: Repository,
-  { commit, folder }: CachedModel,
-  notes: readonly string[],
-): FetchedModel {
+/** @param reason why the hub wasn't asked for what is missing */
+function unchanged(repository: Repository, cached: CachedModel, reason = ''): FetchedModel {
+  const { id, revision } = repository;
+  const { commit, folder, missing } = cached;
+  const notes =
+    missing.length === 0
+      ? []
+      : [
+          `${describeRepository(repository)} is taken from the cache without ${missing.join(', ')}: ${reason}`,
+        ];
   return { model: id, revision, commit, folder, downloadedFiles: 0, downloadedBytes: 0, notes };
 }

@@ -15,9 +15,9 @@ import { send } from './send.js';
 
 /** Far above any model; data sets in single documents go beyond and have to be packed. */
 const MAX_FILES = 100_000;
-/** The hub sends a thousand entries a page, in less than a megabyte. */
+/** The hub sends a thousand entries a page, in less than a megabyte; folders and what is no file are among them. */
 const MAX_PAGE_BYTES = 32_000_000;
-const MAX_PAGES = 10_000;
+const MAX_PAGES = 1_000;
 const PAGE_LIMITS = { maxDepth: 16, maxValues: 2_000_000 };
 /** Longest path within a repository; file systems end at 4,096 with the cache's folder before it. */
 const MAX_PATH_BYTES = 1_024;
@@ -59,7 +59,8 @@ const pageSchema = z.array(
 
 /**
  * The commit that a repository's revision is now. A revision that is a commit is given back without a request.
- * @throws RequestError when there is no such repository or revision, or it may not be read; RunError when the hub fails
+ * @throws RequestError when there is no such repository or revision, or it may not be read; RunError when the hub fails or its
+ *   answer is malformed
  */
 export async function resolveCommit(hub: Hub, repository: Repository, signal?: AbortSignal): Promise<string> {
   const { type, id, revision } = repository;
@@ -89,10 +90,14 @@ export async function listFiles(
   let address: string | undefined =
     `${hub.endpoint}/api/${type}s/${id}/tree/${commit}${below}?recursive=true`;
   for (let pages = 0; address !== undefined; pages++) {
+    if (pages >= MAX_PAGES)
+      throw new RunError(
+        `the hub's listing of ${describeRepository(repository)} has more than ${MAX_PAGES} pages`,
+      );
     const page: Page = await getJson(hub, { ...repository, revision: commit }, address, signal);
     for (const entry of checked(pageSchema, page.value, repository)) {
       if (entry.type !== 'file') continue;
-      if (files.length + unusable.length >= MAX_FILES || pages >= MAX_PAGES)
+      if (files.length + unusable.length >= MAX_FILES)
         throw new RequestError(
           `${describeRepository(repository)} has more than ${MAX_FILES} files, which are not listed`,
         );
@@ -138,17 +143,22 @@ async function getJson(
       try {
         if (answer.status !== 200) throw refusal(hub, repository, answer);
         const bytes = await readBounded(answer.body(), repository);
-        const where = `the hub's answer about ${describeRepository(repository)}`;
-        return {
-          value: parseBoundedJson(bytes, PAGE_LIMITS, where),
-          next: nextPage(answer.headers.get('link'), hub),
-        };
+        return { value: parseAnswer(bytes, repository), next: nextPage(answer.headers.get('link'), hub) };
       } finally {
         answer.close();
       }
     } catch (error) {
       await retries.after(error);
     }
+  }
+}
+
+/** @throws RunError, since nobody's request is to blame */
+function parseAnswer(bytes: Uint8Array, repository: Repository): unknown {
+  try {
+    return parseBoundedJson(bytes, PAGE_LIMITS, `the hub's answer about ${describeRepository(repository)}`);
+  } catch (cause) {
+    throw new RunError((cause as Error).message, { cause });
   }
 }
 

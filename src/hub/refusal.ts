@@ -8,12 +8,15 @@ import { DEFAULT_REVISION, type Repository } from './repository.js';
 import { TransientError } from './retries.js';
 import type { Answer } from './send.js';
 
+/** There is no such repository, as far as the hub tells; what was meant may be no repository at all. */
+export class UnknownRepositoryError extends RequestError {}
+
 /** Timeout, too many requests, and failures of the server that pass. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
  * The error of an answer that isn't a success: TransientError where trying again may help, RequestError where the request has
- * to change, else RunError.
+ * to change (UnknownRepositoryError where its name has to), else RunError.
  * @param path of the file that was asked for, if one was
  */
 export function refusal(hub: Hub, repository: Repository, answer: Answer, path?: string): Error {
@@ -44,17 +47,19 @@ export function refusal(hub: Hub, repository: Repository, answer: Answer, path?:
   if (code === 'EntryNotFound')
     return new RequestError(`${what} has no file ${path ?? ''} at ${repository.revision} (${status})`);
   if (status === 401)
-    return new RequestError(
-      hub.hasToken()
-        ? `${what}: the hub does not take the token (401); it may have expired: set HF_TOKEN to a new one from ${hub.endpoint}/settings/tokens`
-        : `${what} is not on ${hub.endpoint}, or is private or gated (401); check the spelling, or ${token}`,
-    );
+    return hub.hasToken()
+      ? new RequestError(
+          `${what}: the hub does not take the token (401); it may have expired: set HF_TOKEN to a new one from ${hub.endpoint}/settings/tokens`,
+        )
+      : new UnknownRepositoryError(
+          `${what} is not on ${hub.endpoint}, or is private or gated (401); check the spelling, or ${token}`,
+        );
   if (status === 403)
     return new RequestError(
       `${what} may not be read ${hub.hasToken() ? 'with your token' : 'without a token'} (403); ${hub.hasToken() ? 'give the token the permission to read it' : token}, and accept its terms on ${page} where it has some`,
     );
   if (status === 404)
-    return new RequestError(
+    return new UnknownRepositoryError(
       `${what} is not on ${hub.endpoint} (404); check the spelling${hub.hasToken() ? '' : `, or, if it is private, ${token}`}`,
     );
   return new RunError(`${what}: ${hub.endpoint} answered ${status}`);

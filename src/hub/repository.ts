@@ -31,18 +31,28 @@ export function isCommit(revision: string): boolean {
   return COMMIT.test(revision);
 }
 
+/** Whether a text is `org/name`, as the hub allows it. */
+export function isRepositoryId(text: string): boolean {
+  const parts = text.split('/');
+  return parts.length === 2 && parts.every((part) => NAME.test(part));
+}
+
+/** Whether a text may be a branch, a tag or a commit; all of its parts can be folders' names. */
+export function isRevision(text: string): boolean {
+  return text.split('/').every((part) => REVISION_PART.test(part));
+}
+
 /**
  * Takes `org/name[@revision]` apart.
  * @throws RequestError when it has another form, or a part that can't be a folder's name
  */
 export function parseRepository(text: string, type: RepositoryType = 'model'): Repository {
   const [id = '', revision = DEFAULT_REVISION, ...more] = text.split('@');
-  const parts = id.split('/');
-  if (parts.length !== 2 || more.length > 0 || !parts.every((part) => NAME.test(part)))
+  if (more.length > 0 || !isRepositoryId(id))
     throw new RequestError(
       `${JSON.stringify(shortened(text))} is no name of a ${type} on the hub; expected org/name or org/name@revision`,
     );
-  if (!revision.split('/').every((part) => REVISION_PART.test(part)))
+  if (!isRevision(revision))
     throw new RequestError(
       `${JSON.stringify(shortened(revision))} is no revision of ${id}; expected a branch, a tag or a commit`,
     );

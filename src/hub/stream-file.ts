@@ -17,14 +17,10 @@ export interface RemoteFile {
   readonly file: RepositoryFile;
 }
 
-/** The server has another content than the listing says. What was received of it is worth nothing. */
+/** What was received has another content than the listing says, and is worth nothing. */
 export class ContentError extends RunError {}
 
-/**
- * Where a file is to be had. For other programs than this one: with `hub.headers(new URL(address))`, and without the token
- * for any other host that it redirects to, as `fetch` does it by itself.
- */
-export function fileAddress(hub: Hub, { repository, commit, file }: RemoteFile): string {
+function fileAddress(hub: Hub, { repository, commit, file }: RemoteFile): string {
   const { type, id } = repository;
   const path = file.path.split('/').map(encodeURIComponent).join('/');
   return `${hub.endpoint}/${type === 'dataset' ? 'datasets/' : ''}${id}/resolve/${commit}/${path}`;
@@ -34,8 +30,8 @@ export function fileAddress(hub: Hub, { repository, commit, file }: RemoteFile):
  * A file's bytes from `from` on, to its end. A broken connection is made again where it broke; a server that knows no ranges
  * sends what is known already once more, which is passed over. Sizes are checked, hashes are not.
  *
- * @throws RequestError when the file may not be read; RunError when the server fails too often; ContentError when it has
- *   another size or hash than the listing says; the signal's reason when it is aborted
+ * @throws RequestError when the file may not be read; RunError when the server fails too often, or says that it has another size
+ *   or hash than the listing says; ContentError when it sends more than that; the signal's reason when it is aborted
  */
 export async function* streamFile(
   hub: Hub,
@@ -105,14 +101,14 @@ function firstByte(hub: Hub, remote: RemoteFile, answer: Answer, from: number): 
 
 function requireSame(name: string, what: string, found: string | null, expected: string): void {
   if (found === null || found === expected) return;
-  throw new ContentError(
+  throw new RunError(
     `${name}: the server has another ${what} than the hub's listing says; run the same command again`,
   );
 }
 
-function otherSize(name: string, size: number, found: string | undefined): ContentError {
+function otherSize(name: string, size: number, found: string | undefined): RunError {
   const other = found === undefined ? 'fewer' : found;
-  return new ContentError(
+  return new RunError(
     `${name}: the server has ${other} bytes where the hub's listing says ${size}; run the same command again`,
   );
 }

@@ -15,6 +15,14 @@ const MAX_LAYERS = 4096;
 
 export const configLayers = z.int().positive().max(MAX_LAYERS);
 
+/** Experts are described one by one as well; published models have 512 in a block at most, and some 25,000 in all. */
+const MAX_EXPERTS = 4096;
+
+export const configExperts = z.int().positive().max(MAX_EXPERTS);
+
+/** Experts of all blocks. */
+export const MAX_ALL_EXPERTS = 2 ** 16;
+
 /** Rotary frequencies are computed for every pair of a head; published heads have 256 dimensions at most. */
 const MAX_HEAD_SIZE = 2 ** 14;
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { RequestError } from '../errors.js';
+import { ConfigError } from './config-error.js';
 import type { ModelDescription } from './description.js';
 import { bloom } from './families/bloom.js';
 import { cohere } from './families/cohere.js';
@@ -28,7 +29,8 @@ import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
 import { textConfig } from './text-config.js';
 
-const families: readonly Family[] = [
+/** All that are supported. */
+export const families: readonly Family[] = [
   llama,
   qwen,
   smollm3,
@@ -64,16 +66,20 @@ export function describeModel(
 ): ModelDescription {
   const text = textConfig(config);
   if (!text) throw new RequestError(`${where}: no model_type, so this is not a transformers config`);
-  const { modelType, isPart } = text;
+  const { modelType } = text;
   const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
     const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
     throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
   }
-  const own = { ...(isPart ? family.defaults?.[modelType] : {}), ...text.config };
-  const parsed = family.configSchema.safeParse(own);
+  const parsed = family.configSchema.safeParse({ ...family.defaults?.[modelType], ...text.config });
   if (!parsed.success) {
     throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
   }
-  return family.describe(own, names);
+  try {
+    return family.describe(parsed.data, names);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new RequestError(`${where}: ${error.message}`, { cause: error });
+  }
 }

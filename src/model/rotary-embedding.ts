@@ -3,8 +3,8 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../errors.js';
 import type { RotaryAngles, RotaryEmbedding } from '../graph/operators/rotary.js';
+import { ConfigError } from './config-error.js';
 import { configSize } from './config-size.js';
 
 const factors = z.array(z.number().positive()).max(2 ** 13);
@@ -52,7 +52,6 @@ export interface RotaryOptions {
   readonly kind?: string;
   /** Where the config has none. */
   readonly theta?: number;
-  readonly partialFactor?: number;
   /** How many dimensions of a head are turned, in the place of a share. */
   readonly dimensions?: number;
 }
@@ -71,7 +70,7 @@ interface Rope {
   /** Longest window that it was first trained on. */
   readonly original: number;
   readonly scaling: RopeScaling;
-  /** @throws RequestError when the config has none */
+  /** @throws ConfigError when the config has none */
   required(name: 'factor' | 'low_freq_factor' | 'high_freq_factor'): number;
 }
 
@@ -98,16 +97,16 @@ const TYPES: Readonly<Record<string, RopeType>> = {
  * scaling with the length of the window, as described in section 3.3 of Peng et al. 2023), `yarn` (Peng et al. 2023,
  * arXiv 2309.00071), `llama3` (Grattafiori et al. 2024, arXiv 2407.21783), `longrope` (Ding et al. 2024, arXiv 2402.13753).
  *
- * @throws RequestError for another type, a missing parameter of the type, or an odd number of dimensions to turn
+ * @throws ConfigError for another type, a missing parameter of the type, or an odd number of dimensions to turn
  */
 export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): RotaryEmbedding {
   const { headDim, interleaved = false, kind } = options;
   const scaling = scalingOf(config, kind);
-  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? options.partialFactor ?? 1;
+  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
   const size = options.dimensions ?? Math.trunc(headDim * partial);
   if (size < 2 || size % 2 !== 0 || size > headDim) {
-    throw new RequestError(
-      `config.json: ${size} of the ${headDim} dimensions of a head are to be rotated, which are no pairs`,
+    throw new ConfigError(
+      `${size} of the ${headDim} dimensions of a head are to be rotated, which are no pairs`,
     );
   }
   const type = scaling.rope_type ?? scaling.type ?? 'default';
@@ -124,7 +123,7 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   const angles = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined;
   if (!angles) {
     const supported = Object.keys(TYPES).join(', ');
-    throw new RequestError(`config.json: RoPE of type ${type} is not supported; supported: ${supported}`);
+    throw new ConfigError(`RoPE of type ${type} is not supported; supported: ${supported}`);
   }
   return { pairs: size / 2, interleaved, angles: angles(rope) };
 }
@@ -152,7 +151,7 @@ function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
   if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};
   const parsed = scalingSchema.safeParse(own);
   if (!parsed.success) {
-    throw new RequestError(`config.json: rope_parameters.${kind}: ${z.prettifyError(parsed.error)}`);
+    throw new ConfigError(`rope_parameters.${kind}: ${z.prettifyError(parsed.error)}`);
   }
   return parsed.data;
 }
@@ -164,7 +163,7 @@ function requiredParameter<Name extends keyof RopeScaling>(
 ): NonNullable<RopeScaling[Name]> {
   const value = scaling[name];
   if (value === undefined || value === null) {
-    throw new RequestError(`config.json: RoPE of type ${type} needs ${String(name)}`);
+    throw new ConfigError(`RoPE of type ${type} needs ${String(name)}`);
   }
   return value;
 }
@@ -240,7 +239,7 @@ function longRope(rope: Rope): RotaryEmbedding['angles'] {
     const divisors = requiredParameter(scaling, type, name);
     const plain = plainFrequencies(rope);
     if (divisors.length !== plain.length) {
-      throw new RequestError(`config.json: ${name} has ${divisors.length} numbers for ${plain.length} pairs`);
+      throw new ConfigError(`${name} has ${divisors.length} numbers for ${plain.length} pairs`);
     }
     return { frequencies: plain.map((frequency, pair) => frequency / (divisors[pair] as number)), scale };
   };

@@ -33,8 +33,6 @@ const configSchema = z.looseObject({
 export interface TextConfig {
   readonly modelType: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Whether it is part of another, and may leave out what `transformers` takes by default. */
-  readonly isPart: boolean;
 }
 
 /**
@@ -48,9 +46,9 @@ export function textConfig(config: unknown): TextConfig | undefined {
   if (!parsed.success) return undefined;
   const { model_type: outer, text_config: inner, ...rest } = parsed.data;
   const otherwise = Object.hasOwn(TEXT_MODEL_TYPES, outer) ? TEXT_MODEL_TYPES[outer] : undefined;
-  if (otherwise === undefined) return { modelType: outer, config: parsed.data, isPart: false };
+  if (otherwise === undefined) return { modelType: outer, config: parsed.data };
   const modelType = inner?.model_type ?? otherwise;
   // Whether the embedding is the head, these configs say in several places or not at all: it is where no head is stored.
   const own = { ...(inner ?? rest), model_type: modelType, tie_word_embeddings: true };
-  return { modelType, config: own, isPart: true };
+  return { modelType, config: own };
 }

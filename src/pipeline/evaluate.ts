@@ -3,6 +3,7 @@
  * @module
  */
 import { resolve } from 'node:path';
+import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
 import { hubAddressForm, parseTextSource, type TextSource } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
@@ -66,10 +67,13 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
   }
-  const source = textSourceOf(data, options.field);
+  const given = textSourceOf(data, options.field);
+  await requireTextFile(given);
   const locate = (name: string) => checkpointFolder(name, { onProgress, signal });
   const denseFolder = baseline === undefined ? undefined : await locate(baseline);
   const prunedFolder = await locate(checkpoint);
+  // A branch may move between the two.
+  const source = denseFolder ? await pinTextSource(given, { signal }) : given;
   const pool = new WorkerPool(options.workers ?? automaticWorkers(), signal);
   const one = async ({ folder }: ModelFolder, stage: Stage): Promise<CheckpointEvaluation> => {
     let clock: StageClock | undefined;

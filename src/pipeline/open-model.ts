@@ -4,10 +4,10 @@
  */
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import { isHubName, resolveModel } from '../config/resolve-model.js';
-import { RequestError } from '../errors.js';
 import type { DownloadProgress } from '../hub/download-files.js';
 import { type FetchedModel, fetchModel, locateModel } from '../hub/fetch-model.js';
 import { hubFromEnvironment } from '../hub/hub.js';
+import { UnknownRepositoryError } from '../hub/refusal.js';
 import type { ProgressListener } from './progress.js';
 
 export interface OpenModelOptions {
@@ -36,8 +36,10 @@ export async function modelFolder(model: string, options: OpenModelOptions = {})
     return { name: `${id}@${commit}`, folder, notes };
   } catch (error) {
     // A relative folder of two parts looks the same.
-    if (!(error instanceof RequestError)) throw error;
-    throw new RequestError(`${error.message}. There is no folder ${model} either`, { cause: error });
+    if (!(error instanceof UnknownRepositoryError)) throw error;
+    throw new UnknownRepositoryError(`${error.message}. There is no folder ${model} either`, {
+      cause: error,
+    });
   }
 }
 
@@ -70,11 +72,13 @@ async function withProgress<T>(
   work: (options: {
     signal: AbortSignal | undefined;
     onProgress: (progress: DownloadProgress) => void;
+    onWait: (message: string) => void;
   }) => Promise<T>,
 ): Promise<T> {
   let last: DownloadProgress | undefined;
   const result = await work({
     signal,
+    onWait: (message) => onProgress?.({ kind: 'note', message }),
     onProgress: (progress) => {
       last = progress;
       const { repository: model, files, filesDone, bytes, bytesDone, received, seconds } = progress;

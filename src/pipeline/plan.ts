@@ -15,7 +15,7 @@ import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './esti
 import { fitMemory } from './fit-memory.js';
 import type { LayerPlan } from './layer-plan.js';
 import { modelFolder, type OpenModelOptions } from './open-model.js';
-import { type PreparedRun, prepareRun } from './prepare-run.js';
+import { type PreparedRun, prepareRun, requireTexts } from './prepare-run.js';
 
 export interface PlannedLayer {
   readonly name: string;
@@ -52,9 +52,10 @@ export interface Plan {
 
 /** @throws RequestError like a run would, before anything is written */
 export async function makePlan(config: RunConfig, options: OpenModelOptions = {}): Promise<Plan> {
+  await requireTexts(config);
   const located = await modelFolder(config.model, options);
   const before = process.cpuUsage();
-  const prepared = await prepareRun({ ...config, model: located.folder });
+  const prepared = await prepareRun({ ...config, model: located.folder }, undefined, options);
   const prepareSeconds = processorSeconds(before);
   const resident = process.memoryUsage.rss();
   const run = fitMemory(prepared);

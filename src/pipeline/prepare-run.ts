@@ -10,6 +10,7 @@ import {
   loadCalibration,
   loadEvaluationText,
 } from '../calibration/load-calibration.js';
+import { requireTextFile } from '../calibration/open-text-source.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { type Checkpoint, MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
@@ -101,14 +102,11 @@ export async function prepareRun(
   timer: PhaseTimer = new PhaseTimer('prepare'),
   options: OpenModelOptions = {},
 ): Promise<PreparedRun> {
+  await requireTexts(config);
   const checkpoint = await openModel(config.model, options);
   const { tensors, model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
-  const learning = learnsFromText(config.prune, method);
-  if (learning !== undefined && !config.calibration) {
-    throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
-  }
   const recovery = config.calibration?.recovery ?? 0;
   requireFitting(config, method, recovery);
   requireFittingExperts(config, model, method);
@@ -204,6 +202,20 @@ export async function prepareRun(
     );
   }
   return run;
+}
+
+/**
+ * What can be said of the texts before a model is downloaded.
+ * @throws RequestError when a text that is needed isn't named, or one on the disk isn't there
+ */
+export async function requireTexts({ prune, calibration, evaluation }: RunConfig): Promise<void> {
+  const learning = learnsFromText(prune, bindMethod(prune));
+  if (learning !== undefined && !calibration) {
+    throw new RequestError(`${learning} learns from calibration text; add calibration: {data: …}`);
+  }
+  for (const source of [...(calibration?.data ?? []), ...(evaluation ? [evaluation.data] : [])]) {
+    await requireTextFile(source);
+  }
 }
 
 /** @throws RequestError for what doesn't go together */

@@ -61,15 +61,19 @@ export function lockFile(
   const system = libc();
   if ('unavailable' in system) return { kind: 'unsupported', reason: system.unavailable };
   flock ??= system.library.func('flock', 'int', ['int', 'int']);
+  let created = false;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const descriptor = openSync(path, 'a+');
+    const opened = openOrCreate(path);
+    const { descriptor } = opened;
+    created ||= opened.created;
     let keep = false;
     try {
       if (flock(descriptor, LOCK_EX | LOCK_NB) !== 0) {
         const { code } = system.lastError();
         if (code === 'EINTR') continue;
         if (NOT_SUPPORTED.has(code)) {
-          rmSync(path, { force: true });
+          // Another's is a lock to programs that go by whether there is such a file.
+          if (created || !stays) rmSync(path, { force: true });
           return { kind: 'unsupported', reason: `its file system has no locks (${code})` };
         }
         return { kind: 'locked', holder: readHolder(path) };
@@ -85,6 +89,15 @@ export function lockFile(
     }
   }
   return { kind: 'locked', holder: undefined };
+}
+
+function openOrCreate(path: string): { readonly descriptor: number; readonly created: boolean } {
+  try {
+    return { descriptor: openSync(path, 'ax+'), created: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return { descriptor: openSync(path, 'a+'), created: false };
+  }
 }
 
 function held(descriptor: number, path: string, stays: boolean): HeldLock {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
+import { decompressZstd } from '../../src/calibration/parquet/decompress-zstd.js';
 import { requireRuns } from '../../src/calibration/parquet/require-runs.js';
 import { thriftExtent } from '../../src/calibration/parquet/thrift-extent.js';
 import { RequestError } from '../../src/errors.js';
@@ -145,6 +146,39 @@ describe('a page that would be decoded without end', () => {
     expect(await refused(bytes)).toBe(
       'a.parquet, row 1 (row group 1): damaged: a run of 2147483647 numbers where 200 are left',
     );
+  });
+});
+
+describe('decompressZstd', () => {
+  const block = (last: boolean, type: number, size: number, ...content: number[]) => {
+    const header = (size << 3) | (type << 1) | Number(last);
+    return [header & 255, header >> 8, 0, ...content];
+  };
+  /** A frame in one segment that says it has `length` bytes, whatever is in it. */
+  const frame = (length: number, ...blocks: number[][]) =>
+    Uint8Array.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, length, ...blocks.flat()]);
+  const stored = (last: boolean, text: string) => block(last, 0, text.length, ...Buffer.from(text));
+  const repeated = (last: boolean, text: string, count: number) =>
+    block(last, 1, count, ...Buffer.from(text));
+  /** Without a sequence: its literals, and nothing else. */
+  const literals = (last: boolean, text: string) =>
+    block(last, 2, text.length + 2, text.length << 3, ...Buffer.from(text), 0);
+
+  it('gives what blocks of every kind hold', () => {
+    const bytes = frame(11, stored(false, 'abc'), repeated(false, 'd', 4), literals(true, 'efgh'));
+    expect(Buffer.from(decompressZstd(bytes, 11)).toString()).toBe('abcddddefgh');
+  });
+
+  it.each([
+    ['stored', stored],
+    ['compressed', literals],
+    ['repeated', (last: boolean, text: string) => repeated(last, text.slice(0, 1), text.length)],
+  ])('notices %s blocks that are shorter or longer than announced', (_, make) => {
+    const bytes = frame(8, make(false, 'aaaa'), make(true, 'bbbb'));
+    expect(decompressZstd(bytes, 8)).toHaveLength(8);
+    expect(() => decompressZstd(bytes, 9)).toThrow('fewer bytes than the 9 announced');
+    expect(() => decompressZstd(bytes, 7)).toThrow();
+    expect(() => decompressZstd(bytes.subarray(0, bytes.length - 1), 8)).toThrow('ends early');
   });
 });
 

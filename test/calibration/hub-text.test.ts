@@ -7,13 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadCalibration } from '../../src/calibration/load-calibration.js';
 import { openTextSource, pinTextSource, sourceDocuments } from '../../src/calibration/open-text-source.js';
 import { loadTokenizer, type Tokenizer } from '../../src/calibration/tokenizer.js';
 import type { HubSource } from '../../src/config/text-source.js';
 import { RunError } from '../../src/errors.js';
 import type { Hub } from '../../src/hub/hub.js';
+import { evaluate, plan, prune } from '../../src/index.js';
 import { fakeHubs, type Place } from '../hub/fake-hub.js';
 import { writeTinyModel } from '../reliability/tiny-model.js';
 import { contentOf, documentsOf, refusal, tinyTokenizer } from './fixture.js';
@@ -282,11 +283,74 @@ describe('calibration with a dataset', () => {
     const model = join(cache, 'tiny');
     writeTinyModel(model);
     const data = `hf://datasets/${ID}@v1/en/other.jsonl`;
-    const args = ['eval', model, '--data', data, '--field', 'content', '--context', '2', '--workers', '1'];
+    const args = [
+      'eval',
+      model,
+      '--baseline',
+      model,
+      '--data',
+      data,
+      '--field',
+      'content',
+      '--context',
+      '2',
+      '--workers',
+      '1',
+    ];
     const env = { ...process.env, HF_ENDPOINT: server.url, HF_HUB_CACHE: cache };
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [main, ...args], { env });
     expect(stdout).toContain(`${address('en/other.jsonl')}: 2 windows of 2 tokens`);
+    // Both checkpoints read the same, wherever the tag goes meanwhile.
+    expect(server.requests.filter(({ path }) => path.includes('/revision/'))).toHaveLength(1);
+  });
+
+  it('lets a plan be stopped while it is read', async () => {
+    const { server, cache } = await place();
+    const [model, run] = [join(cache, 'tiny'), join(cache, 'run.yaml')];
+    writeTinyModel(model);
+    const data = `hf://datasets/${ID}/en/other.jsonl`;
+    writeFileSync(
+      run,
+      `model: ${model}\noutput: out\ncalibration: {data: ${data}}\nprune: {method: wanda, sparsity: 0.5}\n`,
+    );
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    // The file itself never comes.
+    server.intercept = ({ path }) => {
+      if (path.includes('/resolve/')) controller.abort(reason);
+      return path.includes('/resolve/');
+    };
+    vi.stubEnv('HF_ENDPOINT', server.url);
+    vi.stubEnv('HF_HUB_CACHE', cache);
+    try {
+      await expect(plan(run, { signal: controller.signal })).rejects.toBe(reason);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it('that is missing is told before a model is downloaded', async () => {
+    const { server, cache } = await place();
+    const run = join(cache, '..', 'run.yaml');
+    vi.stubEnv('HF_ENDPOINT', server.url);
+    vi.stubEnv('HF_HUB_CACHE', cache);
+    const refused = async (more: string, work: (path: string) => Promise<unknown>) => {
+      writeFileSync(run, `model: org/model\noutput: out\nprune: {method: wanda, sparsity: 0.5}\n${more}`);
+      return await refusal(() => work(run));
+    };
+    try {
+      for (const work of [plan, prune]) {
+        expect(await refused('', work)).toMatch(/^prune\.method wanda learns from calibration text/);
+        expect(await refused('calibration: {data: none.txt}\n', work)).toMatch(/none\.txt: no such file$/);
+      }
+      expect(await refusal(() => evaluate('org/model', { data: 'none.txt' }))).toMatch(
+        /none\.txt: no such file$/,
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(server.requests).toEqual([]);
   });
 
   it('may be held at the commit that it has now', async () => {

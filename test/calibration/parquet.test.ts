@@ -140,15 +140,22 @@ describe('a .parquet', () => {
     });
   });
 
-  it('has conversations of ten thousand messages at most where they go on over pages', async () => {
-    const data = [Array.from({ length: 10_100 }, () => ({ role: 'user', content: 'a' }))];
-    await inFolder(async (_, save) => {
-      const options = { schema: conversationSchema, pageSize: 1000 };
-      const path = save('a.parquet', write({ name: 'messages', data }, options));
-      expect(await refusal(() => documentsOf(path))).toBe(
-        `${path}, row 1 (row group 1): damaged: more than 10000 messages`,
-      );
-    });
+  it.each([
+    ['one page', 2 ** 20],
+    ['many pages', 1000],
+  ])('has conversations of so many messages and bytes at most, in %s', async (_, pageSize) => {
+    const refused = (content: string, messages: number) =>
+      inFolder(async (folder, save) => {
+        const data = [Array.from({ length: messages }, () => ({ role: 'user', content }))];
+        const options = { schema: conversationSchema, pageSize };
+        const path = save('a.parquet', write({ name: 'messages', data }, options));
+        return (await refusal(() => documentsOf(path))).replaceAll(`${folder}/`, '');
+      });
+    expect(await refused('a', 10_100)).toBe('a.parquet, row 1 (row group 1): more than 10000 messages');
+    // The text itself is in the file once.
+    expect(await refused('a good sentence. '.repeat(2 ** 13), 200)).toBe(
+      'a.parquet, row 1 (row group 1): longer than 16777216 bytes; give shorter documents',
+    );
   });
 
   it('needs text or messages that are whole', async () => {

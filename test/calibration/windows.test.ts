@@ -68,6 +68,18 @@ describe('contiguous windows', () => {
   });
 });
 
+it('a text that is read to its end may not go on for ever', async () => {
+  function* endless() {
+    for (;;) yield new Int32Array(2 ** 25);
+  }
+  const refused = (mode: WindowMode, samples: number | 'all') =>
+    refusal(() => cut(endless(), mode, samples, 4));
+  expect(await refused('contiguous', 'all')).toBe(
+    'a.txt: more than 67108864 tokens, too many to take all of them; say how many windows to take, with evaluation.windows (of eval: --windows)',
+  );
+  expect(await refused('random', 2)).toMatch(/^a\.txt: more than 67108864 tokens, too many to draw/);
+});
+
 describe('random windows', () => {
   it('are runs of the text at different places, the same for the same seed', async () => {
     await fc.assert(

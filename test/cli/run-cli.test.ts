@@ -276,7 +276,7 @@ describe('what people read', () => {
     const ofBlock = (prefix: string) => [
       linear(`${prefix}attn.qkv.q`, 32, 'attention input', `${prefix}attn.qkv.weight`),
       linear(`${prefix}attn.qkv.k`, 8, 'attention input', `${prefix}attn.qkv.weight`),
-      ...[0, 1].map((e) => linear(`${prefix}experts.${e}.up_proj`, 64, 'expert input')),
+      ...Array.from({ length: 20 }, (_, e) => linear(`${prefix}experts.${e}.up_proj`, 64, 'expert input')),
     ];
     const inspect: Library['inspect'] = async (folder) => ({
       ...(await fakeLibrary().inspect(folder)),
@@ -287,8 +287,10 @@ describe('what people read', () => {
     const rows = [
       /attn\.qkv\.q +2 +32 × 32 +attention input +attn\.qkv\n/,
       /attn\.qkv\.k +2 +8 × 32 +attention input +attn\.qkv\n/,
-      /experts\.\*\.up_proj +4 +64 × 32 +expert input\n/,
+      /experts\.\*\.up_proj +40 +64 × 32 +expert input\n/,
     ];
+    expect(stdout).toMatch(/kind of tensor/);
+    expect(stdout).toContain('--all lists every tensor and every linear');
     const places = rows.map((row) => stdout.search(row));
     expect(places).not.toContain(-1);
     expect(places).toEqual(places.toSorted((a, b) => a - b));
@@ -297,6 +299,13 @@ describe('what people read', () => {
       /layers\.1\.attn\.qkv\.k +8 × 32 +attention input +model\.layers\.1\.attn\.qkv\.weight\n/,
     );
     expect(all.match(/experts\.1\.up_proj/g)).toHaveLength(2);
+    const few: Library['inspect'] = async (folder) => {
+      const many = await inspect(folder);
+      return { ...many, linears: many.linears.slice(0, 9) };
+    };
+    const listed = (await cli(['inspect', 'a'], { inspect: few })).stdout;
+    expect(listed).toMatch(/layers\.0\.attn\.qkv\.q +32 × 32/);
+    expect(listed).not.toContain('--all');
     expect((await cli(['inspect', 'a'])).stdout).not.toContain('reads');
   });
 

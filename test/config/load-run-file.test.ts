@@ -67,6 +67,12 @@ describe('a valid run file', () => {
       ],
       evaluation: { hub: 'org/name', files: 'a/*.parquet', revision: 'refs/convert/parquet' },
     });
+    expect(
+      data('[{path: "hf://datasets/allenai/c4/en/*", field: text}]', '{path: "hf://datasets/a/b@v1/c"}'),
+    ).toMatchObject({
+      calibration: [{ hub: 'allenai/c4', files: 'en/*', revision: 'main', field: 'text', weight: 1 }],
+      evaluation: { hub: 'a/b', files: 'c', revision: 'v1' },
+    });
     expect(data('{path: /a.txt}', '{hub: org/name, files: a, revision: v1}')).toMatchObject({
       calibration: [{ path: '/a.txt', weight: 1 }],
       evaluation: { hub: 'org/name', files: 'a', revision: 'v1' },
@@ -395,18 +401,18 @@ describe('a problem', () => {
     ],
     [
       'data from two places',
-      `${minimal}evaluation: {data: {path: a, hub: b, files: c}}\n`,
-      '6:35: evaluation.data.hub: path and hub are both given; exactly one of path or hub is allowed',
+      `${minimal}evaluation: {data: {path: a, hub: org/b, files: c}}\n`,
+      '6:21: evaluation.data: unknown key "path"; allowed here: hub, files, revision, field',
     ],
     [
       'a dataset without files',
       `${minimal}evaluation: {data: {hub: org/name}}\n`,
-      '6:14: evaluation.data.files: missing; which files of "org/name", for example "data/train-*.parquet"',
+      '6:14: evaluation.data.files: missing; which files of the dataset, for example "data/train-*.parquet"',
     ],
     [
       'a revision of a file',
       `${minimal}calibration: {data: [{path: a, revision: main}]}\n`,
-      '6:42: calibration.data.0.revision: only a dataset on the hub has it; name the dataset with hub',
+      '6:32: calibration.data.0: unknown key "revision"; allowed here: path, field, weight',
     ],
     [
       'an address that is none',
@@ -414,9 +420,24 @@ describe('a problem', () => {
       '6:21: calibration.data: expected hf://datasets/org/name/files, found "hf://allenai/c4"',
     ],
     [
+      'an address that is none under path',
+      `${minimal}calibration: {data: [{path: "hf://datasets/a--b/c/d"}]}\n`,
+      '6:29: calibration.data.0.path: expected hf://datasets/org/name/files, found "hf://datasets/a--b/c/d"',
+    ],
+    [
+      'a name that no dataset has',
+      `${minimal}evaluation: {data: {hub: org/name@v1, files: a}}\n`,
+      '6:26: evaluation.data.hub: expected org/name, found "org/name@v1"',
+    ],
+    [
+      'a revision that is none',
+      `${minimal}evaluation: {data: {hub: org/name, files: a, revision: ../b}}\n`,
+      '6:56: evaluation.data.revision: expected a branch, a tag or a commit, found "../b"',
+    ],
+    [
       'an unknown key of evaluation data',
       `${minimal}evaluation: {data: {path: a, weight: 1}}\n`,
-      '6:30: evaluation.data: unknown key "weight"; allowed here: path, hub, files, revision, field',
+      '6:30: evaluation.data: unknown key "weight"; allowed here: path, field',
     ],
     [
       'no samples',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { matchesName } from '../../src/config/match-name.js';
 import { editDistance, nearest } from '../../src/config/nearest.js';
 import { parseSize } from '../../src/config/parse-size.js';
+import { isHubName } from '../../src/config/resolve-model.js';
 
 describe('matchesName', () => {
   it.each([
@@ -38,6 +39,24 @@ describe('matchesName', () => {
     const started = performance.now();
     expect(matchesName(`${'*a'.repeat(3000)}b`, 'a'.repeat(6000))).toBe(false);
     expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe('isHubName', () => {
+  it.each([
+    ['org/name', true],
+    ['org/name@refs/pr/1', true],
+    ['org/na.me@v1.0', true],
+    ['name', false],
+    ['./name', false],
+    ['../name', false],
+    ['a/b/c', false],
+    ['a--b/c', false],
+    ['org/name@a..b', true],
+    ['org/name@..', false],
+    ['org/name.git', false],
+  ])('of %s is %s', (name, expected) => {
+    expect(isHubName(name)).toBe(expected);
   });
 });
 

@@ -118,6 +118,13 @@ it('has a JSON Schema in which every key is described and no other key allowed',
   walk(json, '');
   expect(undescribed).toEqual([]);
   expect(objects).toBeGreaterThan(10);
+  const { calibration } = json.properties as Record<string, { properties: { data: { anyOf: unknown[] } } }>;
+  const forms = calibration?.properties.data.anyOf as { properties?: object; required?: string[] }[];
+  expect(forms.flatMap(({ properties }) => (properties ? [Object.keys(properties)] : []))).toEqual([
+    ['path', 'field', 'weight'],
+    ['hub', 'files', 'revision', 'field', 'weight'],
+  ]);
+  expect(forms.flatMap(({ required }) => (required ? [required] : []))).toEqual([['path'], ['hub', 'files']]);
   const prune = (
     json.properties as Record<string, { oneOf: { properties: Record<string, { const?: string }> }[] }>
   ).prune;

@@ -93,6 +93,7 @@ export function modelFiles(): Record<string, Buffer> {
     'README.md': Buffer.from('# tiny\n'),
     'config.json': Buffer.from('{"model_type": "tiny"}'),
     'tokenizer.json': Buffer.from('{"version": "1.0"}'),
+    'tokenizer_config.json': Buffer.from('{"bos_token": "<s>"}'),
     'model.safetensors': safetensors('a', 50_000),
     'pytorch_model.bin': bytes(1000),
     'onnx/model.onnx': bytes(1000),

@@ -172,11 +172,6 @@ describe('wrong content', () => {
       'another hash than the hub',
     ],
     [
-      'of another announced size',
-      ({ request, response }) => sendContent(request, response, weights.subarray(1), {}),
-      `has ${weights.length - 1} bytes where the hub's listing says ${weights.length}`,
-    ],
-    [
       'longer than announced',
       ({ response }) => {
         response.writeHead(200);
@@ -224,7 +219,25 @@ describe('wrong content', () => {
       const location = `${place.server.storageUrl}/blobs/${sha256(weights)}?Signature=signed`;
       return answer(response, 302, { location, [header]: value });
     };
-    await expect(fetchModel(place.hub, ID)).rejects.toThrow(`model.safetensors: the server has ${message}`);
+    mkdirSync(join(place.model, 'blobs'), { recursive: true });
+    writeFileSync(partialOf(place), weights.subarray(0, 70_000));
+    const failed = fetchModel(place.hub, ID);
+    await expect(failed).rejects.toThrow(`model.safetensors: the server has ${message}`);
+    await expect(failed).rejects.toThrow(RunError);
+    // What an earlier download left may well be right.
+    expect(readFileSync(partialOf(place))).toHaveLength(70_000);
+  });
+
+  it('is seen from the announced size', async () => {
+    const place = await start();
+    place.server.intercept = ({ server, request, response }) => {
+      if (server !== 'storage') return false;
+      sendContent(request, response, weights.subarray(1), {});
+      return true;
+    };
+    await expect(fetchModel(place.hub, ID)).rejects.toThrow(
+      `has ${weights.length - 1} bytes where the hub's listing says ${weights.length}`,
+    );
   });
 
   it.each([
@@ -249,8 +262,23 @@ describe('wrong content', () => {
       response.end(body);
       return true;
     };
-    await expect(fetchModel(place.hub, ID)).rejects.toThrow(message);
+    const failed = fetchModel(place.hub, ID);
+    await expect(failed).rejects.toThrow(message);
+    await expect(failed).rejects.toThrow(RunError);
     expect(existsSync(place.cache)).toBe(false);
+  });
+
+  it('of a listing whose pages do not end is cut', async () => {
+    const place = await start();
+    place.server.intercept = ({ path, url, response }) => {
+      if (!path.includes('/tree/')) return false;
+      response.setHeader('link', `<${url.pathname}${url.search}>; rel="next"`);
+      response.end('[]');
+      return true;
+    };
+    await expect(fetchModel(place.hub, ID)).rejects.toThrow(
+      new RunError("the hub's listing of model org/tiny has more than 1000 pages"),
+    );
   });
 
   it('of a listing that does not end is cut', async () => {

@@ -15,7 +15,17 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { RequestError, RunError } from '../../src/errors.js';
 import type { DownloadProgress } from '../../src/hub/download-files.js';
 import { fetchModel, locateModel } from '../../src/hub/fetch-model.js';
-import { COMMIT, fakeHubs, gitSha1, ID, modelFiles, repository, sha256, shardedFiles } from './fake-hub.js';
+import {
+  COMMIT,
+  type FakeHub,
+  fakeHubs,
+  gitSha1,
+  ID,
+  modelFiles,
+  repository,
+  sha256,
+  shardedFiles,
+} from './fake-hub.js';
 
 const start = fakeHubs();
 
@@ -52,9 +62,16 @@ describe('fetchModel', () => {
       revision: 'main',
       commit: COMMIT,
       folder: snapshot,
-      downloadedFiles: 5,
+      downloadedFiles: 6,
     });
-    const names = ['README.md', 'config.json', 'model.safetensors', 'templates/chat.jinja', 'tokenizer.json'];
+    const names = [
+      'README.md',
+      'config.json',
+      'model.safetensors',
+      'templates/chat.jinja',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ];
     expect(tree(snapshot)).toEqual(names);
     expect(readFileSync(join(model, 'refs', 'main'), 'utf8')).toBe(COMMIT);
     for (const name of names)
@@ -89,6 +106,7 @@ describe('fetchModel', () => {
       'model.safetensors.index.json',
       'templates/chat.jinja',
       'tokenizer.json',
+      'tokenizer_config.json',
     ]);
     expect(notes[0]).toContain('consolidated.safetensors');
     expect((await openCheckpoint(snapshot)).shards).toHaveLength(2);
@@ -108,14 +126,14 @@ describe('fetchModel', () => {
     const second = await fetchModel(hub, ID);
     expect(second).toMatchObject({
       commit: next,
-      downloadedFiles: 5,
+      downloadedFiles: 6,
       folder: join(model, 'snapshots', next),
     });
     expect(second.downloadedBytes).toBe(36);
     expect(server.requests.filter(({ path }) => path.includes('/resolve/')).map(({ path }) => path)).toEqual([
       `/org/tiny/resolve/${next}/config.json`,
     ]);
-    expect(tree(snapshot)).toHaveLength(5);
+    expect(tree(snapshot)).toHaveLength(6);
     expect(readFileSync(join(model, 'refs', 'main'), 'utf8')).toBe(next);
   });
 
@@ -125,13 +143,20 @@ describe('fetchModel', () => {
     expect(readFileSync(join(model, 'refs', 'refs', 'pr', '1'), 'utf8')).toBe(COMMIT);
   });
 
-  it('needs no request for a commit that is there', async () => {
-    const { hub, server, snapshot } = await start();
-    await fetchModel(hub, `${ID}@${COMMIT}`);
+  it('asks what a commit has, also where the cache seems to have all of it', async () => {
+    const { hub, server, model, snapshot } = await start();
+    pythonCache(model, modelFiles(), [
+      'config.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'model.safetensors',
+    ]);
+    expect(await fetchModel(hub, `${ID}@${COMMIT}`)).toMatchObject({ folder: snapshot, downloadedFiles: 2 });
+    expect(existsSync(join(snapshot, 'templates/chat.jinja'))).toBe(true);
     expect(server.requests.some(({ path }) => path.includes('/revision/'))).toBe(false);
     server.requests.length = 0;
     expect(await fetchModel(hub, `${ID}@${COMMIT}`)).toMatchObject({ folder: snapshot, downloadedFiles: 0 });
-    expect(server.requests).toEqual([]);
+    expect(server.requests.map(({ path }) => path)).toEqual([`/api/models/${ID}/tree/${COMMIT}`]);
   });
 
   it('tells how far it is', async () => {
@@ -140,13 +165,13 @@ describe('fetchModel', () => {
     const { downloadedBytes } = await fetchModel(hub, ID, { onProgress: (progress) => seen.push(progress) });
     expect(seen[0]).toMatchObject({
       repository: ID,
-      files: 5,
+      files: 6,
       filesDone: 0,
       bytes: downloadedBytes,
       bytesDone: 0,
     });
     expect(seen.at(-1)).toMatchObject({
-      filesDone: 5,
+      filesDone: 6,
       bytesDone: downloadedBytes,
       received: downloadedBytes,
     });
@@ -206,8 +231,42 @@ describe('a cache that Python made', () => {
   it('is completed, and what it has is not downloaded again', async () => {
     const { hub, server, model } = await start();
     pythonCache(model, modelFiles(), ['config.json', 'model.safetensors', 'pytorch_model.bin']);
-    expect(await locateModel(hub, ID)).toMatchObject({ downloadedFiles: 3 });
+    expect(await locateModel(hub, ID)).toMatchObject({ downloadedFiles: 4 });
     expect(server.requests.filter(({ server: which }) => which === 'storage')).toEqual([]);
+  });
+
+  it('is completed at the commit that it has, wherever the branch is now', async () => {
+    const next = 'beef'.padEnd(40, '1');
+    // The hub knows both commits.
+    const { hub, model } = await start([repository(modelFiles(), { refs: { main: next, old: COMMIT } })]);
+    pythonCache(model, modelFiles(), ['config.json', 'model.safetensors', 'tokenizer.json']);
+    expect(await locateModel(hub, ID)).toMatchObject({ commit: COMMIT, downloadedFiles: 3 });
+    expect(readFileSync(join(model, 'refs', 'main'), 'utf8')).toBe(COMMIT);
+  });
+
+  it('is asked for only once what its repository does not have', async () => {
+    const { 'tokenizer.json': _, ...files } = modelFiles();
+    const { hub, server, model } = await start([repository(files)]);
+    pythonCache(model, files);
+    expect(await locateModel(hub, ID)).toMatchObject({
+      downloadedFiles: 0,
+      notes: [expect.stringContaining('left out')],
+    });
+    expect(existsSync(join(model, '.no_exist', COMMIT, 'tokenizer.json'))).toBe(true);
+    server.requests.length = 0;
+    expect(await locateModel(hub, ID)).toMatchObject({ downloadedFiles: 0, notes: [] });
+    expect(server.requests).toEqual([]);
+  });
+
+  it('does not stand in where the hub says no', async () => {
+    const { as, server, model } = await start();
+    pythonCache(model, modelFiles(), ['config.json', 'model.safetensors']);
+    server.intercept = ({ response }) => {
+      response.writeHead(401);
+      response.end();
+      return true;
+    };
+    await expect(locateModel(as({ HF_TOKEN: 'hf_old' }), ID)).rejects.toThrow('does not take the token');
   });
 
   it('gets new content where a blob is missing or has another size', async () => {
@@ -227,8 +286,34 @@ describe('a cache that Python made', () => {
     server.close();
     const { folder, notes } = await locateModel(hub, ID);
     expect(folder).toBe(snapshot);
-    expect(notes[0]).toMatch(/from the cache without tokenizer\.json: .*cannot be reached/);
+    expect(notes[0]).toMatch(
+      /from the cache without tokenizer\.json, tokenizer_config\.json: .*cannot be reached/,
+    );
     await expect(fetchModel(hub, ID)).rejects.toThrow(RunError);
+  });
+
+  it.each([
+    ['offline', (server: FakeHub) => server.close(), { HF_HUB_OFFLINE: '1' }, 'HF_HUB_OFFLINE is set'],
+    [
+      'when the hub answers nonsense',
+      (server: FakeHub) => {
+        server.intercept = ({ response }) => {
+          response.end('[{');
+          return true;
+        };
+      },
+      {},
+      'not valid JSON',
+    ],
+  ])('is good enough without a tokenizer %s', async (_, prepare, env, reason) => {
+    const { as, server, model, snapshot } = await start();
+    pythonCache(model, modelFiles(), ['config.json', 'model.safetensors', 'tokenizer.json']);
+    prepare(server);
+    const { folder, notes } = await locateModel(as(env), ID);
+    expect(folder).toBe(snapshot);
+    expect(notes).toHaveLength(1);
+    expect(notes[0]).toContain('from the cache without tokenizer_config.json: ');
+    expect(notes[0]).toContain(reason);
   });
 
   it('may have its blobs in the store that all repositories share', async () => {
@@ -271,7 +356,12 @@ describe('offline', () => {
     await expect(locateModel(offline, ID)).rejects.toThrow(
       'model org/tiny is not in the cache, and HF_HUB_OFFLINE is set',
     );
-    pythonCache(model, shardedFiles(), ['config.json', 'model.safetensors.index.json', 'tokenizer.json']);
+    pythonCache(model, shardedFiles(), [
+      'config.json',
+      'model.safetensors.index.json',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
     await expect(locateModel(offline, ID)).rejects.toThrow(
       'is in the cache without model-00001-of-00002.safetensors, model-00002-of-00002.safetensors, and HF_HUB_OFFLINE is set',
     );

@@ -1,6 +1,15 @@
 /** Several downloads at the same time, and the command line as a process of its own. */
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -18,6 +27,8 @@ const start = fakeHubs();
 const newFolder = temporaryFolders();
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const run = promisify(execFile);
+
+const heldOut = fileURLToPath(new URL('../../calibration/heldout.txt', import.meta.url));
 
 describe('two downloads of one model', () => {
   it('download each file once', async () => {
@@ -42,8 +53,15 @@ describe('two downloads of one model', () => {
     while (!existsSync(partial) || readFileSync(partial).length < 70_000)
       await new Promise((resolve) => setTimeout(resolve, 20));
     const second = run(process.execPath, [main, 'fetch', ID], { env });
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    let said = '';
+    second.child.stderr?.on('data', (data) => {
+      said += data;
+    });
+    while (!said.includes('is waited for')) await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     expect(server.requests.filter((each) => each.server === 'storage')).toHaveLength(1);
+    const who = `process ${first.pid} on ${hostname()}`;
+    expect(said.split(`org/tiny/model.safetensors: ${who} downloads it, and is waited for`)).toHaveLength(2);
     first.kill('SIGKILL');
     expect((await second).stdout).toBe(`${snapshot}\n`);
     expect(server.requests.at(-1)).toMatchObject({ server: 'storage', range: 'bytes=70000-' });
@@ -81,6 +99,26 @@ describe('downloadFiles', () => {
     ]);
     await fetchModel(hub, ID);
     expect(server.requests.filter(({ path }) => /\/[ab]\.json$/.test(path))).toHaveLength(1);
+  });
+
+  it('is a wrong request where nothing can be written, and a failed run where the disk is full later', async () => {
+    const { hub, server, cache, model } = await start();
+    const weights = modelFiles()['model.safetensors'] as Buffer;
+    const partial = join(model, 'blobs', `${sha256(weights)}.incomplete`);
+    mkdirSync(join(model, 'blobs'), { recursive: true });
+    symlinkSync('/dev/full', partial);
+    await expect(fetchModel(hub, ID)).rejects.toThrow(RequestError);
+    rmSync(partial);
+    const env = { ...process.env, HF_ENDPOINT: server.url, HF_HUB_CACHE: cache };
+    const command = 'ulimit -f 150; exec "$@"';
+    const failed = run('bash', ['-c', command, 'bash', process.execPath, main, 'fetch', ID], { env });
+    await expect(failed).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        '.incomplete: the file is larger than the file system allows (EFBIG); put it right',
+      ),
+    });
+    expect(readFileSync(partial).length).toBeGreaterThan(0);
   });
 
   it('begins nothing that the disk has no room for', async () => {
@@ -163,7 +201,7 @@ describe('the program', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/model out\/typo is not on http.* There is no folder out\/typo either/);
     expect(await secateur(['fetch', 'typo'])).toMatchObject({ code: 2 });
-    const offline = await secateur(['eval', 'out/typo', '--data', 'x.txt'], { HF_HUB_OFFLINE: '1' });
+    const offline = await secateur(['eval', 'out/typo', '--data', heldOut], { HF_HUB_OFFLINE: '1' });
     expect(offline.code).toBe(2);
     expect(offline.stderr).toContain('is not in the cache, and HF_HUB_OFFLINE is set');
   });

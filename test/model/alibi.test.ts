@@ -9,7 +9,8 @@ function table(config: Record<string, unknown>, tokens: number): Float32Array[] 
   if (!block) throw new Error('no block');
   const { graph, output } = buildBlock(block, tokens);
   graph.output('output', output);
-  const data = graph.build().tables.find(({ value }) => value.name === 'alibi')?.data ?? new Float32Array();
+  const data =
+    graph.build().tables.find(({ value }) => value.name.startsWith('alibi'))?.data ?? new Float32Array();
   return Array.from({ length: data.length / tokens }, (_, head) =>
     data.subarray(head * tokens, (head + 1) * tokens),
   );

@@ -31,6 +31,50 @@ it.each<[string, unknown, RegExp]>([
   expect(() => describeModel({ ...config, [key]: value }, 'config.json')).toThrow(message);
 });
 
+it.each<[Record<string, unknown>, RegExp]>([
+  [{ n_group: 3, topk_group: 1 }, /2 experts of 1 of 3 groups \(topk_group, n_group\) of 8 experts/],
+  [{ n_group: 2, topk_group: 3 }, /2 experts of 3 of 2 groups/],
+  [{ n_group: 8, topk_group: 1 }, /2 experts of 1 of 8 groups/],
+  [
+    { topk_method: 'noaux_tc' },
+    /topk_method noaux_tc is not supported; supported: greedy, group_limited_greedy/,
+  ],
+  [{ num_experts_per_tok: null }, /at num_experts_per_tok/],
+])('refuses a router of %o', (changes, message) => {
+  const router = { n_routed_experts: 8, num_experts_per_tok: 2, topk_method: 'group_limited_greedy' };
+  const mixture = { ...config, model_type: 'deepseek_v2', ...router, ...changes };
+  expect(() => describeModel(mixture, 'config.json')).toThrow(RequestError);
+  expect(() => describeModel(mixture, 'config.json')).toThrow(message);
+});
+
+it.each([
+  ['mixtral', 'num_local_experts'],
+  ['gpt_oss', 'num_local_experts'],
+  ['qwen2_moe', 'num_experts'],
+  ['qwen3_moe', 'num_experts'],
+  ['deepseek_v3', 'n_routed_experts'],
+])('refuses more experts of %s than can be described', (modelType, key) => {
+  const own = { model_type: modelType, num_hidden_layers: 2, num_experts_per_tok: 2 };
+  const of = (fields: object) => () => describeModel({ ...own, ...fields }, 'config.json');
+  expect(of({ [key]: 1e9 })).toThrow(/<=4096/);
+  expect(of({ [key]: 4096, num_hidden_layers: 4096 })).toThrow(/no more than 65536 experts/);
+  expect(of({ [key]: 2, num_experts_per_tok: 3 })).toThrow(/3 of 2 experts/);
+  expect(of({ [key]: 1024 })().blocks).toHaveLength(2);
+});
+
+it.each<[string, object]>([
+  ['head size', { hidden_size: 62 }],
+  ['num_attention_heads 4 is not a multiple', { num_key_value_heads: 3 }],
+  ['the activation tanhish', { hidden_act: 'tanhish' }],
+  ['RoPE of type spiral', { rope_scaling: { type: 'spiral' } }],
+  ['layer_types[0] is linear', { model_type: 'qwen2', layer_types: ['linear', 'linear'] }],
+  ['num_experts_per_tok 9 of 8 experts', { model_type: 'mixtral', num_experts_per_tok: 9 }],
+  ['use_bidirectional_attention', { model_type: 'gemma', use_bidirectional_attention: true }],
+])('says where the config lies: %s', (message, fields) => {
+  const full = { num_key_value_heads: 4, ...config, ...fields };
+  expect(() => describeModel(full, 'models/one/config.json')).toThrow(`models/one/config.json: ${message}`);
+});
+
 it('refuses what is no object', () => {
   for (const value of [null, 7, 'llama', [], {}])
     expect(() => describeModel(value, 'config.json')).toThrow(RequestError);

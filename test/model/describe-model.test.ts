@@ -77,3 +77,11 @@ it('uses a head that is stored, also where the config says that it is the embedd
   expect(sizesOf(config).head).toBe('model.embed_tokens.weight');
   expect(sizesOf(config, ['lm_head.weight', 'model.embed_tokens.weight']).head).toBe('lm_head.weight');
 });
+
+it('takes the window of 0 that transformers writes for Qwen2-MoE without windows', () => {
+  const config = { model_type: 'qwen2_moe', num_hidden_layers: 2, use_sliding_window: false };
+  const { blocks } = describeModel({ ...config, sliding_window: 0 }, 'config.json');
+  expect(blocks.map(({ graphKey }) => graphKey)).toEqual(
+    Array(2).fill('qwen2_moe full_attention with experts'),
+  );
+});

@@ -39,18 +39,19 @@ function read({ file, offset, dtype, shape }: StoredFloatTensor, first = 0, elem
   return values;
 }
 
-describe('a checkpoint in FP8 with scales of blocks', () => {
+describe.each(['qwen3-fp8', 'gpt-oss-mxfp4'])('%s', (name) => {
   it('gives the hidden states and the cross-entropy of the decoded model', async () => {
-    const { model, locate } = checkpointModel(await openCheckpoint(qwen));
-    const expected = readGolden(join(qwen, 'expected.safetensors'));
+    const folder = join(golden, name);
+    const { model, locate } = checkpointModel(await openCheckpoint(folder));
+    const expected = readGolden(join(folder, 'expected.safetensors'));
     const f32 = (name: string) => expected.get(name)?.data as Float32Array;
     const ids = Int32Array.from(expected.get('input_ids')?.data as BigInt64Array, Number);
     const stream = new ModelStream(model, pool);
     const record = stream.recordBytes(ids.length);
-    const states = new HiddenStates(join(scratch, 'states'), 1, ids.length, model.hiddenSize, record);
+    const states = new HiddenStates(join(scratch, `${name}.states`), 1, ids.length, model.hiddenSize, record);
     await stream.embed(states, ids, locate);
     for (const [index, block] of model.blocks.entries()) {
-      await stream.propagate(block, await stream.loadBlock(block, locate), states);
+      await stream.runBlock(block, await stream.loadBlock(block, locate), states, locate);
       const bytes = readFileSync(states.path).subarray(0, ids.length * model.hiddenSize * 4);
       const values = new Float32Array(Uint8Array.from(bytes).buffer);
       expect(relativeError(values, f32(`hidden_states.${index}`))).toBeLessThan(1e-5);
@@ -67,7 +68,9 @@ describe('a checkpoint in FP8 with scales of blocks', () => {
     states.dispose();
     stream.dispose();
   });
+});
 
+describe('a checkpoint in FP8 with scales of blocks', () => {
   it('inspect counts zeros of what the codes stand for, and no scales', async () => {
     const { tensors, totals, linears } = await runInspect(qwen, { pattern: '2:4' });
     expect(linears).toHaveLength(14);

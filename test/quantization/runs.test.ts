@@ -40,7 +40,7 @@ async function newRun(goal: string, dtype: 'auto' | 'same', workers: number, mod
   const lines = [
     `model: ${model}`,
     `output: ${output}`,
-    `calibration: {data: ${text}, samples: 6, sequence_length: 64}`,
+    `calibration: {data: ${text}, samples: 6, sequence_length: 64, experts: {minimum_tokens: 8}}`,
     `prune: ${goal}`,
     `write: {dtype: ${dtype}}`,
     `resources: {workers: ${workers}}`,
@@ -243,6 +243,91 @@ it('experts in MXFP4 are decoded to the layout of transformers, or copied', asyn
   expect(written.has(`${name}_blocks`)).toBe(false);
   for (const own of [`${name}_blocks`, `${name}_scales`]) expect(copied.get(own)).toEqual(golds.get(own));
 });
+
+describe('a gpt-oss whose experts are in MXFP4', () => {
+  const dense = join(folder, 'gpt-oss');
+  cpSync(join(golden, 'quantized/gpt-oss-mxfp4'), dense, { recursive: true });
+  rmSync(join(dense, 'expected.safetensors'));
+  cpSync(join(golden, 'tiny-tokenizer'), dense, { recursive: true });
+  const stored = tensorsOf(dense);
+  const experts = [...stored.keys()]
+    .filter((name) => name.endsWith('_blocks'))
+    .map((name) => name.slice(0, -7));
+
+  it.each(['{method: wanda, sparsity: 0.5}', sparsegpt])('pruned by %s', async (goal) => {
+    const decoded = await newRun(goal, 'auto', 1, dense);
+    const same = await newRun(goal, 'same', 1, dense);
+    const [bf16, codes] = [tensorsOf(decoded.output), tensorsOf(same.output)];
+    expect([...codes.keys()].sort()).toEqual([...stored.keys()].sort());
+    const isCodes = (name: string) => /_(blocks|scales)$/.test(name);
+    const others = [...stored.keys()].filter((name) => !isCodes(name));
+    expect([...bf16.keys()].sort()).toEqual([...others, ...experts].sort());
+    expect(JSON.parse(readFileSync(join(decoded.output, 'config.json'), 'utf8'))).not.toHaveProperty(
+      'quantization_config',
+    );
+    expect(experts).toHaveLength(4);
+    for (const name of experts) {
+      const [before, plain, kept] = [
+        mxfp4Values(stored, name),
+        valuesOf(bf16, name),
+        mxfp4Values(codes, name),
+      ];
+      const [, , outputs = 0] = bf16.get(name)?.shape ?? [];
+      if (goal === sparsegpt) {
+        for (const values of [plain, kept]) expect(fullGroups(values, outputs)).toBe(0);
+        continue;
+      }
+      expect(kept).toEqual(plain);
+      expect(plain.every((value, i) => value === 0 || value === before[i])).toBe(true);
+      expect(codes.get(`${name}_scales`)).toEqual(stored.get(`${name}_scales`));
+      expect(zerosOf(plain)).toBe(plain.length / 2);
+    }
+    for (const [report, tensors] of [
+      [decoded.report, (name: string) => valuesOf(bf16, name)],
+      [same.report, (name: string) => mxfp4Values(codes, name)],
+    ] as const) {
+      const ofExperts = report.layers.filter(({ name }) => name.includes('.experts.'));
+      expect(ofExperts).toHaveLength(2 * 4 * 3);
+      const zeros = experts.reduce((sum, name) => sum + zerosOf(tensors(name)), 0);
+      expect(ofExperts.reduce((sum, layer) => sum + layer.zeros, 0)).toBe(zeros);
+    }
+  });
+});
+
+/** Magnitudes of E2M1. */
+const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
+
+/** Codes [experts, out, groups, 16 bytes] and scales as [experts, in, out]. */
+function mxfp4Values(tensors: ReadonlyMap<string, Tensor>, name: string): Float32Array {
+  const [blocks, scales] = [tensors.get(`${name}_blocks`), tensors.get(`${name}_scales`)];
+  const [experts = 0, outputs = 0, groups = 0] = blocks?.shape ?? [];
+  const inputs = groups * 32;
+  const values = new Float32Array(experts * inputs * outputs);
+  for (let e = 0; e < experts; e++) {
+    for (let o = 0; o < outputs; o++) {
+      for (let i = 0; i < inputs; i++) {
+        const element = (e * outputs + o) * inputs + i;
+        const code = ((blocks?.bytes[element >> 1] as number) >> (4 * (element & 1))) & 15;
+        const scale = 2 ** ((scales?.bytes[element >> 5] as number) - 127);
+        const value = (E2M1[code & 7] as number) * scale;
+        values[(e * inputs + i) * outputs + o] = code & 8 && value !== 0 ? -value : value;
+      }
+    }
+  }
+  return values;
+}
+
+/** How many fours of an output's inputs have fewer than two zeros, in [experts, in, out]. */
+function fullGroups(values: Float32Array, outputs: number): number {
+  let full = 0;
+  for (let first = 0; first < values.length; first += 4 * outputs) {
+    for (let o = 0; o < outputs; o++) {
+      const four = [0, 1, 2, 3].map((i) => values[first + i * outputs + o]);
+      if (four.filter((value) => value === 0).length < 2) full++;
+    }
+  }
+  return full;
+}
 
 it('a linear that stays dense is decoded, or copied', async () => {
   const goal = '{method: magnitude, sparsity: 0.5, rules: [{match: "*.up_proj", keep: dense}]}';

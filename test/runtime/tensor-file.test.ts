@@ -1,7 +1,7 @@
 /** Views of tensors against their definition, element by element. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rowsOf, runsOf, transposedRowsOf } from '../../src/model/parts/placement.js';
+import { rowsOf, transposedRowsOf } from '../../src/model/parts/placement.js';
 import { isInterleaved, type Strides, type TensorView, viewParts } from '../../src/runtime/tensor-file.js';
 import { bandReader, bandWriter } from '../../src/runtime/view-bands.js';
 import { readView, writeView } from '../../src/runtime/view-bytes.js';
@@ -48,7 +48,7 @@ const cases: fc.Arbitrary<Case> = fc
         return { view: viewOf(strides, columns, elementBytes), rows, whole: all * columns };
       }
       case 'runs': {
-        const strides = runsOf('', [runs * all, columns], { first: before, run: rows, step: all });
+        const strides = rowsOf('', [runs * all, columns], { first: before, count: rows, step: all });
         return {
           view: viewOf(strides, columns, elementBytes),
           rows: runs * rows,

@@ -10,6 +10,10 @@ VARIANTS = {
         32, "Qwen2MoeForCausalLM", model_type="qwen2_moe", num_hidden_layers=3, num_experts=6, num_experts_per_tok=3,
         moe_intermediate_size=24, shared_expert_intermediate_size=36, decoder_sparse_step=1, mlp_only_layers=[1],
         norm_topk_prob=False),
+    "qwen2-moe-windows": variant(
+        34, "Qwen2MoeForCausalLM", model_type="qwen2_moe", num_hidden_layers=3, num_experts=3, num_experts_per_tok=1,
+        moe_intermediate_size=12, shared_expert_intermediate_size=20, decoder_sparse_step=3, use_sliding_window=True,
+        sliding_window=7, max_window_layers=2),
     "qwen3-moe": variant(
         33, "Qwen3MoeForCausalLM", model_type="qwen3_moe", head_dim=12, num_experts=8, num_experts_per_tok=2,
         moe_intermediate_size=20, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[]),

@@ -11,6 +11,7 @@ import { shortened } from '../../checkpoint/strict-json.js';
 import { RequestError } from '../../errors.js';
 import { withinCpuTime } from '../cpu-time-limit.js';
 import type { ByteWindow } from './byte-window.js';
+import { requireConversationSize } from './conversation-size.js';
 import { decompressPage } from './decompress-page.js';
 import type { LeafColumn } from './document-column.js';
 import { requireRuns } from './require-runs.js';
@@ -43,12 +44,6 @@ const readableEncodings: readonly string[] = [
 const milliseconds = 500;
 const bytesPerMillisecond = 4_000;
 const valuesPerMillisecond = 1_000;
-
-/** Messages of a conversation at most; those of one that goes on over many pages are looked at anew with each page. */
-const maximumMessages = 10_000;
-
-/** The value, and a list around it where the message may be null. */
-const partsOfMessage = 2;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -169,9 +164,11 @@ function copyLists(value: unknown): unknown {
   return Array.isArray(value) ? value.map(copyLists) : value;
 }
 
-/** Lists in lists, and the values in them. */
-function countParts(row: unknown): number {
-  return Array.isArray(row) ? row.reduce<number>((sum, each) => sum + countParts(each), 1) : 1;
+/** Lists in lists with their values in memory of their own, so that they don't keep the page. */
+function detached(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(detached);
+  if (!(value instanceof Uint8Array) || value.byteLength === value.buffer.byteLength) return value;
+  return value.slice();
 }
 
 /**
@@ -242,11 +239,9 @@ export async function* columnRows(
     if (data.length === 0) continue;
     const whole = repeated ? data.length - 1 : data.length;
     for (let i = 0; i < whole; i++, row++) yield data[i];
-    if (repeated) open = [data[whole]];
-    guarded(() => {
-      if (countParts(open) > partsOfMessage * maximumMessages)
-        throw new Error(`more than ${maximumMessages} messages`);
-    });
+    if (!repeated) continue;
+    requireConversationSize([data[whole]], place(row));
+    open = [detached(data[whole])];
   }
   yield* open;
 }

@@ -3,9 +3,9 @@
  * @module
  */
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { decompress as zstdDecompress } from 'fzstd';
 import type { CompressionCodec } from 'hyparquet';
 import { snappyUncompress } from 'hyparquet/src/snappy.js';
+import { decompressZstd } from './decompress-zstd.js';
 
 type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
 
@@ -21,7 +21,7 @@ const codecs: Partial<Record<CompressionCodec, Decompress>> = {
   },
   GZIP: (bytes, length) => gunzipSync(bytes, limited(length)),
   BROTLI: (bytes, length) => brotliDecompressSync(bytes, limited(length)),
-  ZSTD: (bytes, length) => zstdDecompress(bytes, new Uint8Array(length)),
+  ZSTD: decompressZstd,
 };
 
 /** Names of what can be decompressed. */

@@ -11,6 +11,7 @@ import { maximumDocumentBytes, parseMessages, type TextDocument, withoutNulls } 
 import type { RangeReader, TextFile } from '../text-file.js';
 import { ByteWindow } from './byte-window.js';
 import { columnRows } from './column-rows.js';
+import { requireConversationSize } from './conversation-size.js';
 import { readableCodecs } from './decompress-page.js';
 import { type DocumentColumn, documentColumn, type LeafColumn } from './document-column.js';
 import { type ParquetMetadata, readParquetMetadata } from './parquet-metadata.js';
@@ -89,6 +90,7 @@ function zipMessages(
   const [first, second] = lists;
   if (!Array.isArray(first) || !Array.isArray(second) || first.length !== second.length)
     throw new RequestError(`${where}: damaged: ${field} has roles and contents of different lengths`);
+  requireConversationSize([first, second], where);
   const text = (value: unknown, index: number) => {
     const cell = unwrap(value, optional.message);
     return cell === null ? null : decode(cell, `${where}: ${field}[${index}]`);

@@ -47,7 +47,7 @@ export function evalCommand(context: CliContext): Command {
       const { evaluate } = await context.loadLibrary();
       const result = await withDisplay(
         context,
-        { ...STOPPING, message: 'interrupted; nothing was measured' },
+        { ...STOPPING, message: 'interrupted; nothing was measured, and what was downloaded is kept' },
         (shown) => evaluate(checkpoint, { ...rest, ...shown }),
       );
       const colours = coloursFor(json ? context.stderr : context.stdout, context.env);

@@ -20,8 +20,8 @@ import { noteLines, printResult } from '../output.js';
 import { type Column, facts, table } from '../table.js';
 import { STOPPING, withDisplay } from '../with-display.js';
 
-/** Checkpoints with more tensors than this are shown by kind unless every tensor is asked for. */
-const SHOWN_TENSORS = 40;
+/** Checkpoints with more tensors or linears than this are shown by kind, unless everything is asked for. */
+const SHOWN = 40;
 
 /** The command, bound to `context`. */
 export function inspectCommand(context: CliContext): Command {
@@ -45,7 +45,7 @@ export function inspectCommand(context: CliContext): Command {
 /** Prunable tensors first, then the others, the linears, and the totals. */
 export function inspectWords(result: InspectResult, all: boolean, cwd: string, colours: Colours): string {
   const { tensors, totals, pattern } = result;
-  const listed = all || tensors.length <= SHOWN_TENSORS;
+  const listed = all || Math.max(tensors.length, result.linears.length) <= SHOWN;
   const rows = (listed ? tensors.map(single) : groupTensors(tensors)).sort(
     (a, b) => Number(b.prunable) - Number(a.prunable),
   );
@@ -73,7 +73,7 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
     colours.bold(displayPath(result.folder, cwd)),
     table(columns, rows.map(line)),
     '',
-    ...(result.linears.length === 0 ? [] : [linearTable(result.linears, all), '']),
+    ...(result.linears.length === 0 ? [] : [linearTable(result.linears, listed), '']),
     facts([
       [
         'prunable',
@@ -153,8 +153,8 @@ function groupTensors(tensors: readonly InspectedTensor[]): Row[] {
 }
 
 /** A line for a linear, or for those of the same name and shape in different blocks; in the order of the computation. */
-function linearTable(linears: readonly InspectedLinear[], all: boolean): string {
-  const nameOf = all ? (name: string) => name : linearKind;
+function linearTable(linears: readonly InspectedLinear[], listed: boolean): string {
+  const nameOf = listed ? (name: string) => name : linearKind;
   const rows = new Map<string, { cells: readonly [name: string, ...rest: string[]]; linears: number }>();
   for (const { name, shape, inputGroup, tensor } of linears) {
     const part = tensor === `${name}.weight` ? '' : nameOf(tensor);
@@ -165,15 +165,15 @@ function linearTable(linears: readonly InspectedLinear[], all: boolean): string 
   }
   const anyParts = [...rows.values()].some(({ cells }) => cells[3] !== '');
   const columns: Column[] = [
-    { title: all ? 'linear' : 'kind of linear' },
-    ...(all ? [] : [{ title: 'linears', align: 'right' } as const]),
+    { title: listed ? 'linear' : 'kind of linear' },
+    ...(listed ? [] : [{ title: 'linears', align: 'right' } as const]),
     { title: 'shape', align: 'right' },
     { title: 'reads' },
     ...(anyParts ? [{ title: 'part of' }] : []),
   ];
   const lines = [...rows.values()].map(({ cells: [name, ...rest], linears }) => [
     name,
-    ...(all ? [] : [formatCount(linears)]),
+    ...(listed ? [] : [formatCount(linears)]),
     ...rest,
   ]);
   return table(columns, lines);

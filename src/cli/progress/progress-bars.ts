@@ -3,6 +3,7 @@
  * @module
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
+import { downloadFigures } from '../../pipeline/download-lines.js';
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
 import {
   formatBytes,
@@ -14,7 +15,6 @@ import {
 } from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
 import type { Colours } from '../colours.js';
-import { downloadFigures } from './download-figures.js';
 import type { ProgressDisplay } from './progress-display.js';
 import { barColumns, type ProgressLineContent, progressLine } from './progress-line.js';
 

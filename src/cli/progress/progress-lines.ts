@@ -2,9 +2,10 @@
  * Progress as log lines, for files and pipes.
  * @module
  */
+
+import { DownloadLines } from '../../pipeline/download-lines.js';
 import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
 import {
-  formatBytes,
   formatCount,
   formatPercent,
   formatPlural,
@@ -13,10 +14,9 @@ import {
   formatTimeLeft,
 } from '../../report/format.js';
 import type { OutputStream } from '../cli-context.js';
-import { downloadFigures } from './download-figures.js';
 import type { ProgressDisplay } from './progress-display.js';
 
-/** Finished blocks, and bytes of a download, are reported at most this often. */
+/** Finished blocks are reported at most this often. */
 const BLOCK_INTERVAL_MS = 3000;
 /** Within a long block, a sign of life this often. */
 const STEP_INTERVAL_MS = 20_000;
@@ -28,19 +28,20 @@ export class ProgressLines implements ProgressDisplay {
   #lastLine = Number.NEGATIVE_INFINITY;
   /** Of the current stage. */
   #latestStep: Event<'step'> | undefined;
-  #downloading = false;
+  readonly #downloads: DownloadLines;
 
   /** @param now milliseconds of a clock that never goes back */
   constructor(
     private readonly stream: OutputStream,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#downloads = new DownloadLines(now);
+  }
 
   readonly listener: ProgressListener = (event) => {
     switch (event.kind) {
       case 'stage':
         this.#latestStep = undefined;
-        this.#downloading = false;
         this.#lastLine = Number.NEGATIVE_INFINITY;
         this.message(`${event.stage}: ${formatPlural(event.blocks, 'block')}`);
         break;
@@ -64,21 +65,11 @@ export class ProgressLines implements ProgressDisplay {
         this.message(`${event.stage}: done in ${formatSeconds(event.seconds)}`);
         break;
       case 'download':
-        if (!this.#downloading) {
-          this.#downloading = true;
-          this.#lastLine = this.now();
-          this.message(
-            `fetch ${event.model}: ${formatPlural(event.files, 'file')}, ${formatBytes(event.bytes)}`,
-          );
-        } else if (this.now() - this.#lastLine >= BLOCK_INTERVAL_MS && event.bytesDone < event.bytes) {
-          this.#lastLine = this.now();
-          this.message(`fetch ${event.model}: ${downloadedSoFar(event)}`);
-        }
+      case 'download-end': {
+        const line = this.#downloads.line(event);
+        if (line !== undefined) this.message(line);
         break;
-      case 'download-end':
-        this.#downloading = false;
-        this.message(`fetch ${event.model}: done, ${downloadFigures(event)}`);
-        break;
+      }
       case 'note':
         this.message(`note: ${event.message}`);
         break;
@@ -101,14 +92,6 @@ export class ProgressLines implements ProgressDisplay {
     ];
     this.message(`${stage}: ${done}/${blocks} blocks, ${parts.join(', ')}`.replace(/, $/, ''));
   }
-}
-
-function downloadedSoFar({ bytes, bytesDone, bytesPerSecond, etaSeconds }: Event<'download'>): string {
-  return [
-    `${formatBytes(bytesDone)} of ${formatBytes(bytes)}`,
-    ...(bytesPerSecond === undefined ? [] : [`${formatBytes(bytesPerSecond)}/s`]),
-    ...(etaSeconds === undefined ? [] : [`${formatTimeLeft(etaSeconds)} left`]),
-  ].join(', ');
 }
 
 function blockFigures({ sparsity, outputError, seconds }: Event<'block'>): string[] {

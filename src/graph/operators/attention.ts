@@ -239,7 +239,7 @@ function causalMask(
   { window = tokens }: AttentionShape,
 ): Value {
   const rows = Math.min(QUERY_CHUNK, tokens);
-  const table = graph.table('causal_mask', [rows, tokens], () => {
+  const table = graph.table(window < tokens ? `causal_mask_${window}` : 'causal_mask', [rows, tokens], () => {
     const data = new Float32Array(rows * tokens);
     for (let row = 0; row < rows; row++) {
       const own = tokens - rows + row;

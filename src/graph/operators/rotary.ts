@@ -2,6 +2,7 @@
  * Rotary position embedding.
  * @module
  */
+import { createHash } from 'node:crypto';
 import type { GraphBuilder } from '../graph-builder.js';
 import type { Value } from '../value.js';
 import { dimension, reshape } from './shape.js';
@@ -23,6 +24,9 @@ export interface RotaryEmbedding {
   angles(tokens: number): RotaryAngles;
 }
 
+/** Hexadecimal digits that tell a graph's few tables apart. */
+const DIGEST_LENGTH = 16;
+
 /**
  * Turns the pairs of every head by position · frequency (Su et al. 2021, arXiv 2104.09864).
  *
@@ -31,8 +35,8 @@ export interface RotaryEmbedding {
 export function rotary(graph: GraphBuilder, x: Value, heads: number, embedding: RotaryEmbedding): Value {
   const tokens = dimension(x, 0);
   const { pairs, interleaved } = embedding;
+  const { frequencies, scale } = embedding.angles(tokens);
   const table = (f: (angle: number) => number) => () => {
-    const { frequencies, scale } = embedding.angles(tokens);
     const data = new Float32Array(tokens * pairs);
     for (let position = 0; position < tokens; position++) {
       for (let pair = 0; pair < pairs; pair++) {
@@ -43,8 +47,10 @@ export function rotary(graph: GraphBuilder, x: Value, heads: number, embedding: 
     }
     return data;
   };
-  const cos = graph.table('rotary_cos', [1, tokens, pairs], table(Math.cos));
-  const sin = graph.table('rotary_sin', [1, tokens, pairs], table(Math.sin));
+  const digest = createHash('sha256').update(frequencies).update(Float64Array.of(scale)).digest('hex');
+  const own = digest.slice(0, DIGEST_LENGTH);
+  const cos = graph.table(`rotary_cos_${own}`, [1, tokens, pairs], table(Math.cos));
+  const sin = graph.table(`rotary_sin_${own}`, [1, tokens, pairs], table(Math.sin));
   const batched = reshape(graph, x, [1, ...x.shape]);
   const isPartial = 2 * pairs < dimension(x, 1) / heads;
   const rotated = graph.node('RotaryEmbedding', [batched, cos, sin], batched.shape, {

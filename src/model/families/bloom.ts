@@ -6,16 +6,17 @@ import { z } from 'zod';
 import { geluTanh } from '../../graph/operators/activation.js';
 import { withOtherNames } from '../config-names.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
+import { ATTENTION_OUTPUT } from '../parts/input-groups.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 
 const configSchema = withOtherNames(
   { n_head: 'num_attention_heads', n_layer: 'num_hidden_layers' },
@@ -33,11 +34,9 @@ const configSchema = withOtherNames(
   }),
 );
 
-export const bloom: Family = {
+export const bloom = defineFamily(configSchema, {
   modelTypes: ['bloom'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes({
       hidden_size: config.n_embed ?? config.hidden_size,
       num_attention_heads: config.num_attention_heads,
@@ -46,17 +45,17 @@ export const bloom: Family = {
     const norm = layerNorms(config.layer_norm_epsilon, { bias: true });
     const joinsNormed = config.apply_residual_connection_post_layernorm;
     const name = 'self_attention.query_key_value';
-    const { parts, forward } = sequentialResiduals([
+    const residuals = sequentialResiduals([
       {
         before: norm('input_layernorm', hidden),
         part: attentionPart({
           ...sizes,
-          ...interleavedProjections(name, sizes, { bias: true, inputGroup: 'attention input' }),
+          ...interleavedProjections(name, sizes, true),
           output: {
             name: 'self_attention.dense',
             out: hidden,
             in: hidden,
-            inputGroup: 'attention output',
+            inputGroup: ATTENTION_OUTPUT,
             bias: true,
           },
           keyBias: alibi(heads),
@@ -76,9 +75,12 @@ export const bloom: Family = {
       },
     ]);
     const prefix = namePrefix(names, 'word_embeddings.weight', ['transformer.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, { prefix: `${prefix}h.${index}.`, hiddenSize: hidden, graphKey: 'bloom', forward }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}h`,
+      hiddenSize: hidden,
+      graphKey: 'bloom',
+    });
     const first = norm(`${prefix}word_embeddings_layernorm`, hidden);
     return causalModel({
       family: 'bloom',
@@ -92,4 +94,4 @@ export const bloom: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

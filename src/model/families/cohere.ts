@@ -6,16 +6,16 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -46,11 +46,18 @@ const configSchema = z.discriminatedUnion('model_type', [
 
 type CohereConfig = z.infer<typeof configSchema>;
 
-export const cohere: Family = {
+const SIZES = {
+  vocab_size: 256_000,
+  hidden_size: 8192,
+  intermediate_size: 22_528,
+  num_hidden_layers: 40,
+  num_attention_heads: 64,
+};
+
+export const cohere = defineFamily(configSchema, {
   modelTypes: ['cohere', 'cohere2'],
-  configSchema,
-  describe(raw, names) {
-    const parsed = configSchema.parse(raw);
+  defaults: { cohere: { ...SIZES, rope_theta: 500_000 }, cohere2: SIZES },
+  describe(parsed, names) {
     // Cohere 2 derives it from the other sizes, whatever the config says.
     const config = parsed.model_type === 'cohere2' ? { ...parsed, head_dim: undefined } : parsed;
     return ropeDecoder({
@@ -66,12 +73,12 @@ export const cohere: Family = {
       logitScale: config.logit_scale,
     });
   },
-};
+});
 
 function blockKinds(config: CohereConfig): (index: number) => BlockKind {
   const { heads, keyValueHeads, headDim } = attentionSizes(config);
   if (config.model_type === 'cohere') {
-    const rotary = rotaryEmbedding(config, { headDim, interleaved: true, theta: 500_000 });
+    const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
     const normed = (name: string, count: number) =>
       config.use_qk_norm
         ? perHeadWeights([`self_attn.${name}.weight`], {
@@ -85,9 +92,9 @@ function blockKinds(config: CohereConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention: { rotary, queryNorm, keyNorm } });
   }
   const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
-  const types = attentionKinds(config, config.sliding_window_pattern);
+  const kindOf = attentionKinds(config, slidesBetween(config.sliding_window_pattern));
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { rotary: window === undefined ? undefined : rotary, window } };
   };

@@ -4,22 +4,17 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
-import { configHeadSize, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { ConfigError } from '../config-error.js';
+import { configExperts, configHeadSize, configSize } from '../config-size.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { expertCounts, gatedExperts, type Routing, routerPart } from '../parts/experts.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
+import { ATTENTION_INPUT, ATTENTION_OUTPUT } from '../parts/input-groups.js';
 import { latentAttentionPart, type Projection } from '../parts/latent-attention.js';
 import { rmsNorms } from '../parts/norms.js';
 import type { LinearPart, Part } from '../parts/part.js';
-import {
-  ATTENTION_INPUT,
-  decoderConfigShape,
-  rmsNormShape,
-  ropeDecoder,
-  separateFeedForward,
-} from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import {
   type ExpertGroups,
   expertGroups,
@@ -29,16 +24,59 @@ import {
 } from '../parts/routings.js';
 import { rotaryEmbedding, yarnScale } from '../rotary-embedding.js';
 
-/** By `model_type`, where a config has nothing. */
-const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+const configSchema = z.looseObject({
+  model_type: z.string(),
+  ...decoderConfigShape,
+  ...rmsNormShape,
+  kv_lora_rank: configSize.default(512),
+  /** `null` is a projection without a latent. */
+  q_lora_rank: configSize.nullable().default(1536),
+  qk_nope_head_dim: configHeadSize.default(128),
+  qk_rope_head_dim: configHeadSize.default(64),
+  v_head_dim: configHeadSize.default(128),
+  rope_interleave: z.boolean().default(true),
+  attention_bias: z.boolean().default(false),
+  /** Of DeepSeek-V2. */
+  mlp_bias: z.boolean().default(false),
+  n_routed_experts: configExperts,
+  n_shared_experts: configExperts,
+  num_experts_per_tok: configExperts,
+  moe_intermediate_size: configSize,
+  first_k_dense_replace: z.int().nonnegative(),
+  /** One in so many blocks has experts. */
+  moe_layer_freq: z.int().positive().default(1),
+  n_group: configSize.nullish(),
+  topk_group: configSize.nullish(),
+  /** Of DeepSeek-V2. */
+  topk_method: z.string().default('greedy'),
+  /** Of DeepSeek-V3; DeepSeek-V2 divides by no sum. */
+  norm_topk_prob: z.boolean().default(true),
+  routed_scaling_factor: z.number().positive(),
+  tie_word_embeddings: z.boolean().default(false),
+});
+
+/** By `model_type`. */
+const DEFAULTS = {
   deepseek_v2: {
+    vocab_size: 102_400,
+    hidden_size: 4096,
+    intermediate_size: 11_008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
     n_routed_experts: 64,
     n_shared_experts: 2,
     moe_intermediate_size: 1407,
     first_k_dense_replace: 0,
+    norm_topk_prob: false,
     routed_scaling_factor: 1,
   },
   deepseek_v3: {
+    vocab_size: 129_280,
+    hidden_size: 7168,
+    intermediate_size: 18_432,
+    num_hidden_layers: 61,
+    num_attention_heads: 128,
+    num_key_value_heads: 128,
     n_routed_experts: 256,
     n_shared_experts: 1,
     num_experts_per_tok: 8,
@@ -51,44 +89,6 @@ const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
 };
 
-const configSchema = z.preprocess(
-  (raw) => {
-    if (typeof raw !== 'object' || raw === null) return raw;
-    const { model_type: type } = raw as { readonly model_type?: unknown };
-    return { ...DEFAULTS[String(type)], ...raw };
-  },
-  z.looseObject({
-    model_type: z.string(),
-    ...decoderConfigShape,
-    ...rmsNormShape,
-    kv_lora_rank: configSize.default(512),
-    /** `null` is a projection without a latent. */
-    q_lora_rank: configSize.nullable().default(1536),
-    qk_nope_head_dim: configHeadSize.default(128),
-    qk_rope_head_dim: configHeadSize.default(64),
-    v_head_dim: configHeadSize.default(128),
-    rope_interleave: z.boolean().default(true),
-    attention_bias: z.boolean().default(false),
-    /** Of DeepSeek-V2. */
-    mlp_bias: z.boolean().default(false),
-    n_routed_experts: configSize,
-    n_shared_experts: configSize,
-    num_experts_per_tok: configSize,
-    moe_intermediate_size: configSize,
-    first_k_dense_replace: z.int().nonnegative(),
-    /** One in so many blocks has experts. */
-    moe_layer_freq: z.int().positive().default(1),
-    n_group: configSize.nullish(),
-    topk_group: configSize.nullish(),
-    /** Of DeepSeek-V2. */
-    topk_method: z.string().default('greedy'),
-    /** Of DeepSeek-V3; DeepSeek-V2 divides by no sum. */
-    norm_topk_prob: z.boolean().default(true),
-    routed_scaling_factor: z.number().positive(),
-    tie_word_embeddings: z.boolean().default(false),
-  }),
-);
-
 type DeepseekConfig = z.infer<typeof configSchema>;
 
 /** Of the normalisations of latents; no config has it. */
@@ -96,24 +96,25 @@ const LATENT_EPSILON = 1e-6;
 
 const CORRECTION = 'mlp.gate.e_score_correction_bias';
 
-export const deepseek: Family = {
+export const deepseek = defineFamily(configSchema, {
   modelTypes: ['deepseek_v2', 'deepseek_v3'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: DEFAULTS,
+  describe(config, names) {
     const { hidden_size: hidden, moe_intermediate_size: intermediate } = config;
     const isThird = config.model_type === 'deepseek_v3';
     const activation = activationNamed(config.hidden_act);
     const feedForwardBias = !isThird && config.mlp_bias;
     const attention = { part: latentAttention(config) };
-    const counts = expertCounts(config.n_routed_experts, config.num_experts_per_tok);
-    const shared = separateFeedForward(
-      hidden,
-      config.n_shared_experts * intermediate,
-      feedForwardBias,
-      undefined,
-      'mlp.shared_experts',
+    const counts = expertCounts(
+      config.n_routed_experts,
+      config.num_experts_per_tok,
+      config.num_hidden_layers,
     );
+    const shared = gatedLinears(gatedNames('mlp.shared_experts'), {
+      hidden,
+      intermediate: config.n_shared_experts * intermediate,
+      bias: feedForwardBias,
+    });
     const router = routerPart({
       weight: 'mlp.gate.weight',
       experts: counts.count,
@@ -143,13 +144,13 @@ export const deepseek: Family = {
             activation,
             names,
             list: 'mlp.experts',
-            linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+            linears: gatedNames(),
           }),
         };
       },
     });
   },
-};
+});
 
 interface Counts {
   readonly count: number;
@@ -163,9 +164,7 @@ function secondRouting(config: DeepseekConfig, counts: Counts): Routing {
   if (method === 'group_limited_greedy') {
     return groupedSoftmaxRouting(perToken, groupsOf(config, counts), factor);
   }
-  throw new RequestError(
-    `config.json: topk_method ${method} is not supported; supported: greedy, group_limited_greedy`,
-  );
+  throw new ConfigError(`topk_method ${method} is not supported; supported: greedy, group_limited_greedy`);
 }
 
 function thirdRouting(config: DeepseekConfig, counts: Counts): Routing {
@@ -214,7 +213,7 @@ function latentAttention(config: DeepseekConfig): Part {
     keyValueDown: linear('kv_a_proj_with_mqa', latent + rotated, hidden, ATTENTION_INPUT, bias),
     keyValueNorm: norm('self_attn.kv_a_layernorm', latent),
     keyValueUp: linear('kv_b_proj', heads * (plain + value), latent, 'key value latent'),
-    output: linear('o_proj', hidden, heads * value, 'attention output', bias),
+    output: linear('o_proj', hidden, heads * value, ATTENTION_OUTPUT, bias),
     heads,
     sizes: { plain, rotated, value },
     scale: attentionScale(config) / Math.sqrt(headSize),

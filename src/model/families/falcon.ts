@@ -6,17 +6,18 @@
  */
 import { z } from 'zod';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
-import { alibi } from '../parts/alibi.js';
+import { type AlibiProduct, alibi } from '../parts/alibi.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
+import { ATTENTION_INPUT, ATTENTION_OUTPUT, MLP_INPUT } from '../parts/input-groups.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { parallelResiduals, sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 import { ropeConfigShape, rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -53,11 +54,9 @@ function bfloat16(x: number): number {
   return new Float32Array(bits.buffer)[0] as number;
 }
 
-export const falcon: Family = {
+export const falcon = defineFamily(configSchema, {
   modelTypes: ['falcon'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const { bias, new_decoder_architecture: isNew } = config;
     const sizes = attentionSizes({
       hidden_size: config.n_embed ?? config.hidden_size,
@@ -70,15 +69,12 @@ export const falcon: Family = {
     const isParallel = isNew || config.parallel_attn;
     const attention = attentionPart({
       ...sizes,
-      ...interleavedProjections('self_attention.query_key_value', sizes, {
-        bias,
-        inputGroup: 'attention input',
-      }),
+      ...interleavedProjections('self_attention.query_key_value', sizes, bias),
       output: {
         name: 'self_attention.dense',
         out: hidden,
         in: hidden,
-        inputGroup: 'attention output',
+        inputGroup: ATTENTION_OUTPUT,
         bias,
       },
       ...(config.alibi
@@ -92,12 +88,12 @@ export const falcon: Family = {
           hidden,
           intermediate: config.ffn_hidden_size ?? 4 * hidden,
           bias,
-          inputGroup: isParallel && !hasTwoNorms ? 'attention input' : 'mlp input',
+          inputGroup: isParallel && !hasTwoNorms ? ATTENTION_INPUT : MLP_INPUT,
         },
       ),
       activationNamed(config.activation),
     );
-    const residuals = () => {
+    const joined = () => {
       if (!isParallel) {
         return sequentialResiduals([
           { before: norm('input_layernorm', hidden), part: attention },
@@ -111,11 +107,14 @@ export const falcon: Family = {
           ])
         : parallelResiduals([{ part: attention }, { part: feedForward }], norm('input_layernorm', hidden));
     };
-    const { parts, forward } = residuals();
+    const residuals = joined();
     const prefix = namePrefix(names, 'word_embeddings.weight', ['transformer.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, { prefix: `${prefix}h.${index}.`, hiddenSize: hidden, graphKey: 'falcon', forward }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}h`,
+      hiddenSize: hidden,
+      graphKey: 'falcon',
+    });
     return causalModel({
       family: 'falcon',
       hiddenSize: hidden,
@@ -127,7 +126,7 @@ export const falcon: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});
 
 function keyValueHeads(config: FalconConfig): number {
   const { num_attention_heads: heads, num_kv_heads: own } = config;
@@ -136,7 +135,10 @@ function keyValueHeads(config: FalconConfig): number {
 }
 
 /** ALiBi as it was trained: computed in bfloat16, and scaled like the scores. */
-function roundedBias(headDim: number): (slope: number, position: number) => number {
-  return (slope, position) =>
-    bfloat16(bfloat16(slope) * bfloat16(position)) / Math.fround(Math.sqrt(headDim));
+function roundedBias(headDim: number): AlibiProduct {
+  return {
+    name: `rounded_${headDim}`,
+    product: (slope, position) =>
+      bfloat16(bfloat16(slope) * bfloat16(position)) / Math.fround(Math.sqrt(headDim)),
+  };
 }

@@ -6,19 +6,19 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configHeadSize, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryByKind, rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -69,6 +69,15 @@ const configSchema = z.discriminatedUnion('model_type', [
 
 type GemmaConfig = z.infer<typeof configSchema>;
 
+/** Of Gemma 2 and 3. */
+const SIZES = {
+  hidden_size: 2304,
+  intermediate_size: 9216,
+  num_hidden_layers: 26,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+};
+
 const FOUR_NORMS = {
   beforeAttention: 'input_layernorm',
   afterAttention: 'post_attention_layernorm',
@@ -76,25 +85,23 @@ const FOUR_NORMS = {
   afterFeedForward: 'post_feedforward_layernorm',
 };
 
-export const gemma: Family = {
+export const gemma = defineFamily(configSchema, {
   modelTypes: ['gemma', 'gemma2', 'gemma3_text'],
-  configSchema,
   defaults: {
-    gemma3_text: {
-      vocab_size: 262_208,
-      hidden_size: 2304,
-      intermediate_size: 9216,
-      num_hidden_layers: 26,
-      num_attention_heads: 8,
-      num_key_value_heads: 4,
+    gemma: {
+      vocab_size: 256_000,
+      hidden_size: 3072,
+      intermediate_size: 24_576,
+      num_hidden_layers: 28,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
     },
+    gemma2: { ...SIZES, vocab_size: 256_000 },
+    gemma3_text: { ...SIZES, vocab_size: 262_208 },
   },
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     if (config.use_bidirectional_attention) {
-      throw new RequestError(
-        'config.json: use_bidirectional_attention is set; only causal models can be pruned',
-      );
+      throw new ConfigError('use_bidirectional_attention is set; only causal models can be pruned');
     }
     const isFirst = config.model_type === 'gemma';
     return ropeDecoder({
@@ -110,7 +117,7 @@ export const gemma: Family = {
       logitSoftcap: isFirst ? undefined : (config.final_logit_softcapping ?? undefined),
     });
   },
-};
+});
 
 function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
   const { headDim, heads, keyValueHeads } = attentionSizes(config);
@@ -119,7 +126,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention });
   }
   const isThird = config.model_type === 'gemma3_text';
-  const types = attentionKinds(config, isThird ? config.sliding_window_pattern : 2);
+  const kindOf = attentionKinds(config, slidesBetween(isThird ? config.sliding_window_pattern : 2));
   const norm = rmsNorms(config.rms_norm_eps, { onePlus: true });
   const attention = {
     scale: 1 / Math.sqrt(config.query_pre_attn_scalar),
@@ -135,7 +142,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
     ? { full_attention: plain, sliding_attention: plain }
     : rotaryByKind(config, headDim, { full: 1_000_000, sliding: 10_000 });
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { ...attention, rotary: rotary[kind], window } };
   };

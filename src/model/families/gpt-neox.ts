@@ -5,16 +5,17 @@
  */
 import { z } from 'zod';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
+import { ATTENTION_OUTPUT } from '../parts/input-groups.js';
 import { interleavedProjections } from '../parts/interleaved-projections.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { parallelResiduals, sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 import { ropeConfigShape, rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -31,18 +32,13 @@ const configSchema = z.looseObject({
   rope_scaling: ropeConfigShape.rope_scaling,
   rope_parameters: ropeConfigShape.rope_parameters,
   rotary_emb_base: ropeConfigShape.rope_theta,
-  rotary_pct: ropeConfigShape.partial_rotary_factor,
+  rotary_pct: ropeConfigShape.partial_rotary_factor.default(0.25),
   tie_word_embeddings: z.boolean().default(false),
 });
 
-/** Share of a head that is rotated, where a config doesn't say it. */
-const ROTARY_SHARE = 0.25;
-
-export const gptNeox: Family = {
+export const gptNeox = defineFamily(configSchema, {
   modelTypes: ['gpt_neox'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes({
       hidden_size: config.hidden_size,
       num_attention_heads: config.num_attention_heads,
@@ -57,7 +53,7 @@ export const gptNeox: Family = {
         partial_rotary_factor: config.rotary_pct,
         max_position_embeddings: config.max_position_embeddings,
       },
-      { headDim, partialFactor: ROTARY_SHARE },
+      { headDim },
     );
     const norm = layerNorms(config.layer_norm_eps, { bias: true });
     const name = 'attention.query_key_value';
@@ -66,12 +62,12 @@ export const gptNeox: Family = {
         before: norm('input_layernorm', hidden),
         part: attentionPart({
           ...sizes,
-          ...interleavedProjections(name, sizes, { bias, inputGroup: 'attention input' }),
+          ...interleavedProjections(name, sizes, bias),
           output: {
             name: 'attention.dense',
             out: hidden,
             in: hidden,
-            inputGroup: 'attention output',
+            inputGroup: ATTENTION_OUTPUT,
             bias,
           },
           rotary,
@@ -88,17 +84,16 @@ export const gptNeox: Family = {
         ),
       },
     ];
-    const residuals = config.use_parallel_residual ? parallelResiduals : sequentialResiduals;
-    const { parts, forward } = residuals(branches);
+    const residuals = config.use_parallel_residual
+      ? parallelResiduals(branches)
+      : sequentialResiduals(branches);
     const prefix = namePrefix(names, 'embed_in.weight', ['gpt_neox.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, {
-        prefix: `${prefix}layers.${index}.`,
-        hiddenSize: hidden,
-        graphKey: 'gpt_neox',
-        forward,
-      }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}layers`,
+      hiddenSize: hidden,
+      graphKey: 'gpt_neox',
+    });
     const head = names.has('lm_head.weight') ? 'lm_head.weight' : 'embed_out.weight';
     return causalModel({
       family: 'gpt_neox',
@@ -111,4 +106,4 @@ export const gptNeox: Family = {
       head: separateHead(names, config.tie_word_embeddings, head),
     });
   },
-};
+});

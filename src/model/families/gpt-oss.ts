@@ -8,20 +8,15 @@ import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { geluSigmoid } from '../../graph/operators/activation.js';
 import { add, clamp, multiply, sign } from '../../graph/operators/arithmetic.js';
 import type { Value } from '../../graph/value.js';
-import { configHeadSize, configSize } from '../config-size.js';
+import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import type { Placement } from '../description.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { type ExpertNetwork, expertCounts, expertLinears, expertList, routerPart } from '../parts/experts.js';
-import { feedForwardWith, type GatedLinears } from '../parts/feed-forward.js';
+import { feedForwardWith, type GatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
 import { linearDescriptions, linearTensors } from '../parts/part.js';
-import {
-  attentionKind,
-  attentionSizes,
-  decoderConfigShape,
-  layerTypesShape,
-  ropeDecoder,
-} from '../parts/rope-decoder.js';
+import { attentionKinds, decoderConfigShape, layerTypesShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { topSoftmaxRouting } from '../parts/routings.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -30,19 +25,25 @@ const configSchema = z.looseObject({
   ...layerTypesShape,
   rms_norm_eps: z.number().positive().default(1e-5),
   head_dim: configHeadSize.default(64),
-  num_key_value_heads: configSize.default(8),
-  max_position_embeddings: configSize.default(131_072),
   sliding_window: configSize.nullable().default(128),
   attention_bias: z.boolean().default(true),
-  num_local_experts: configSize.default(128),
-  num_experts_per_tok: configSize.default(4),
+  num_local_experts: configExperts.default(128),
+  num_experts_per_tok: configExperts.default(4),
   tie_word_embeddings: z.boolean().default(false),
 });
 
 type GptOssConfig = z.infer<typeof configSchema>;
 
-/** Where a config has no `rope_theta`. */
-const THETA = 150_000;
+const DEFAULTS = {
+  vocab_size: 201_088,
+  hidden_size: 2880,
+  intermediate_size: 2880,
+  num_hidden_layers: 36,
+  num_attention_heads: 64,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131_072,
+  rope_theta: 150_000,
+};
 
 /** Where a config has no RoPE at all. */
 const YARN = {
@@ -54,20 +55,20 @@ const YARN = {
   original_max_position_embeddings: 4096,
 };
 
-export const gptOss: Family = {
+export const gptOss = defineFamily(configSchema, {
   modelTypes: ['gpt_oss'],
-  configSchema,
-  describe(raw, names) {
-    const config = withRope(configSchema.parse(raw));
+  defaults: { gpt_oss: DEFAULTS },
+  describe(parsed, names) {
+    const config = withRope(parsed);
     const { hidden, headDim } = attentionSizes(config);
-    const counts = expertCounts(config.num_local_experts, config.num_experts_per_tok);
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        index % 2 === 0 ? 'sliding_attention' : 'full_attention',
-      );
+    const counts = expertCounts(
+      config.num_local_experts,
+      config.num_experts_per_tok,
+      config.num_hidden_layers,
+    );
+    const kindOf = attentionKinds(config, (index) => index % 2 === 0);
     const attention = {
-      rotary: rotaryEmbedding(config, { headDim, theta: THETA }),
+      rotary: rotaryEmbedding(config, { headDim }),
       sinks: 'self_attn.sinks',
     };
     const router = routerPart({
@@ -85,7 +86,7 @@ export const gptOss: Family = {
       tied: config.tie_word_embeddings,
       biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
       blockKind(index) {
-        const kind = attentionKind(types, index);
+        const kind = kindOf(index);
         const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
         return { name: kind, attention: { ...attention, window } };
       },
@@ -98,7 +99,7 @@ export const gptOss: Family = {
       }),
     });
   },
-};
+});
 
 function withRope(config: GptOssConfig): GptOssConfig {
   return config.rope_parameters || config.rope_scaling ? config : { ...config, rope_scaling: YARN };
@@ -113,7 +114,7 @@ function storedLinears(config: GptOssConfig, index: number): GatedLinears {
   const own = expertLinears({
     hidden,
     intermediate,
-    linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+    linears: gatedNames(),
   });
   const place = (tensor: string, sizes: readonly [number, number], first: number, rowStride: number) => {
     const [inputs, outputs] = sizes;

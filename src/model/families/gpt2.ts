@@ -6,17 +6,18 @@
 import { z } from 'zod';
 import { GPT2_NAMES, withOtherNames } from '../config-names.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward } from '../parts/feed-forward.js';
+import { ATTENTION_INPUT, ATTENTION_OUTPUT, MLP_HIDDEN, MLP_INPUT } from '../parts/input-groups.js';
 import { learnedPositions } from '../parts/learned-positions.js';
 import { layerNorms } from '../parts/norms.js';
 import { blockOf, type LinearPart } from '../parts/part.js';
 import { rowsOf, transposedRowsOf } from '../parts/placement.js';
 import { sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes } from '../parts/rope-decoder.js';
 
 const configSchema = withOtherNames(
   GPT2_NAMES,
@@ -58,30 +59,28 @@ function conv1d(
   };
 }
 
-export const gpt2: Family = {
+export const gpt2 = defineFamily(configSchema, {
   modelTypes: ['gpt2'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes(config);
     const { hidden, headDim } = sizes;
     const intermediate = config.n_inner ?? 4 * hidden;
     const norm = layerNorms(config.layer_norm_epsilon, { bias: true });
     const attentionInput = (name: string, index: number) =>
       conv1d(
-        { name: `attn.c_attn.${name}`, out: hidden, in: hidden, inputGroup: 'attention input' },
+        { name: `attn.c_attn.${name}`, out: hidden, in: hidden, inputGroup: ATTENTION_INPUT },
         { tensor: 'attn.c_attn', first: index * hidden, all: 3 * hidden },
       );
     const projections = {
       query: attentionInput('q', 0),
       key: attentionInput('k', 1),
       value: attentionInput('v', 2),
-      output: conv1d({ name: 'attn.c_proj', out: hidden, in: hidden, inputGroup: 'attention output' }),
+      output: conv1d({ name: 'attn.c_proj', out: hidden, in: hidden, inputGroup: ATTENTION_OUTPUT }),
     };
     const feedForward = plainFeedForward(
       {
-        up: conv1d({ name: 'mlp.c_fc', out: intermediate, in: hidden, inputGroup: 'mlp input' }),
-        down: conv1d({ name: 'mlp.c_proj', out: hidden, in: intermediate, inputGroup: 'mlp hidden' }),
+        up: conv1d({ name: 'mlp.c_fc', out: intermediate, in: hidden, inputGroup: MLP_INPUT }),
+        down: conv1d({ name: 'mlp.c_proj', out: hidden, in: intermediate, inputGroup: MLP_HIDDEN }),
       },
       activationNamed(config.activation_function),
     );
@@ -112,4 +111,4 @@ export const gpt2: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

@@ -6,15 +6,16 @@
 import { z } from 'zod';
 import { GPT2_NAMES, withOtherNames } from '../config-names.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { parallelResiduals } from '../parts/residuals.js';
-import { attentionSizes, separateProjections } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = withOtherNames(
@@ -33,17 +34,15 @@ const configSchema = withOtherNames(
   }),
 );
 
-export const gptj: Family = {
+export const gptj = defineFamily(configSchema, {
   modelTypes: ['gptj'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const sizes = attentionSizes(config);
     const { hidden, headDim } = sizes;
     const { max_position_embeddings, rotary_dim: dimensions } = config;
     const norm = layerNorms(config.layer_norm_epsilon, { bias: true });
     const projections = separateProjections(sizes, {}, { module: 'attn', projection: 'out_proj' });
-    const { parts, forward } = parallelResiduals(
+    const residuals = parallelResiduals(
       [
         {
           part: attentionPart({
@@ -70,9 +69,12 @@ export const gptj: Family = {
       norm('ln_1', hidden),
     );
     const prefix = namePrefix(names, 'wte.weight', ['transformer.', '']);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, { prefix: `${prefix}h.${index}.`, hiddenSize: hidden, graphKey: 'gptj', forward }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}h`,
+      hiddenSize: hidden,
+      graphKey: 'gptj',
+    });
     return causalModel({
       family: 'gptj',
       hiddenSize: hidden,
@@ -85,4 +87,4 @@ export const gptj: Family = {
       hasHeadBias: true,
     });
   },
-};
+});

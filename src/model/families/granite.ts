@@ -4,9 +4,10 @@
  * @module
  */
 import { z } from 'zod';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -21,11 +22,18 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-export const granite: Family = {
+const DEFAULTS = {
+  vocab_size: 32_000,
+  hidden_size: 4096,
+  intermediate_size: 11_008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+};
+
+export const granite = defineFamily(configSchema, {
   modelTypes: ['granite'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { granite: DEFAULTS },
+  describe(config, names) {
     const { headDim } = attentionSizes(config);
     const attention = { rotary: rotaryEmbedding(config, { headDim }), scale: config.attention_multiplier };
     return ropeDecoder({
@@ -45,4 +53,4 @@ export const granite: Family = {
       logitScale: 1 / config.logits_scaling,
     });
   },
-};
+});

@@ -5,9 +5,10 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
@@ -20,14 +21,10 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-/** Where a config of Mistral has nothing; `null` is no window. */
-const MISTRAL_WINDOW = 4096;
-
 const SIZES = { vocab_size: 32_000, hidden_size: 4096, num_hidden_layers: 32, num_attention_heads: 32 };
 
-export const llama: Family = {
+export const llama = defineFamily(configSchema, {
   modelTypes: ['llama', 'mistral'],
-  configSchema,
   defaults: {
     llama: { ...SIZES, intermediate_size: 11_008 },
     mistral: {
@@ -35,15 +32,14 @@ export const llama: Family = {
       intermediate_size: 14_336,
       num_key_value_heads: 8,
       max_position_embeddings: 131_072,
+      sliding_window: 4096,
     },
   },
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
-    const { sliding_window: window = MISTRAL_WINDOW } = config;
+  describe(config, names) {
     const { headDim } = attentionSizes(config);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
-      window: config.model_type === 'mistral' ? (window ?? undefined) : undefined,
+      window: config.model_type === 'mistral' ? (config.sliding_window ?? undefined) : undefined,
     };
     return ropeDecoder({
       family: config.model_type,
@@ -59,4 +55,4 @@ export const llama: Family = {
       blockKind: () => ({ name: 'block', attention }),
     });
   },
-};
+});

@@ -7,17 +7,17 @@
 import { z } from 'zod';
 import { clamp } from '../../graph/operators/arithmetic.js';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import type { AttentionOptions } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
   attentionKinds,
-  attentionSizes,
   type BlockKind,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
+  slidesBetween,
 } from '../parts/rope-decoder.js';
 import { rotaryByKind, rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -45,11 +45,18 @@ const NORMS_AFTER = {
   afterFeedForward: 'post_feedforward_layernorm',
 };
 
-export const olmo: Family = {
+const SIZES = {
+  vocab_size: 50_304,
+  hidden_size: 4096,
+  intermediate_size: 11_008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+};
+
+export const olmo = defineFamily(configSchema, {
   modelTypes: ['olmo', 'olmo2', 'olmo3'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { olmo: SIZES, olmo2: SIZES, olmo3: SIZES },
+  describe(config, names) {
     const isFirst = config.model_type === 'olmo';
     return ropeDecoder({
       family: config.model_type,
@@ -64,7 +71,7 @@ export const olmo: Family = {
       blockKind: blockKinds(config),
     });
   },
-};
+});
 
 function blockKinds(config: OlmoConfig): (index: number) => BlockKind {
   const { headDim, heads, keyValueHeads } = attentionSizes(config);
@@ -85,9 +92,9 @@ function blockKinds(config: OlmoConfig): (index: number) => BlockKind {
     return () => ({ name: 'block', attention });
   }
   const rotary = rotaryByKind(config, headDim, { full: 500_000, sliding: 500_000 });
-  const types = attentionKinds(config, 4);
+  const kindOf = attentionKinds(config, slidesBetween(4));
   return (index) => {
-    const kind = attentionKind(types, index);
+    const kind = kindOf(index);
     const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;
     return { name: kind, attention: { rotary: rotary[kind], window, ...norms } };
   };

@@ -4,18 +4,19 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
+import { ConfigError } from '../config-error.js';
 import { configLayers, configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionPart } from '../parts/attention.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { causalModel, namePrefix, separateHead } from '../parts/causal-model.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { learnedPositions } from '../parts/learned-positions.js';
 import { layerNorms } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
 import { sequentialResiduals } from '../parts/residuals.js';
-import { attentionSizes, separateProjections } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
+import { uniformBlocks } from '../parts/uniform-blocks.js';
 
 const configSchema = z.looseObject({
   vocab_size: configSize.default(50_272),
@@ -38,11 +39,9 @@ const EPSILON = 1e-5;
 /** Rows before that of the first position. */
 const POSITION_OFFSET = 2;
 
-export const opt: Family = {
+export const opt = defineFamily(configSchema, {
   modelTypes: ['opt'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  describe(config, names) {
     const {
       do_layer_norm_before: isBefore,
       enable_bias: bias,
@@ -52,14 +51,14 @@ export const opt: Family = {
     const { hidden } = sizes;
     const embeddingSize = config.word_embed_proj_dim ?? hidden;
     if (embeddingSize > hidden) {
-      throw new RequestError(
-        `config.json: word_embed_proj_dim ${embeddingSize} above hidden_size ${hidden} is not supported`,
+      throw new ConfigError(
+        `word_embed_proj_dim ${embeddingSize} above hidden_size ${hidden} is not supported`,
       );
     }
     const isProjected = embeddingSize !== hidden;
     const norm = layerNorms(EPSILON, { weight: affine, bias: affine });
     const prefix = namePrefix(names, 'embed_tokens.weight', ['model.decoder.', 'decoder.']);
-    const { parts, forward } = sequentialResiduals(
+    const residuals = sequentialResiduals(
       [
         {
           norm: norm('self_attn_layer_norm', hidden),
@@ -77,14 +76,12 @@ export const opt: Family = {
         },
       ].map(({ norm, part }) => (isBefore ? { before: norm, part } : { part, onSum: norm })),
     );
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, {
-        prefix: `${prefix}layers.${index}.`,
-        hiddenSize: hidden,
-        graphKey: 'opt',
-        forward,
-      }),
-    );
+    const blocks = uniformBlocks(residuals, {
+      count: config.num_hidden_layers,
+      list: `${prefix}layers`,
+      hiddenSize: hidden,
+      graphKey: 'opt',
+    });
     const hasLastNorm = isBefore && !config._remove_final_layer_norm;
     return causalModel({
       family: 'opt',
@@ -106,4 +103,4 @@ export const opt: Family = {
       head: separateHead(names, config.tie_word_embeddings),
     });
   },
-};
+});

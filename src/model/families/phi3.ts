@@ -5,39 +5,42 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import type { AttentionOptions } from '../parts/attention.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { type AttentionSizes, attentionSizes } from '../parts/attention-sizes.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
 import type { LinearPart } from '../parts/part.js';
 import { rowsOf } from '../parts/placement.js';
-import {
-  type AttentionSizes,
-  attentionSizes,
-  decoderConfigShape,
-  ropeDecoder,
-  separateFeedForward,
-  separateProjections,
-} from '../parts/rope-decoder.js';
+import { decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { separateProjections } from '../parts/separate-projections.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   ...decoderConfigShape,
   rms_norm_eps: z.number().positive().default(1e-5),
-  max_position_embeddings: configSize.default(4096),
-  original_max_position_embeddings: configSize.default(4096),
   sliding_window: configSize.nullish(),
   tie_word_embeddings: z.boolean().default(false),
 });
 
 type Phi3Config = z.infer<typeof configSchema>;
 
-export const phi3: Family = {
+const DEFAULTS = {
+  vocab_size: 32_064,
+  hidden_size: 3072,
+  intermediate_size: 8192,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  max_position_embeddings: 4096,
+  original_max_position_embeddings: 4096,
+};
+
+export const phi3 = defineFamily(configSchema, {
   modelTypes: ['phi3'],
-  configSchema,
-  describe(raw, names) {
-    const config = withLongRope(configSchema.parse(raw));
+  defaults: { phi3: DEFAULTS },
+  describe(parsed, names) {
+    const config = withLongRope(parsed);
     const sizes = attentionSizes(config);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim: sizes.headDim }),
@@ -54,7 +57,7 @@ export const phi3: Family = {
       feedForward: fusedFeedForward(config),
     });
   },
-};
+});
 
 /** Early configs call their RoPE `yarn` or `su`; it was LongRoPE all along. */
 function withLongRope(config: Phi3Config): Phi3Config {
@@ -90,7 +93,7 @@ function fusedProjections(
 }
 
 function fusedFeedForward({ hidden_size: hidden, intermediate_size, hidden_act }: Phi3Config) {
-  const separate = separateFeedForward(hidden, intermediate_size, false);
+  const separate = gatedLinears(gatedNames('mlp'), { hidden, intermediate: intermediate_size });
   const [gate, up] = fused('mlp.gate_up_proj', [
     { name: 'gate', linear: separate.gate },
     { name: 'up', linear: separate.up },

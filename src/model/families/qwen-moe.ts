@@ -6,16 +6,16 @@
 import { z } from 'zod';
 import { sigmoid } from '../../graph/operators/activation.js';
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
-import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { configExperts, configSize } from '../config-size.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
-import type { LinearPart, Part } from '../parts/part.js';
+import type { Part } from '../parts/part.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -29,6 +29,8 @@ const configSchema = z.looseObject({
   ...decoderConfigShape,
   ...rmsNormShape,
   ...layerTypesShape,
+  /** `transformers` writes 0 where there are no windows. */
+  sliding_window: configSize.or(z.literal(0)).nullish(),
   attention_bias: z.boolean().default(false),
   qkv_bias: z.boolean().default(true),
   use_sliding_window: z.boolean().default(false),
@@ -37,27 +39,51 @@ const configSchema = z.looseObject({
   mlp_only_layers: z.array(z.int()).nullish(),
   moe_intermediate_size: configSize,
   shared_expert_intermediate_size: configSize.nullish(),
-  num_experts: z.int().nonnegative(),
-  num_experts_per_tok: configSize,
+  /** 0 is no experts at all. */
+  num_experts: configExperts.or(z.literal(0)),
+  num_experts_per_tok: configExperts,
   norm_topk_prob: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(false),
 });
 
-export const qwenMoe: Family = {
+const SIZES = {
+  vocab_size: 151_936,
+  hidden_size: 2048,
+  num_hidden_layers: 24,
+  max_position_embeddings: 32_768,
+  sliding_window: 4096,
+};
+
+export const qwenMoe = defineFamily(configSchema, {
   modelTypes: ['qwen2_moe', 'qwen3_moe'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: {
+    qwen2_moe: {
+      ...SIZES,
+      intermediate_size: 5632,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+      moe_intermediate_size: 1408,
+      shared_expert_intermediate_size: 5632,
+      num_experts: 60,
+      num_experts_per_tok: 4,
+    },
+    qwen3_moe: {
+      ...SIZES,
+      intermediate_size: 6144,
+      num_attention_heads: 32,
+      num_key_value_heads: 4,
+      moe_intermediate_size: 768,
+      num_experts: 128,
+      num_experts_per_tok: 8,
+    },
+  },
+  describe(config, names) {
     const isThird = config.model_type === 'qwen3_moe';
     const { hidden, heads, keyValueHeads, headDim } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
     const activation = activationNamed(config.hidden_act);
-    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
-      );
+    const slides = (config.use_sliding_window && config.sliding_window) || undefined;
+    const kindOf = attentionKinds(config, (index) => index % 2 === 0 && index < config.max_window_layers);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
@@ -82,12 +108,16 @@ export const qwenMoe: Family = {
         : { queryKeyValue: config.qkv_bias },
       blockKind(index) {
         // Qwen3's mixtures have one window for all blocks.
-        const window = isThird || attentionKind(types, index) === 'sliding_attention' ? slides : undefined;
+        const window = isThird || kindOf(index) === 'sliding_attention' ? slides : undefined;
         return { name: window ? 'sliding_attention' : 'full_attention', attention: { ...attention, window } };
       },
       experts(index, prefix) {
         if (!hasExperts(index)) return undefined;
-        const { count, perToken } = expertCounts(config.num_experts, config.num_experts_per_tok);
+        const { count, perToken } = expertCounts(
+          config.num_experts,
+          config.num_experts_per_tok,
+          config.num_hidden_layers,
+        );
         return {
           router: routerPart({
             weight: 'mlp.gate.weight',
@@ -106,31 +136,18 @@ export const qwenMoe: Family = {
             activation,
             names,
             list: 'mlp.experts',
-            linears: { gate: 'gate_proj', up: 'up_proj', down: 'down_proj' },
+            linears: gatedNames(),
           }),
         };
       },
     });
   },
-};
+});
 
 /** sigmoid(gate(x)) · network(x); the gate has one output and isn't pruned. */
 function sharedExpert(hidden: number, intermediate: number, activation: string): Part {
-  const input = { out: intermediate, in: hidden, inputGroup: 'mlp input' };
-  const down: LinearPart = {
-    name: 'mlp.shared_expert.down_proj',
-    out: hidden,
-    in: intermediate,
-    inputGroup: 'mlp hidden',
-  };
-  const network = gatedFeedForward(
-    {
-      gate: { name: 'mlp.shared_expert.gate_proj', ...input },
-      up: { name: 'mlp.shared_expert.up_proj', ...input },
-      down,
-    },
-    activationNamed(activation),
-  );
+  const linears = gatedLinears(gatedNames('mlp.shared_expert'), { hidden, intermediate });
+  const network = gatedFeedForward(linears, activationNamed(activation));
   const gate = 'mlp.shared_expert_gate.weight';
   return {
     ...network,

@@ -4,11 +4,11 @@
  * @module
  */
 import { z } from 'zod';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { perHead, rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -26,9 +26,6 @@ const configSchema = z.looseObject({
   max_window_layers: z.int().nonnegative().default(28),
   tie_word_embeddings: z.boolean().default(false),
 });
-
-/** Of a head, where a config of Qwen3 doesn't say it. */
-const QWEN3_HEAD_DIM = 128;
 
 const DEFAULTS = {
   vocab_size: 151_936,
@@ -53,28 +50,24 @@ const VISION_DEFAULTS = {
   rope_theta: 1_000_000,
 };
 
-export const qwen: Family = {
+export const qwen = defineFamily(configSchema, {
   modelTypes: ['qwen2', 'qwen3', 'qwen2_vl_text', 'qwen2_5_vl_text', 'qwen3_vl_text'],
-  configSchema,
   defaults: {
     qwen2: DEFAULTS,
-    qwen3: DEFAULTS,
+    qwen3: { ...DEFAULTS, head_dim: 128 },
     qwen2_vl_text: VISION_DEFAULTS,
     qwen2_5_vl_text: VISION_DEFAULTS,
-    qwen3_vl_text: { ...DEFAULTS, max_position_embeddings: 128_000, rope_theta: 500_000 },
+    qwen3_vl_text: { ...DEFAULTS, head_dim: 128, max_position_embeddings: 128_000, rope_theta: 500_000 },
   },
-  describe(raw, names) {
-    const parsed = configSchema.parse(raw);
-    const isThird = parsed.model_type.startsWith('qwen3');
-    const config = isThird ? { ...parsed, head_dim: parsed.head_dim ?? QWEN3_HEAD_DIM } : parsed;
+  describe(config, names) {
+    const isThird = config.model_type.startsWith('qwen3');
     const { headDim, heads, keyValueHeads } = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
-    const slides = config.use_sliding_window && config.sliding_window;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && index >= config.max_window_layers ? 'sliding_attention' : 'full_attention',
-      );
+    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+    const kindOf = attentionKinds(
+      config,
+      (index) => slides !== undefined && index >= config.max_window_layers,
+    );
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
       queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
@@ -90,10 +83,10 @@ export const qwen: Family = {
         ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
         : { queryKeyValue: true },
       blockKind(index) {
-        const kind = attentionKind(types, index);
-        const window = kind === 'sliding_attention' && slides ? slides : undefined;
+        const kind = kindOf(index);
+        const window = kind === 'sliding_attention' ? slides : undefined;
         return { name: window ? kind : 'full_attention', attention: { ...attention, window } };
       },
     });
   },
-};
+});

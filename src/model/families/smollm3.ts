@@ -4,11 +4,11 @@
  * @module
  */
 import { z } from 'zod';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
 import {
-  attentionKind,
-  attentionSizes,
+  attentionKinds,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -28,27 +28,30 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(true),
 });
 
-/** Where a config has none. */
-const THETA = 2_000_000;
+const DEFAULTS = {
+  vocab_size: 128_256,
+  hidden_size: 2048,
+  intermediate_size: 11_008,
+  num_hidden_layers: 36,
+  num_attention_heads: 16,
+  num_key_value_heads: 4,
+  max_position_embeddings: 32_768,
+  rope_theta: 2_000_000,
+};
 
-export const smollm3: Family = {
+export const smollm3 = defineFamily(configSchema, {
   modelTypes: ['smollm3'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { smollm3: DEFAULTS },
+  describe(config, names) {
     const { headDim } = attentionSizes(config);
-    const embedding = rotaryEmbedding(config, { headDim, theta: THETA });
+    const embedding = rotaryEmbedding(config, { headDim });
     // The list says of each block whether it has positions, whatever its name.
     const hasRope = (index: number) =>
       config.no_rope_layers
         ? config.no_rope_layers[index] !== 0
         : (index + 1) % config.no_rope_layer_interval !== 0;
     const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
-    const types =
-      config.layer_types ??
-      Array.from({ length: config.num_hidden_layers }, (_, index) =>
-        slides && !hasRope(index) ? 'sliding_attention' : 'full_attention',
-      );
+    const kindOf = attentionKinds(config, (index) => slides !== undefined && !hasRope(index));
     return ropeDecoder({
       family: 'smollm3',
       config,
@@ -61,11 +64,11 @@ export const smollm3: Family = {
         feedForward: config.mlp_bias,
       },
       blockKind(index) {
-        const kind = attentionKind(types, index);
+        const kind = kindOf(index);
         const rotary = hasRope(index) ? embedding : undefined;
         const window = kind === 'sliding_attention' ? slides : undefined;
         return { name: `${kind}${rotary ? '' : ' without positions'}`, attention: { rotary, window } };
       },
     });
   },
-};
+});

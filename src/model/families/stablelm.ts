@@ -4,28 +4,14 @@
  * @module
  */
 import { z } from 'zod';
-import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
-import { activationNamed } from '../parts/activations.js';
-import { attentionPart } from '../parts/attention.js';
-import { causalModel, separateHead } from '../parts/causal-model.js';
-import { gatedFeedForward } from '../parts/feed-forward.js';
+import { defineFamily } from '../family.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
-import { blockOf } from '../parts/part.js';
-import { parallelResiduals, sequentialResiduals } from '../parts/residuals.js';
-import {
-  attentionSizes,
-  decoderConfigShape,
-  decoderPrefix,
-  separateFeedForward,
-  separateProjections,
-} from '../parts/rope-decoder.js';
+import { decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   ...decoderConfigShape,
-  num_key_value_heads: configSize.default(32),
-  max_position_embeddings: configSize.default(4096),
   layer_norm_eps: z.number().positive().default(1e-5),
   use_qkv_bias: z.boolean().default(false),
   qk_layernorm: z.boolean().default(false),
@@ -33,61 +19,45 @@ const configSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-/** Share of a head that is rotated, where a config doesn't say it. */
-const ROTARY_SHARE = 0.25;
+const DEFAULTS = {
+  vocab_size: 50_304,
+  hidden_size: 2560,
+  intermediate_size: 6912,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 32,
+  max_position_embeddings: 4096,
+  partial_rotary_factor: 0.25,
+};
 
-export const stablelm: Family = {
+export const stablelm = defineFamily(configSchema, {
   modelTypes: ['stablelm'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { stablelm: DEFAULTS },
+  describe(parsed, names) {
+    // Whatever the config says.
+    const config = { ...parsed, head_dim: undefined };
     const { layer_norm_eps: epsilon, use_parallel_residual: isParallel } = config;
-    const sizes = attentionSizes({ ...config, head_dim: undefined });
-    const { hidden, heads, keyValueHeads, headDim } = sizes;
-    const norm = layerNorms(epsilon, { bias: true });
+    const { heads, keyValueHeads, headDim } = attentionSizes(config);
     const headNorm = (name: string, count: number) => {
       if (!config.qk_layernorm) return undefined;
       const weights = Array.from({ length: count }, (_, head) => `self_attn.${name}.norms.${head}.weight`);
       return perHeadWeights(weights, { heads: count, headDim, epsilon });
     };
-    const projections = separateProjections(sizes, { queryKeyValue: config.use_qkv_bias });
-    const attention = attentionPart({
-      ...sizes,
-      ...projections,
+    const attention = {
       queryNorm: headNorm('q_layernorm', heads),
       keyNorm: headNorm('k_layernorm', keyValueHeads),
-      rotary: rotaryEmbedding(config, { headDim, partialFactor: ROTARY_SHARE }),
-    });
-    const inputGroup = isParallel ? projections.query.inputGroup : undefined;
-    const feedForward = gatedFeedForward(
-      separateFeedForward(hidden, config.intermediate_size, false, inputGroup),
-      activationNamed(config.hidden_act),
-    );
-    const first = norm('input_layernorm', hidden);
-    const { parts, forward } = isParallel
-      ? parallelResiduals([{ part: attention }, { part: feedForward }], first)
-      : sequentialResiduals([
-          { before: first, part: attention },
-          { before: norm('post_attention_layernorm', hidden), part: feedForward },
-        ]);
-    const prefix = decoderPrefix(names);
-    const blocks = Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      blockOf(parts, {
-        prefix: `${prefix}layers.${index}.`,
-        hiddenSize: hidden,
-        graphKey: 'stablelm',
-        forward,
-      }),
-    );
-    return causalModel({
+      rotary: rotaryEmbedding(config, { headDim }),
+    };
+    return ropeDecoder({
       family: 'stablelm',
-      hiddenSize: hidden,
-      vocabularySize: config.vocab_size,
-      maxSequenceLength: config.max_position_embeddings,
-      blocks,
-      embedding: `${prefix}embed_tokens.weight`,
-      norm: norm(`${prefix}norm`, hidden),
-      head: separateHead(names, config.tie_word_embeddings),
+      config,
+      names,
+      norm: layerNorms(epsilon, { bias: true }),
+      tied: config.tie_word_embeddings,
+      biases: { queryKeyValue: config.use_qkv_bias },
+      isParallel,
+      norms: isParallel ? { beforeAttention: 'input_layernorm' } : undefined,
+      blockKind: () => ({ name: 'block', attention }),
     });
   },
-};
+});

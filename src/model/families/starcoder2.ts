@@ -4,29 +4,37 @@
  */
 import { z } from 'zod';
 import { configSize } from '../config-size.js';
-import type { Family } from '../family.js';
+import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
+import { attentionSizes } from '../parts/attention-sizes.js';
 import { plainFeedForward, plainLinears } from '../parts/feed-forward.js';
 import { layerNorms } from '../parts/norms.js';
-import { attentionSizes, decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
+import { decoderConfigShape, ropeDecoder } from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   ...decoderConfigShape,
-  num_key_value_heads: configSize.default(2),
-  hidden_act: z.string().default('gelu_pytorch_tanh'),
-  max_position_embeddings: configSize.default(4096),
   norm_epsilon: z.number().positive().default(1e-5),
   sliding_window: configSize.nullish(),
   use_bias: z.boolean().default(true),
   tie_word_embeddings: z.boolean().default(true),
 });
 
-export const starcoder2: Family = {
+const DEFAULTS = {
+  vocab_size: 49_152,
+  hidden_size: 3072,
+  intermediate_size: 12_288,
+  num_hidden_layers: 30,
+  num_attention_heads: 24,
+  num_key_value_heads: 2,
+  hidden_act: 'gelu_pytorch_tanh',
+  max_position_embeddings: 4096,
+};
+
+export const starcoder2 = defineFamily(configSchema, {
   modelTypes: ['starcoder2'],
-  configSchema,
-  describe(raw, names) {
-    const config = configSchema.parse(raw);
+  defaults: { starcoder2: DEFAULTS },
+  describe(config, names) {
     const { use_bias: bias } = config;
     const { hidden, headDim } = attentionSizes(config);
     const attention = {
@@ -50,4 +58,4 @@ export const starcoder2: Family = {
       ),
     });
   },
-};
+});

@@ -2,10 +2,11 @@
  * Activation functions by their names in configs.
  * @module
  */
-import { RequestError } from '../../errors.js';
+
 import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { gelu, geluSigmoid, geluTanh, relu, silu, squaredRelu } from '../../graph/operators/activation.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
 
 export type Activation = (graph: GraphBuilder, x: Value) => Value;
 
@@ -21,10 +22,10 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   relu2: squaredRelu,
 };
 
-/** @throws RequestError for a name that isn't known */
+/** @throws ConfigError for a name that isn't known */
 export function activationNamed(name: string): Activation {
   const activation = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
   if (activation) return activation;
   const supported = Object.keys(ACTIVATIONS).join(', ');
-  throw new RequestError(`config.json: the activation ${name} is not supported; supported: ${supported}`);
+  throw new ConfigError(`the activation ${name} is not supported; supported: ${supported}`);
 }

@@ -17,18 +17,23 @@ export function alibiSlopes(heads: number): Float32Array {
   );
 }
 
+export interface AlibiProduct {
+  readonly name: string;
+  readonly product: (slope: number, position: number) => number;
+}
+
 /**
  * What is added to the scores of every key, [heads, tokens]: slope · position. Distances to the query differ from it by a
  * number that the softmax takes away again.
  *
- * @param product of slope and position as it is rounded, and scaled
+ * @param product of slope and position, where it is rounded and scaled, with a name
  */
 export function alibi(
   heads: number,
-  product: (slope: number, position: number) => number = (slope, position) => slope * position,
+  { name, product }: AlibiProduct = { name: 'plain', product: (slope, position) => slope * position },
 ): (graph: GraphBuilder, tokens: number) => Value {
   return (graph, tokens) =>
-    graph.table('alibi', [heads, tokens], () => {
+    graph.table(`alibi_${heads}_${name}`, [heads, tokens], () => {
       const slopes = alibiSlopes(heads);
       return Float32Array.from({ length: heads * tokens }, (_, index) =>
         product(slopes[Math.floor(index / tokens)] as number, index % tokens),

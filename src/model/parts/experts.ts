@@ -2,22 +2,24 @@
  * Feed-forward networks of which each token goes through a few (Shazeer et al. 2017, arXiv 1701.06538).
  * @module
  */
-import { RequestError } from '../../errors.js';
+
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
 import { concat, slice } from '../../graph/operators/shape.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
+import { MAX_ALL_EXPERTS } from '../config-size.js';
 import type {
   BlockDescription,
   BlockScope,
   Experts,
-  Placement,
   TensorDescription,
   WeightScope,
 } from '../description.js';
 import type { TensorNames } from '../family.js';
 import type { Activation } from './activations.js';
-import { type GatedLinears, gatedFeedForward } from './feed-forward.js';
+import { type GatedLinears, type GatedNames, gatedFeedForward, gatedLinears } from './feed-forward.js';
 import { type AnyPart, blockOf, type Part } from './part.js';
+import { rowsOf } from './placement.js';
 
 /** The weights [tokens, experts] that the experts have for each token, from the router's logits of the same shape. */
 export type Routing = (scope: WeightScope, logits: Value) => Value;
@@ -36,10 +38,15 @@ export interface RouterOptions {
   readonly shared?: Part | undefined;
 }
 
-/** @throws RequestError when tokens go to more experts than there are */
-export function expertCounts(count: number, perToken: number) {
+/** @throws ConfigError when tokens go to more experts than there are, or the blocks have too many of them */
+export function expertCounts(count: number, perToken: number, blocks: number) {
   if (perToken > count) {
-    throw new RequestError(`config.json: num_experts_per_tok ${perToken} of ${count} experts`);
+    throw new ConfigError(`num_experts_per_tok ${perToken} of ${count} experts`);
+  }
+  if (blocks * count > MAX_ALL_EXPERTS) {
+    throw new ConfigError(
+      `${blocks} blocks of ${count} experts; no more than ${MAX_ALL_EXPERTS} experts are read`,
+    );
   }
   return { count, perToken };
 }
@@ -105,7 +112,7 @@ export interface ExpertsOptions extends ExpertList {
   readonly activation: Activation;
   readonly names: TensorNames;
   /** Names of an expert's linears. */
-  readonly linears: { readonly gate: string; readonly up: string; readonly down: string };
+  readonly linears: GatedNames;
 }
 
 /** Experts that are gated feed-forward networks, each with tensors of its own or all in tensors of three axes. */
@@ -123,33 +130,25 @@ export function expertLinears({
   intermediate,
   linears,
 }: Pick<ExpertsOptions, 'hidden' | 'intermediate' | 'linears'>): GatedLinears {
-  const input = { out: intermediate, in: hidden, inputGroup: 'expert input' };
-  return {
-    gate: { name: linears.gate, ...input },
-    up: { name: linears.up, ...input },
-    down: { name: linears.down, out: hidden, in: intermediate, inputGroup: 'expert hidden' },
-  };
+  const groups = { inputGroup: 'expert input', hiddenGroup: 'expert hidden' };
+  return gatedLinears(linears, { hidden, intermediate, ...groups });
 }
 
 /** Out of `gate_up_proj` [experts, 2·intermediate, hidden] and `down_proj` [experts, hidden, intermediate]. */
-function fusedLinears(options: ExpertsOptions, index: number): GatedLinears {
-  const { count, hidden, intermediate } = options;
-  const own = expertLinears(options);
-  const place = (tensor: string, rows: number, columns: number, first: number, run: number): Placement => ({
-    tensor,
-    shape: [count, rows, columns],
-    offset: (index * rows + first) * columns,
-    run,
-    runStride: 0,
-    rowStride: columns,
-    columnStride: 1,
-  });
+function fusedLinears(options: ExpertsOptions, matrix: number): GatedLinears {
+  const { count: experts, hidden, intermediate } = options;
+  const { gate, up, down } = expertLinears(options);
   const half = (first: number) => ({
-    weight: place('gate_up_proj', 2 * intermediate, hidden, first, intermediate),
+    weight: rowsOf('gate_up_proj', [experts, 2 * intermediate, hidden], {
+      first,
+      count: intermediate,
+      matrix,
+    }),
   });
+  const whole = rowsOf('down_proj', [experts, hidden, intermediate], { first: 0, count: hidden, matrix });
   return {
-    gate: { ...own.gate, stored: half(0) },
-    up: { ...own.up, stored: half(intermediate) },
-    down: { ...own.down, stored: { weight: place('down_proj', hidden, intermediate, 0, hidden) } },
+    gate: { ...gate, stored: half(0) },
+    up: { ...up, stored: half(intermediate) },
+    down: { ...down, stored: { weight: whole } },
   };
 }

@@ -6,6 +6,7 @@ import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { multiply } from '../../graph/operators/arithmetic.js';
 import type { Value } from '../../graph/value.js';
 import type { Activation } from './activations.js';
+import { MLP_HIDDEN, MLP_INPUT } from './input-groups.js';
 import { type LinearPart, linearDescriptions, linearTensors, type Part } from './part.js';
 
 export interface GatedLinears {
@@ -38,22 +39,45 @@ export function feedForwardWith({ gate, up, down }: GatedLinears, gating: Gating
   };
 }
 
-export interface PlainSizes {
+export interface FeedForwardSizes {
   readonly hidden: number;
   readonly intermediate: number;
-  readonly bias: boolean;
+  readonly bias?: boolean | undefined;
   /** Of what the network reads. */
-  readonly inputGroup?: string;
+  readonly inputGroup?: string | undefined;
+  /** Of what `down` reads. */
+  readonly hiddenGroup?: string | undefined;
+}
+
+export interface GatedNames {
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/** Llama's names within a module, or within the block itself. */
+export function gatedNames(module?: string): GatedNames {
+  const prefix = module === undefined ? '' : `${module}.`;
+  return { gate: `${prefix}gate_proj`, up: `${prefix}up_proj`, down: `${prefix}down_proj` };
+}
+
+/** The three linears of the gated feed-forward network, by their names. */
+export function gatedLinears({ gate, up, down }: GatedNames, sizes: FeedForwardSizes): GatedLinears {
+  const { hidden, intermediate, bias, inputGroup = MLP_INPUT } = sizes;
+  return {
+    gate: { name: gate, out: intermediate, in: hidden, inputGroup, bias },
+    ...plainLinears({ up, down }, sizes),
+  };
 }
 
 /** The two linears of the plain feed-forward network, by their names. */
 export function plainLinears(
   names: { readonly up: string; readonly down: string },
-  { hidden, intermediate, bias, inputGroup = 'mlp input' }: PlainSizes,
+  { hidden, intermediate, bias, inputGroup = MLP_INPUT, hiddenGroup = MLP_HIDDEN }: FeedForwardSizes,
 ): { readonly up: LinearPart; readonly down: LinearPart } {
   return {
     up: { name: names.up, out: intermediate, in: hidden, inputGroup, bias },
-    down: { name: names.down, out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
+    down: { name: names.down, out: hidden, in: intermediate, inputGroup: hiddenGroup, bias },
   };
 }
 

@@ -3,9 +3,10 @@
  * @module
  */
 import type { AttentionOptions } from './attention.js';
+import type { AttentionSizes } from './attention-sizes.js';
+import { ATTENTION_INPUT } from './input-groups.js';
 import type { LinearPart } from './part.js';
-import { runsOf } from './placement.js';
-import type { AttentionSizes } from './rope-decoder.js';
+import { rowsOf } from './placement.js';
 
 /**
  * The three projections out of a tensor whose rows are, for each key/value head, those of its query heads, then its key, then
@@ -16,7 +17,7 @@ import type { AttentionSizes } from './rope-decoder.js';
 export function interleavedProjections(
   name: string,
   { hidden, heads, keyValueHeads, headDim }: AttentionSizes,
-  { bias, inputGroup }: { readonly bias: boolean; readonly inputGroup: string },
+  bias: boolean,
 ): Pick<AttentionOptions, 'query' | 'key' | 'value'> {
   const queries = (heads / keyValueHeads) * headDim;
   const step = queries + 2 * headDim;
@@ -25,11 +26,11 @@ export function interleavedProjections(
     name: `${name}.${own}`,
     out: keyValueHeads * run,
     in: hidden,
-    inputGroup,
+    inputGroup: ATTENTION_INPUT,
     bias,
     stored: {
-      weight: runsOf(`${name}.weight`, [rows, hidden], { first, run, step }),
-      bias: runsOf(`${name}.bias`, [rows], { first, run, step }),
+      weight: rowsOf(`${name}.weight`, [rows, hidden], { first, count: run, step }),
+      bias: rowsOf(`${name}.bias`, [rows], { first, count: run, step }),
     },
   });
   return {

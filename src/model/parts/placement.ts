@@ -4,45 +4,32 @@
  */
 import type { Placement } from '../description.js';
 
+export interface Rows {
+  /** The first of the matrix. */
+  readonly first: number;
+  readonly count: number;
+  /** Rows from the start of one run of so many to the next, where there is more than one run. */
+  readonly step?: number | undefined;
+  /** Of the matrix, in a tensor of several. */
+  readonly matrix?: number | undefined;
+}
+
 /**
- * Consecutive rows of a stored [rows, columns].
+ * Consecutive rows of a stored [rows, columns] or [matrices, rows, columns], or runs of rows at equal distances.
  *
  * @param shape of the stored tensor, or [rows] for a bias
  */
 export function rowsOf(
   tensor: string,
   shape: readonly number[],
-  { first, count }: { readonly first: number; readonly count: number },
+  { first, count, step = 0, matrix = 0 }: Rows,
 ): Placement {
-  const columns = shape[1] ?? 1;
+  const [rows = 0, columns = 1] = shape.slice(-2);
   return {
     tensor,
     shape,
-    offset: first * columns,
+    offset: (matrix * rows + first) * columns,
     run: count,
-    runStride: 0,
-    rowStride: columns,
-    columnStride: 1,
-  };
-}
-
-/**
- * Runs of rows of a stored [rows, columns] at equal distances.
- *
- * @param shape of the stored tensor, or [rows] for a bias
- * @param rows first row, rows of a run, and rows from the start of one run to the next
- */
-export function runsOf(
-  tensor: string,
-  shape: readonly number[],
-  { first, run, step }: { readonly first: number; readonly run: number; readonly step: number },
-): Placement {
-  const columns = shape[1] ?? 1;
-  return {
-    tensor,
-    shape,
-    offset: first * columns,
-    run,
     runStride: step * columns,
     rowStride: columns,
     columnStride: 1,

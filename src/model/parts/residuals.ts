@@ -25,6 +25,8 @@ export interface Residuals {
   readonly forward: BlockDescription['forward'];
 }
 
+const NOTHING_GIVEN = 'what experts give joins the stream as it is; nothing can be done to it';
+
 /** x + branch(x), one branch after the other. @param factor of what a branch gives */
 export function sequentialResiduals(branches: readonly Branch[], factor = 1): Residuals {
   return {
@@ -33,7 +35,10 @@ export function sequentialResiduals(branches: readonly Branch[], factor = 1): Re
       branches.reduce((stream, { before, part, after, onSum, joinsNormed }) => {
         const x = before ? before.apply(scope, stream) : stream;
         const given = branchOutput(scope, { part, after }, x);
-        if (!given) return stream;
+        if (!given) {
+          if (onSum || joinsNormed || factor !== 1) throw new Error(NOTHING_GIVEN);
+          return stream;
+        }
         const scaled = factor === 1 ? given : scale(scope.graph, given, factor);
         const sum = add(scope.graph, joinsNormed ? x : stream, scaled);
         return onSum ? onSum.apply(scope, sum) : sum;
@@ -68,5 +73,6 @@ function partsOf({ before, part, after, onSum }: Branch): AnyPart[] {
 
 function branchOutput(scope: BlockScope, { before, part, after }: Branch, x: Value): Value | undefined {
   const given = part.apply(scope, before ? before.apply(scope, x) : x);
+  if (!given && after) throw new Error(NOTHING_GIVEN);
   return given && after ? after.apply(scope, given) : given;
 }

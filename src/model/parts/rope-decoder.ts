@@ -4,19 +4,22 @@
  * @module
  */
 import { z } from 'zod';
-import { RequestError } from '../../errors.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
 import type { BlockScope, Experts, ModelDescription } from '../description.js';
 import type { TensorNames } from '../family.js';
 import { ropeConfigShape } from '../rotary-embedding.js';
 import { activationNamed } from './activations.js';
 import { type AttentionOptions, attentionPart } from './attention.js';
+import { type AttentionSizes, attentionSizes } from './attention-sizes.js';
 import { type CausalModel, causalModel, namePrefix, separateHead } from './causal-model.js';
-import { type GatedLinears, gatedFeedForward } from './feed-forward.js';
+import { gatedFeedForward, gatedLinears, gatedNames } from './feed-forward.js';
+import { ATTENTION_INPUT } from './input-groups.js';
 import type { NormKind } from './norms.js';
-import { blockOf, type LinearPart, type Part } from './part.js';
+import { blockOf, type Part } from './part.js';
 import { parallelResiduals, sequentialResiduals } from './residuals.js';
+import { type AttentionBiases, separateProjections } from './separate-projections.js';
 
 /** The fields of `config.json` that these decoders share. */
 export const decoderConfigShape = {
@@ -42,93 +45,6 @@ export const layerTypesShape = {
 };
 
 export type DecoderConfig = z.infer<z.ZodObject<typeof decoderConfigShape>>;
-
-export interface AttentionSizes {
-  readonly hidden: number;
-  readonly heads: number;
-  readonly keyValueHeads: number;
-  readonly headDim: number;
-}
-
-/** @throws RequestError when heads don't fit each other */
-export function attentionSizes(config: {
-  readonly hidden_size: number;
-  readonly num_attention_heads: number;
-  readonly num_key_value_heads?: number | null | undefined;
-  readonly head_dim?: number | null | undefined;
-}): AttentionSizes {
-  const hidden = config.hidden_size;
-  const heads = config.num_attention_heads;
-  const keyValueHeads = config.num_key_value_heads ?? heads;
-  const headDim = config.head_dim ?? hidden / heads;
-  if (!configHeadSize.safeParse(headDim).success) {
-    throw new RequestError(
-      `config.json: head size ${headDim} (hidden_size / num_attention_heads) is no whole number, or too large`,
-    );
-  }
-  if (heads % keyValueHeads !== 0) {
-    throw new RequestError(
-      `config.json: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`,
-    );
-  }
-  return { hidden, heads, keyValueHeads, headDim };
-}
-
-/** Which of attention's linears have a bias. */
-export interface AttentionBiases {
-  readonly queryKeyValue?: boolean;
-  readonly output?: boolean;
-}
-
-/** Group of q, k and v, and of what else reads the same. */
-export const ATTENTION_INPUT = 'attention input';
-
-/**
- * The four linears of attention, each a tensor of its own.
- *
- * @param names of the module, and of the output projection in it; those of Llama when left out
- */
-export function separateProjections(
-  { hidden, heads, keyValueHeads, headDim }: AttentionSizes,
-  biases: AttentionBiases,
-  { module = 'self_attn', projection = 'o_proj' }: { module?: string; projection?: string } = {},
-): Pick<AttentionOptions, 'query' | 'key' | 'value' | 'output'> {
-  const input = (name: string, count: number): LinearPart => ({
-    name: `${module}.${name}`,
-    out: count * headDim,
-    in: hidden,
-    inputGroup: ATTENTION_INPUT,
-    bias: biases.queryKeyValue,
-  });
-  return {
-    query: input('q_proj', heads),
-    key: input('k_proj', keyValueHeads),
-    value: input('v_proj', keyValueHeads),
-    output: {
-      name: `${module}.${projection}`,
-      out: hidden,
-      in: heads * headDim,
-      inputGroup: 'attention output',
-      bias: biases.output,
-    },
-  };
-}
-
-/** The three linears of the gated feed-forward network, each a tensor of its own. @param group of gate and up */
-export function separateFeedForward(
-  hidden: number,
-  intermediate: number,
-  bias: boolean,
-  inputGroup = 'mlp input',
-  module = 'mlp',
-): GatedLinears {
-  const input = { out: intermediate, in: hidden, inputGroup, bias };
-  return {
-    gate: { name: `${module}.gate_proj`, ...input },
-    up: { name: `${module}.up_proj`, ...input },
-    down: { name: `${module}.down_proj`, out: hidden, in: intermediate, inputGroup: 'mlp hidden', bias },
-  };
-}
 
 /** What blocks of one kind have of their own. */
 export interface BlockKind {
@@ -181,7 +97,7 @@ const LLAMA_NORMS: BranchNorms = {
   beforeFeedForward: 'post_attention_layernorm',
 };
 
-/** @throws RequestError when the config has sizes that don't fit each other */
+/** @throws ConfigError when the config has sizes that don't fit each other */
 export function ropeDecoder(options: RopeDecoder): ModelDescription {
   const { family, config, names, norm, biases = {}, norms = LLAMA_NORMS, isParallel = false } = options;
   const sizes = attentionSizes(config);
@@ -190,12 +106,12 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
   const feedForward =
     options.feedForward ??
     gatedFeedForward(
-      separateFeedForward(
+      gatedLinears(gatedNames('mlp'), {
         hidden,
-        config.intermediate_size,
-        biases.feedForward ?? false,
-        isParallel ? ATTENTION_INPUT : undefined,
-      ),
+        intermediate: config.intermediate_size,
+        bias: biases.feedForward,
+        inputGroup: isParallel ? ATTENTION_INPUT : undefined,
+      }),
       activationNamed(config.hidden_act),
     );
   const prefix = decoderPrefix(names);
@@ -246,7 +162,7 @@ export function ropeDecoder(options: RopeDecoder): ModelDescription {
 }
 
 /** Before `embed_tokens.weight` and `layers.0.`: by itself, or the text part of a model of images and text. */
-export function decoderPrefix(names: TensorNames): string {
+function decoderPrefix(names: TensorNames): string {
   return namePrefix(names, 'embed_tokens.weight', [
     'model.',
     'model.language_model.',
@@ -257,34 +173,27 @@ export function decoderPrefix(names: TensorNames): string {
   ]);
 }
 
+export type AttentionKind = 'full_attention' | 'sliding_attention';
+
 /**
- * Kinds of all blocks' attention.
+ * Kind of each block's attention.
  *
- * @param pattern where the config has no list: every so many blocks one sees everything, the others have a window
+ * @param slides where the config has no list: whether a block has a window
+ * @returns throws ConfigError for a kind that isn't known
  */
 export function attentionKinds(
-  config: {
-    readonly layer_types?: readonly string[] | null | undefined;
-    readonly num_hidden_layers: number;
-  },
-  pattern: number,
-): readonly string[] {
-  return (
-    config.layer_types ??
-    Array.from({ length: config.num_hidden_layers }, (_, index) =>
-      (index + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention',
-    )
-  );
+  { layer_types: types }: { readonly layer_types?: readonly string[] | null | undefined },
+  slides: (index: number) => boolean,
+): (index: number) => AttentionKind {
+  return (index) => {
+    if (!types) return slides(index) ? 'sliding_attention' : 'full_attention';
+    const type = types[index];
+    if (type === 'full_attention' || type === 'sliding_attention') return type;
+    throw new ConfigError(`layer_types[${index}] is ${type}; supported: full_attention, sliding_attention`);
+  };
 }
 
-/** Kind of a block's attention by the config: `full_attention`, `sliding_attention`. @throws RequestError for another */
-export function attentionKind(
-  types: readonly string[],
-  index: number,
-): 'full_attention' | 'sliding_attention' {
-  const type = types[index];
-  if (type === 'full_attention' || type === 'sliding_attention') return type;
-  throw new RequestError(
-    `config.json: layer_types[${index}] is ${type}; supported: full_attention, sliding_attention`,
-  );
+/** Every so many blocks one sees everything, the others have a window. */
+export function slidesBetween(every: number): (index: number) => boolean {
+  return (index) => (index + 1) % every !== 0;
 }

@@ -2,7 +2,7 @@
  * How routers weigh experts.
  * @module
  */
-import { RequestError } from '../../errors.js';
+
 import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { sigmoid } from '../../graph/operators/activation.js';
 import { add, divide, multiply, scale } from '../../graph/operators/arithmetic.js';
@@ -11,6 +11,7 @@ import { reduce } from '../../graph/operators/reduce.js';
 import { topMask } from '../../graph/operators/routing.js';
 import { dimension, expand, reshape } from '../../graph/operators/shape.js';
 import type { Value } from '../../graph/value.js';
+import { ConfigError } from '../config-error.js';
 import type { Routing } from './experts.js';
 
 /**
@@ -40,15 +41,15 @@ export interface ExpertGroups {
   readonly perToken: number;
 }
 
-/** @throws RequestError when the groups don't divide the experts, or have too few for a token */
+/** @throws ConfigError when the groups don't divide the experts, or have too few for a token */
 export function expertGroups(
   groups: ExpertGroups,
   { count: experts, perToken }: { readonly count: number; readonly perToken: number },
 ): ExpertGroups {
   const { count, perToken: chosen } = groups;
   if (experts % count !== 0 || chosen > count || (chosen * experts) / count < perToken) {
-    throw new RequestError(
-      `config.json: ${perToken} experts of ${chosen} of ${count} groups (topk_group, n_group) of ${experts} experts`,
+    throw new ConfigError(
+      `${perToken} experts of ${chosen} of ${count} groups (topk_group, n_group) of ${experts} experts`,
     );
   }
   return groups;
