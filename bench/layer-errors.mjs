@@ -121,7 +121,7 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
       const block = model.blocks[index];
       const weights = await stream.loadBlock(block, source);
       if (!blocks.has(index)) {
-        await stream.propagate(block, weights, states, { experts: source });
+        await stream.runBlock(block, weights, states, source);
         continue;
       }
       const passes = plans[index];
@@ -142,7 +142,7 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
           found.push(...(await measureGroup(pool, variants, { index, group, weights, statistics })));
       }
       yield { index, linears: found };
-      await stream.propagate(block, weights, states, { passes, experts: source });
+      await stream.runBlock(block, weights, states, source, { passes });
     }
   } finally {
     collector.dispose();

@@ -46,7 +46,7 @@ export async function* rows({ compare, pools, folder, quick }) {
             onSeconds() {},
           });
         }
-        await stream.propagate(block, weights, states, { passes, experts: undefined });
+        await stream.propagate(block, weights, states, { passes });
       };
       try {
         const products = Array.from(

@@ -37,7 +37,7 @@ export async function* rows({ compare, pools, folder, quick }) {
             name: `${shape}, ${tokens} tokens, ${threads(pool)}`,
             ...(await compare({
               prepare: () => fillStates(states),
-              part: () => stream.propagate(block, weights, states, { passes, experts: undefined }),
+              part: () => stream.propagate(block, weights, states, { passes }),
               limit: () => multiplyIn(pool, lists),
             })),
           };

@@ -65,7 +65,7 @@ export async function evaluateModel(
         let before = 0;
         for (const set of states) {
           const onWindow = (done: number) => options.onStep?.('forward', index, before + done, total);
-          await stream.propagate(block, weights, set, { experts: undefined, onWindow });
+          await stream.propagate(block, weights, set, { onWindow });
           before += set.windows;
         }
         // They are loaded over the block.

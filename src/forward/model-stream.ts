@@ -84,6 +84,11 @@ export interface StreamOptions {
   readonly onWindow?: ((done: number) => void) | undefined;
 }
 
+export interface PropagateOptions extends StreamOptions {
+  /** Where those of pruning have been run; the whole block when left out. */
+  readonly passes?: BlockPasses | undefined;
+}
+
 /** An expert in memory, with the windows of its tokens. */
 export interface ExpertAtWork {
   readonly index: number;
@@ -158,24 +163,29 @@ export class ModelStream {
   }
 
   /**
-   * Replaces every window's hidden states by what the loaded block makes of them. Its experts are loaded over it.
+   * Replaces every window's hidden states by what the loaded block makes of them, without its experts.
    *
    * @param states with records of at least `recordBytes`, or as large as `passes` ask for
-   * @param experts where their weights are stored; not run when left out
-   * @param passes where those of pruning have been run; the whole block when left out
    */
   async propagate(
     block: BlockDescription,
     weights: Readonly<Record<string, TensorRef>>,
     states: WindowRecords,
-    options: StreamOptions & {
-      readonly experts: Locate | undefined;
-      readonly passes?: BlockPasses | undefined;
-    },
+    { passes = planWholeBlock(block, states.tokens), onWindow }: PropagateOptions = {},
   ): Promise<void> {
-    const { passes = planWholeBlock(block, states.tokens), experts, onWindow } = options;
     await this.runPasses(passes, outputPasses(passes), weights, states, { onWindow });
-    if (experts && block.experts) await this.runExperts(passes, states, experts);
+  }
+
+  /** The same with its experts, which are loaded over it. @param locate where they are stored */
+  async runBlock(
+    block: BlockDescription,
+    weights: Readonly<Record<string, TensorRef>>,
+    states: WindowRecords,
+    locate: Locate,
+    { passes = planWholeBlock(block, states.tokens), onWindow }: PropagateOptions = {},
+  ): Promise<void> {
+    await this.propagate(block, weights, states, { passes, onWindow });
+    if (block.experts) await this.runExperts(passes, states, locate);
   }
 
   /**
@@ -206,7 +216,7 @@ export class ModelStream {
       if (tokens === 0 || isLast) continue;
       const gathered = all ? await gather() : visited;
       const passes = all ? planWholeBlock(unit, windowTokens) : own;
-      await this.propagate(unit, weights, gathered, { experts: undefined, passes });
+      await this.propagate(unit, weights, gathered, { passes });
       await routing.scatter(index, gathered, routing.outputs(index));
     }
   }

@@ -87,9 +87,7 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
       await measure(index, passes, weights, states);
       if (!isLast || block.experts) {
         const onWindow = (done: number) => clock.step('propagate', index, done, windows);
-        await clock.time('propagate', () =>
-          stream.propagate(block, weights, states, { passes, experts: undefined, onWindow }),
-        );
+        await clock.time('propagate', () => stream.propagate(block, weights, states, { passes, onWindow }));
       }
       if (block.experts) {
         await stream.runExperts(passes, states, locate, {

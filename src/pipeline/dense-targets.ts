@@ -51,7 +51,7 @@ export class DenseTargets {
 
   /** A block that an earlier run has pruned. @param weights as in the source */
   async propagate(block: BlockDescription, weights: Weights): Promise<void> {
-    await this.#stream.propagate(block, weights, this.#states, { experts: undefined });
+    await this.#stream.propagate(block, weights, this.#states);
   }
 
   /** Before the first pass of a block. @param weights all of them as in the source */

@@ -7,6 +7,7 @@ import { checkpointModel } from '../forward/checkpoint-model.js';
 import type { Locate } from '../forward/model-tensors.js';
 import { floatTensor, isFloatDtype, type StoredFloatTensor } from '../forward/stored-tensor.js';
 import { elementCount } from '../graph/value.js';
+import { groupBy } from '../group-by.js';
 import { describedTensors, storedName } from '../model/check-tensors.js';
 import { unitsOf, weightName } from '../model/description.js';
 import { type ReadableTensor, readableTensors, storedTensors } from '../quantization/readable-tensors.js';
@@ -72,13 +73,14 @@ export async function runInspect(folder: string, options: InspectOptions = {}): 
   const checkpoint = await openCheckpoint(located.folder);
   const { tensors: readable, notes: encodingNotes } = readableOrStored(checkpoint);
   const { linears, locate, notes } = prunableLinears(checkpoint, readable);
+  const heldIn = groupBy(linears, ({ tensor }) => tensor);
   const pool = new WorkerPool(automaticWorkers(), options.signal);
   try {
     const tensors = await settle(
       [...readable.values()].map(async (tensor): Promise<InspectedTensor> => {
         const { name, shape, dtype, encoded } = tensor;
         const numel = elementCount(shape);
-        const held = linears.filter((linear) => linear.tensor === name);
+        const held = heldIn.get(name) ?? [];
         const base = { name, shape, dtype: encoded?.storage ?? dtype, numel, prunable: held.length > 0 };
         if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
         const { zeros } = await countZeros(pool, inStoredOrder(floatTensor(readable, name)), undefined);

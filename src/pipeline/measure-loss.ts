@@ -147,14 +147,14 @@ export class LossMeter {
       const inputs = [...Array(windows).keys()];
       await copyStates(pool, this.#states, inputs, records, run.model.hiddenSize);
       const restore = ablation && ablate(ablation);
-      await stream.propagate(block, weights, records, { experts: undefined });
+      await stream.propagate(block, weights, records);
       restore?.();
     }
     await this.#save(block, weights);
     const source = run.locate;
     const records = this.#states.range(windows, windows * ablations.length);
     for (const later of blocks.slice(this.#index + 1)) {
-      await stream.propagate(later, await stream.loadBlock(later, source), records, { experts: source });
+      await stream.runBlock(later, await stream.loadBlock(later, source), records, source);
     }
     const tokens = new Int32Array(records.windows * loss.tokens);
     for (const index of ablations.keys()) tokens.set(this.#tokens, index * this.#tokens.length);

@@ -11,7 +11,6 @@ import type { BlockPasses } from '../graph/block-passes.js';
 import { storedNames } from '../model/check-tensors.js';
 import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import { DenseTargets } from './dense-targets.js';
 import type { GradientFile } from './gradient-file.js';
@@ -43,9 +42,6 @@ export interface CalibratedLoopOptions extends BlockLoopOptions {
   /** For the hidden states. */
   readonly folder: string;
 }
-
-type Weights = Readonly<Record<string, TensorRef>>;
-type PropagateOptions = Parameters<ModelStream['propagate']>[3];
 
 /** Prunes and writes every block, and returns the reports of all linears. */
 export async function pruneBlocks(options: CalibratedLoopOptions): Promise<LayerReport[]> {
@@ -89,10 +85,7 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
       const started = performance.now();
       const isLast = index === blocks.length - 1;
       const done = finished[index];
-      const propagate = (weights: Weights, how: PropagateOptions) => {
-        const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
-        return clock.time('propagate', () => stream.propagate(block, weights, states, { ...how, onWindow }));
-      };
+      const onWindow = (count: number) => clock.step('propagate', index, count, states.windows);
       if (done) {
         reports.push(...done.layers);
         await skipBlock(options, block);
@@ -104,24 +97,28 @@ export async function pruneBlocks(options: CalibratedLoopOptions): Promise<Layer
             await clock.time('propagate', () => dense.propagate(block, before));
           }
           const written = await clock.time('read', () => stream.loadBlock(block, writer.locate));
-          await propagate(written, { experts: writer.locate });
+          await clock.time('propagate', () =>
+            stream.runBlock(block, written, states, writer.locate, { onWindow }),
+          );
         }
         continue;
       }
       const weights = await clock.time('read', () => stream.loadBlock(block, source));
       const passes = plans[index] as BlockPasses;
+      const propagate = () =>
+        clock.time('propagate', () => stream.propagate(block, weights, states, { passes, onWindow }));
       await lossMeter?.start(index, states);
       const layers = unitLayers(run, block);
       const { gramWindows } = run;
       const pruned = await pruneBlock(tools, { index, block, layers, weights, passes, gramWindows }, states);
       if (block.experts) {
-        await propagate(weights, { passes, experts: undefined });
+        await propagate();
         pruned.push(...(await pruneExperts(tools, { index, passes, states, isLast })));
       }
       await clock.time('write', () => recordBlock(options, index, pruned));
       reports.push(...pruned);
       clock.block(index, (performance.now() - started) / 1000, blockSummary(pruned));
-      if (!isLast && !block.experts) await propagate(weights, { passes, experts: undefined });
+      if (!isLast && !block.experts) await propagate();
     }
   } finally {
     for (const tool of open) tool.dispose();

@@ -26,7 +26,7 @@ import type { RegionalOptimisation } from './methods/method.js';
 import type { PreparedRun, RegionalWindows } from './prepare-run.js';
 import { recordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
-import { prunedLinears } from './unit-layers.js';
+import { prunedLinears, unitLayers } from './unit-layers.js';
 
 /** Windows whose loss is compared before and after, and from which growth on the report says so. */
 const CHECKED_WINDOWS = 4;
@@ -221,7 +221,7 @@ export class RegionalBlocks {
       onWindow: (done) => clock.step('backward', index, done, gradients.windows),
       onSums: async (sums) => {
         await pool.forEach([...sums], async ([name, each]) => {
-          const layer = run.layers.find((plan) => plan.block === index && plan.linear.name === name);
+          const layer = unitLayers(run, block).find(({ linear }) => linear.name === name);
           if (!layer) throw new Error(`${block.prefix}${name} has no plan`);
           await fileMoments(pool, each, gradients.moments, this.matrices(layer));
         });

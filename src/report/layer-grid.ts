@@ -2,6 +2,7 @@
  * A report's layers as a grid of kinds of linear by blocks: what the charts are drawn from.
  * @module
  */
+import { groupBy } from '../group-by.js';
 import { linearKind, shortKinds } from './linear-kind.js';
 import type { LayerReport } from './report-schema.js';
 
@@ -36,14 +37,7 @@ export function layerCellKey({ name, block }: Pick<LayerReport, 'name' | 'block'
 export function layerGrid(layers: readonly LayerReport[]): LayerGrid {
   const fullKinds = [...new Set(layers.map((layer) => linearKind(layer.name)))];
   const rows = new Map(fullKinds.map((kind, row) => [kind, row]));
-  const groups = new Map<string, LayerReport[]>();
-  for (const layer of layers) {
-    const key = layerCellKey(layer);
-    const group = groups.get(key);
-    if (group) group.push(layer);
-    else groups.set(key, [layer]);
-  }
-  const cells = [...groups.values()].map((group): LayerCell => {
+  const cells = [...groupBy(layers, layerCellKey).values()].map((group): LayerCell => {
     const first = group[0] as LayerReport;
     const errors = group.flatMap((layer) => (layer.output_error === null ? [] : [layer.output_error]));
     const numel = group.reduce((sum, layer) => sum + layer.numel, 0);

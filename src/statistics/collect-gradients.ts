@@ -109,8 +109,7 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
         inputs[index] = newStates(file('gradients-input', index), states.recordBytes);
         copyFileSync(states.path, inputs[index].path);
       }
-      await stream.propagate(block, await stream.loadBlock(block, locate), states, {
-        experts: locate,
+      await stream.runBlock(block, await stream.loadBlock(block, locate), states, locate, {
         onWindow: (done) => options.onWindow?.('forward', block, done),
       });
     }
@@ -193,7 +192,7 @@ async function expertGradients(
     states.recordBytes,
   );
   copyFileSync(states.path, forward.path);
-  await stream.propagate(block, await stream.loadBlock(block, locate), forward, { experts: undefined });
+  await stream.propagate(block, await stream.loadBlock(block, locate), forward);
   const routing = await ExpertRouting.read(pool, passes, forward);
   const width = hiddenSize + units.length;
   const sums = new HiddenStates(file('gradients-routed', index), windows, tokens, width);

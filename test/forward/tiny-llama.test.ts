@@ -52,7 +52,7 @@ describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-
       expect(largestDifference(states(hidden), f32('embeddings'))).toBe(0);
       for (const [index, block] of model.blocks.entries()) {
         const weights = await stream.loadBlock(block, locate);
-        await stream.propagate(block, weights, hidden, { experts: locate });
+        await stream.runBlock(block, weights, hidden, locate);
         expect(largestDifference(states(hidden), f32(`hidden_states.${index}`))).toBeLessThan(1e-4);
       }
       const [loss] = await stream.crossEntropy(hidden, ids, locate);

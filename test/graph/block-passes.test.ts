@@ -106,7 +106,7 @@ async function run(passes: BlockPasses, weights: Weights, between: (groups: stri
     for (const [name, { sumOfSquares }] of statistics) sums.set(name, sumOfSquares);
     between([...statistics.keys()]);
   }
-  await stream.propagate(block, weights, states, { passes, experts: undefined });
+  await stream.propagate(block, weights, states, { passes });
   collector.dispose();
   return { sums, output: read(states) };
 }
@@ -170,7 +170,7 @@ describe('passes of a Llama block', () => {
     async (inputs) => {
       const weights = freshWeights();
       const states = newStates();
-      await stream.propagate(block, weights, states, { experts: undefined });
+      await stream.propagate(block, weights, states);
       const { output } = await run(planPasses(block, tokens, all, inputs), weights);
       expect(output).toEqual(read(states));
     },
@@ -222,7 +222,7 @@ describe('passes of a Llama block', () => {
       const weights = freshWeights();
       const whole = planWholeBlock(block, long);
       const states = newStates(whole.recordBytes, 2, long);
-      await stream.propagate(block, weights, states, { experts: undefined });
+      await stream.propagate(block, weights, states);
       const sequential = await run(planPasses(block, long, all, inputs), weights);
       expect(sequential.output).toEqual(read(states));
       // With dense inputs one graph measures everything.
@@ -233,7 +233,7 @@ describe('passes of a Llama block', () => {
       }
       // Attention is causal: a window of the first tokens, short enough for one graph, gives the same for them.
       const short = newStates(0, 1, RANGE_TOKENS);
-      await stream.propagate(block, weights, short, { experts: undefined });
+      await stream.propagate(block, weights, short);
       const [start = new Uint8Array()] = read(short);
       expect(read(states)[0]?.subarray(0, start.length)).toEqual(start);
     },

@@ -96,7 +96,7 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
     await stream.embed(hidden, ids, locate);
     expect(largestDifference(read(hidden), expected('embeddings'))).toBeLessThan(1e-5);
     for (const [index, block] of model.blocks.entries()) {
-      await stream.propagate(block, await stream.loadBlock(block, locate), hidden, { experts: locate });
+      await stream.runBlock(block, await stream.loadBlock(block, locate), hidden, locate);
       const wanted = expected(`hidden_states.${index}`);
       expect(largestDifference(read(hidden), wanted), `block ${index}`).toBeLessThan(1e-4);
     }

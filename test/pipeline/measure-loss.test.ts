@@ -51,7 +51,7 @@ async function measure(pool: WorkerPool, index: number, wanted: readonly [string
   const states = new HiddenStates(join(own, 'calibration.hidden'), windows, sequenceLength, model.hiddenSize);
   await stream.embed(states, ids, source);
   for (const before of model.blocks.slice(0, index)) {
-    await stream.propagate(before, await stream.loadBlock(before, source), states, { experts: undefined });
+    await stream.propagate(before, await stream.loadBlock(before, source), states);
   }
   const block = model.blocks[index] as BlockDescription;
   const weights = await stream.loadBlock(block, source);

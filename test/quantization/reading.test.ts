@@ -51,7 +51,7 @@ describe.each(['qwen3-fp8', 'gpt-oss-mxfp4'])('%s', (name) => {
     const states = new HiddenStates(join(scratch, `${name}.states`), 1, ids.length, model.hiddenSize, record);
     await stream.embed(states, ids, locate);
     for (const [index, block] of model.blocks.entries()) {
-      await stream.propagate(block, await stream.loadBlock(block, locate), states, { experts: locate });
+      await stream.runBlock(block, await stream.loadBlock(block, locate), states, locate);
       const bytes = readFileSync(states.path).subarray(0, ids.length * model.hiddenSize * 4);
       const values = new Float32Array(Uint8Array.from(bytes).buffer);
       expect(relativeError(values, f32(`hidden_states.${index}`))).toBeLessThan(1e-5);

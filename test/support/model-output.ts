@@ -37,7 +37,7 @@ export async function modelOutput(
   );
   await stream.embed(states, tokens, locate);
   for (const block of described.blocks) {
-    await stream.propagate(block, await stream.loadBlock(block, locate), states, { experts: locate });
+    await stream.runBlock(block, await stream.loadBlock(block, locate), states, locate);
   }
   stream.dispose();
   const bytes = readFileSync(states.path);

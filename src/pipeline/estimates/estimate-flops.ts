@@ -28,7 +28,7 @@ import type { GroupWork } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { measuringPlans, prunePlans } from '../prune-plans.js';
 import { rehearsals, targetWindows } from '../regional-blocks.js';
-import { prunedLinears } from '../unit-layers.js';
+import { prunedLinears, unitLayers } from '../unit-layers.js';
 import {
   differentiatedExperts,
   expertFlops,
@@ -186,14 +186,15 @@ export function estimateLossFlops(run: PreparedRun): number {
   let total = 0;
   for (let index = blocks.length - 1; index >= 0; index--) {
     rest += blocks[index] ?? 0;
-    total += windows * rest * lossMeasurements(run, index);
+    total += windows * rest * lossMeasurements(run, model.blocks[index] as BlockDescription);
   }
   return total;
 }
 
 /** For the linears of a block, with twice the block as it is for every input group. */
-export function lossMeasurements({ loss, layers }: PreparedRun, block: number): number {
-  const pruned = layers.filter((layer) => layer.block === block);
+export function lossMeasurements(run: PreparedRun, block: BlockDescription): number {
+  const { loss } = run;
+  const pruned = unitLayers(run, block);
   const counts = pruned.map(({ linear, pattern }) =>
     pattern === 'dense' || !loss ? 0 : loss.measurements(linear, pattern),
   );

@@ -149,9 +149,10 @@ function lossLoads(run: PreparedRun): number {
   let [behind, seconds] = [0, 0];
   for (let index = sizes.length - 1; index >= 0; index--) {
     const own = sizes[index] ?? 0;
+    const block = model.blocks[index] as BlockDescription;
     // Each input group measures twice, candidates and then masks.
-    const batches = 2 * inputGroups(model.blocks[index] as BlockDescription).length;
-    const full = Math.ceil(lossMeasurements(run, index) / batch);
+    const batches = 2 * inputGroups(block).length;
+    const full = Math.ceil(lossMeasurements(run, block) / batch);
     seconds += (batches + full) * ((behind + own) / RATES.load + own / RATES.store);
     behind += own;
   }
