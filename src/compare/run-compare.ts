@@ -61,13 +61,14 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
   const asked = await withPinnedTexts(given, given.evaluation, options);
   const { output, evaluation } = asked;
   const named = variantsOf(asked, options.methods, options.goals);
+  // Before a model is downloaded: a text may be missing.
+  const text = { evaluation, file: textState(evaluation.data) };
+  const calibration = calibrationFiles(asked);
   const { name: model, folder } = await locate(asked.model, options);
   const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
   const checkpoint = await openCheckpoint(folder);
   requireFitting(variants, checkpointModel(checkpoint).model);
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
-  const text = { evaluation, file: textState(evaluation.data) };
-  const calibration = calibrationFiles(asked);
   const wanted = variants.map((variant) => ({
     variant,
     own: fingerprint({ ...source, ...text, config: variant.config, calibration }),

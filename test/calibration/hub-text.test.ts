@@ -14,7 +14,7 @@ import { loadTokenizer, type Tokenizer } from '../../src/calibration/tokenizer.j
 import type { HubSource } from '../../src/config/text-source.js';
 import { RunError } from '../../src/errors.js';
 import type { Hub } from '../../src/hub/hub.js';
-import { evaluate, plan, prune } from '../../src/index.js';
+import { compare, evaluate, plan, prune } from '../../src/index.js';
 import { fakeHubs, type Place } from '../hub/fake-hub.js';
 import { writeTinyModel } from '../reliability/tiny-model.js';
 import { contentOf, documentsOf, refusal, tinyTokenizer } from './fixture.js';
@@ -344,6 +344,8 @@ describe('calibration with a dataset', () => {
         expect(await refused('', work)).toMatch(/^prune\.method wanda learns from calibration text/);
         expect(await refused('calibration: {data: none.txt}\n', work)).toMatch(/none\.txt: no such file$/);
       }
+      const comparing = (path: string) => compare(path, { methods: ['wanda'], goals: ['2:4'] });
+      expect(await refused('evaluation: {data: none.txt}\n', comparing)).toMatch(/none\.txt: no such file$/);
       expect(await refusal(() => evaluate('org/model', { data: 'none.txt' }))).toMatch(
         /none\.txt: no such file$/,
       );
