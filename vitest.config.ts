@@ -1,8 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** What runs many processes to their end, or kills them, is left to `npm run test:slow`. */
+const slow = process.env.SECATEUR_SLOW_TESTS ? [] : ['test/**/*.slow.test.ts'];
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...slow],
     setupFiles: ['test/support/fixed-seed.ts'],
     pool: 'forks',
     // Many tests wait for processes and files rather than compute.

@@ -199,7 +199,7 @@ describe('an expert that gets too few tokens', () => {
 describe('an expert that gets too few tokens for its gradients', () => {
   const fallback = '{minimum_tokens: 20, fallback: magnitude}';
 
-  it.each(['gradient', 'obd, options: {hessian: fisher}'])(
+  it.each(['obd, options: {hessian: fisher}'])(
     '%s: is pruned by magnitude, the others by the method, and a resumed run knows it',
     async (method) => {
       const settings = `{method: ${method}, sparsity: 0.5, rules: [{match: "*self_attn*", keep: dense}]}`;
