@@ -12,6 +12,7 @@ import { layerNorms, perHeadWeights } from '../parts/norms.js';
 import {
   attentionKinds,
   type BlockKind,
+  biasesOf,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
@@ -66,7 +67,7 @@ export const cohere = defineFamily(configSchema, {
       names,
       norm: layerNorms(config.layer_norm_eps, { bias: false }),
       tied: config.tie_word_embeddings,
-      biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
+      biases: biasesOf(config),
       isParallel: true,
       norms: { beforeAttention: 'input_layernorm' },
       blockKind: blockKinds(config),

@@ -10,10 +10,11 @@ import { ConfigError } from '../config-error.js';
 import { configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
-import { perHead, rmsNorms } from '../parts/norms.js';
+import { headNorms, rmsNorms } from '../parts/norms.js';
 import {
   attentionKinds,
   type BlockKind,
+  biasesOf,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -110,7 +111,7 @@ export const gemma = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps, { onePlus: true }),
       tied: config.tie_word_embeddings,
-      biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
+      biases: biasesOf(config),
       norms: isFirst ? undefined : FOUR_NORMS,
       blockKind: blockKinds(config),
       embeddingScale: Math.sqrt(config.hidden_size),
@@ -120,7 +121,8 @@ export const gemma = defineFamily(configSchema, {
 });
 
 function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
-  const { headDim, heads, keyValueHeads } = attentionSizes(config);
+  const sizes = attentionSizes(config);
+  const { headDim } = sizes;
   if (config.model_type === 'gemma') {
     const attention = { rotary: rotaryEmbedding(config, { headDim }) };
     return () => ({ name: 'block', attention });
@@ -130,12 +132,7 @@ function blockKinds(config: GemmaConfig): (index: number) => BlockKind {
   const norm = rmsNorms(config.rms_norm_eps, { onePlus: true });
   const attention = {
     scale: 1 / Math.sqrt(config.query_pre_attn_scalar),
-    ...(isThird
-      ? {
-          queryNorm: perHead(norm('self_attn.q_norm', headDim), heads),
-          keyNorm: perHead(norm('self_attn.k_norm', headDim), keyValueHeads),
-        }
-      : { softcap: config.attn_logit_softcapping ?? undefined }),
+    ...(isThird ? headNorms(norm, sizes) : { softcap: config.attn_logit_softcapping ?? undefined }),
   };
   const plain = isThird ? undefined : rotaryEmbedding(config, { headDim });
   const rotary = plain

@@ -16,7 +16,13 @@ import { type ExpertNetwork, expertCounts, expertLinears, expertList, routerPart
 import { feedForwardWith, type GatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { rmsNorms } from '../parts/norms.js';
 import { linearDescriptions, linearTensors } from '../parts/part.js';
-import { attentionKinds, decoderConfigShape, layerTypesShape, ropeDecoder } from '../parts/rope-decoder.js';
+import {
+  attentionKinds,
+  biasesOf,
+  decoderConfigShape,
+  layerTypesShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
 import { topSoftmaxRouting } from '../parts/routings.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
@@ -84,7 +90,7 @@ export const gptOss = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
+      biases: biasesOf(config),
       blockKind(index) {
         const kind = kindOf(index);
         const window = kind === 'sliding_attention' ? (config.sliding_window ?? undefined) : undefined;

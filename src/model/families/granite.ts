@@ -7,14 +7,19 @@ import { z } from 'zod';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
-import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import {
+  biasesOf,
+  biasesShape,
+  decoderConfigShape,
+  rmsNormShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   ...decoderConfigShape,
   ...rmsNormShape,
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
+  ...biasesShape,
   embedding_multiplier: z.number().default(1),
   logits_scaling: z.number().positive().default(1),
   residual_multiplier: z.number().default(1),
@@ -42,11 +47,7 @@ export const granite = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: {
-        queryKeyValue: config.attention_bias,
-        output: config.attention_bias,
-        feedForward: config.mlp_bias,
-      },
+      biases: biasesOf(config),
       blockKind: () => ({ name: 'block', attention }),
       embeddingScale: config.embedding_multiplier,
       residualScale: config.residual_multiplier,

@@ -8,15 +8,20 @@ import { configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
-import { decoderConfigShape, rmsNormShape, ropeDecoder } from '../parts/rope-decoder.js';
+import {
+  biasesOf,
+  biasesShape,
+  decoderConfigShape,
+  rmsNormShape,
+  ropeDecoder,
+} from '../parts/rope-decoder.js';
 import { rotaryEmbedding } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   model_type: z.string(),
   ...decoderConfigShape,
   ...rmsNormShape,
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
+  ...biasesShape,
   sliding_window: configSize.nullish(),
   tie_word_embeddings: z.boolean().default(false),
 });
@@ -47,11 +52,7 @@ export const llama = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: {
-        queryKeyValue: config.attention_bias,
-        output: config.attention_bias,
-        feedForward: config.mlp_bias,
-      },
+      biases: biasesOf(config),
       blockKind: () => ({ name: 'block', attention }),
     });
   },

@@ -14,6 +14,7 @@ import { layerNorms, rmsNorms } from '../parts/norms.js';
 import {
   attentionKinds,
   type BlockKind,
+  biasesOf,
   decoderConfigShape,
   layerTypesShape,
   ropeDecoder,
@@ -66,7 +67,7 @@ export const olmo = defineFamily(configSchema, {
         ? layerNorms(LAYER_NORM_EPSILON, { weight: false, bias: false })
         : rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: { queryKeyValue: config.attention_bias, output: config.attention_bias },
+      biases: biasesOf(config),
       norms: isFirst ? undefined : NORMS_AFTER,
       blockKind: blockKinds(config),
     });

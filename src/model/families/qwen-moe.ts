@@ -12,10 +12,11 @@ import { activationNamed } from '../parts/activations.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
 import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
-import { perHead, rmsNorms } from '../parts/norms.js';
+import { headNorms, rmsNorms } from '../parts/norms.js';
 import type { Part } from '../parts/part.js';
 import {
   attentionKinds,
+  biasesOf,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -79,15 +80,15 @@ export const qwenMoe = defineFamily(configSchema, {
   },
   describe(config, names) {
     const isThird = config.model_type === 'qwen3_moe';
-    const { hidden, heads, keyValueHeads, headDim } = attentionSizes(config);
+    const sizes = attentionSizes(config);
+    const { hidden, headDim } = sizes;
     const norm = rmsNorms(config.rms_norm_eps);
     const activation = activationNamed(config.hidden_act);
     const slides = (config.use_sliding_window && config.sliding_window) || undefined;
     const kindOf = attentionKinds(config, (index) => index % 2 === 0 && index < config.max_window_layers);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
-      queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
-      keyNorm: isThird ? perHead(norm('self_attn.k_norm', headDim), keyValueHeads) : undefined,
+      ...(isThird ? headNorms(norm, sizes) : {}),
     };
     const hasExperts = (index: number) =>
       config.num_experts > 0 &&
@@ -103,9 +104,7 @@ export const qwenMoe = defineFamily(configSchema, {
       names,
       norm,
       tied: config.tie_word_embeddings,
-      biases: isThird
-        ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
-        : { queryKeyValue: config.qkv_bias },
+      biases: isThird ? biasesOf(config) : { queryKeyValue: config.qkv_bias },
       blockKind(index) {
         // Qwen3's mixtures have one window for all blocks.
         const window = isThird || kindOf(index) === 'sliding_attention' ? slides : undefined;

@@ -6,9 +6,10 @@
 import { z } from 'zod';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
-import { perHead, rmsNorms } from '../parts/norms.js';
+import { headNorms, rmsNorms } from '../parts/norms.js';
 import {
   attentionKinds,
+  biasesOf,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -61,7 +62,7 @@ export const qwen = defineFamily(configSchema, {
   },
   describe(config, names) {
     const isThird = config.model_type.startsWith('qwen3');
-    const { headDim, heads, keyValueHeads } = attentionSizes(config);
+    const sizes = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
     const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
     const kindOf = attentionKinds(
@@ -69,9 +70,8 @@ export const qwen = defineFamily(configSchema, {
       (index) => slides !== undefined && index >= config.max_window_layers,
     );
     const attention = {
-      rotary: rotaryEmbedding(config, { headDim }),
-      queryNorm: isThird ? perHead(norm('self_attn.q_norm', headDim), heads) : undefined,
-      keyNorm: isThird ? perHead(norm('self_attn.k_norm', headDim), keyValueHeads) : undefined,
+      rotary: rotaryEmbedding(config, sizes),
+      ...(isThird ? headNorms(norm, sizes) : {}),
     };
     return ropeDecoder({
       family: config.model_type,
@@ -79,9 +79,7 @@ export const qwen = defineFamily(configSchema, {
       names,
       norm,
       tied: config.tie_word_embeddings,
-      biases: isThird
-        ? { queryKeyValue: config.attention_bias, output: config.attention_bias }
-        : { queryKeyValue: true },
+      biases: isThird ? biasesOf(config) : { queryKeyValue: true },
       blockKind(index) {
         const kind = kindOf(index);
         const window = kind === 'sliding_attention' ? slides : undefined;

@@ -9,6 +9,8 @@ import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
 import {
   attentionKinds,
+  biasesOf,
+  biasesShape,
   decoderConfigShape,
   layerTypesShape,
   rmsNormShape,
@@ -20,8 +22,7 @@ const configSchema = z.looseObject({
   ...decoderConfigShape,
   ...rmsNormShape,
   ...layerTypesShape,
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
+  ...biasesShape,
   use_sliding_window: z.boolean().default(false),
   no_rope_layers: z.array(z.int()).nullish(),
   no_rope_layer_interval: z.int().positive().default(4),
@@ -58,11 +59,7 @@ export const smollm3 = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: {
-        queryKeyValue: config.attention_bias,
-        output: config.attention_bias,
-        feedForward: config.mlp_bias,
-      },
+      biases: biasesOf(config),
       blockKind(index) {
         const kind = kindOf(index);
         const rotary = hasRope(index) ? embedding : undefined;

@@ -8,6 +8,7 @@ import { layerNorm, rmsNorm } from '../../graph/operators/normalization.js';
 import { concat, dimension, reshape } from '../../graph/operators/shape.js';
 import { elementCount, type Value } from '../../graph/value.js';
 import type { WeightScope } from '../description.js';
+import type { AttentionSizes } from './attention-sizes.js';
 import type { Part } from './part.js';
 
 export type NormPart = Part<WeightScope>;
@@ -59,6 +60,14 @@ export function perHead(norm: NormPart, heads: number): NormPart {
       const split = [dimension(x, 0), heads, dimension(x, 1) / heads];
       return reshape(scope.graph, norm.apply(scope, reshape(scope.graph, x, split)), x.shape);
     },
+  };
+}
+
+/** Normalisations of the heads of q and k, as modules of attention. */
+export function headNorms(norm: NormKind, { heads, keyValueHeads, headDim }: AttentionSizes) {
+  return {
+    queryNorm: perHead(norm('self_attn.q_norm', headDim), heads),
+    keyNorm: perHead(norm('self_attn.k_norm', headDim), keyValueHeads),
   };
 }
 

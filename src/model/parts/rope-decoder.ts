@@ -44,6 +44,21 @@ export const layerTypesShape = {
   sliding_window: configSize.nullish(),
 };
 
+/** Which linears have a bias, as most configs say it. */
+export const biasesShape = {
+  attention_bias: z.boolean().default(false),
+  mlp_bias: z.boolean().default(false),
+};
+
+/** The biases that a config with these fields asks for. */
+export function biasesOf(config: {
+  readonly attention_bias: boolean;
+  readonly mlp_bias?: boolean;
+}): NonNullable<RopeDecoder['biases']> {
+  const { attention_bias: attention, mlp_bias: feedForward = false } = config;
+  return { queryKeyValue: attention, output: attention, feedForward };
+}
+
 export type DecoderConfig = z.infer<z.ZodObject<typeof decoderConfigShape>>;
 
 /** What blocks of one kind have of their own. */
