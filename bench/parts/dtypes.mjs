@@ -19,14 +19,14 @@ const COPIED_BYTES = (ROWS * COLUMNS * (2 + 4)) / 2;
 export async function* rows({ compare, pools, folder }) {
   const path = join(folder, 'bench.bf16');
   writeBf16(path);
-  const tensor = { name: 'weight', path, offset: 0, dtype: 'BF16', shape: [ROWS, COLUMNS] };
+  const tensor = { name: 'weight', file: path, offset: 0, dtype: 'BF16', shape: [ROWS, COLUMNS] };
   for (const pool of pools) {
     yield* await withMatrices(async (matrices) => {
       const from = matrices.random(ROWS, COLUMNS);
       const to = matrices.zeros(ROWS, COLUMNS);
       const limit = () => copyIn(pool, from.address, to.address, COPIED_BYTES);
       const loaded = new F32Tensors(ROWS * COLUMNS * 4);
-      const writer = { locate: () => tensor, complete: async () => {} };
+      const writer = { locate: () => tensor, inTurn: (_, work) => work(), complete: async () => {} };
       const weights = { address: from.address, shape: [ROWS, COLUMNS] };
       try {
         return [

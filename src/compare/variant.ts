@@ -2,6 +2,7 @@
  * What is compared: a method with what follows it and an allocation, and a goal.
  * @module
  */
+import { applyOverride, type Override } from '../config/overrides.js';
 import type { PruneConfig, RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
 import { allocations } from '../pipeline/allocations/allocation-registry.js';
@@ -13,6 +14,7 @@ import {
   runSchema,
   updates,
 } from '../pipeline/methods/method-registry.js';
+import { type MethodText, type NamedPart, parseMethodText } from './method-text.js';
 
 export interface Variant {
   /** As it was written: `wanda+least_squares@owl`. */
@@ -28,7 +30,8 @@ export interface Variant {
  * Every method with every goal, in order: goals from the outside, methods within.
  *
  * @param methodTexts `name`, then `+` and the name of a refinement or an update for each that follows, then `@` and the name
- * of an allocation; the options of the run file's own method are kept where that method occurs, others have their defaults
+ * of an allocation; behind each of them `[key=value, …]`, its options, or keys of the run file. The options of the run file's
+ * own method are kept where that method occurs, others have their defaults
  * @param goals `N:M` or a fraction
  * @throws RequestError naming what isn't known, or occurs twice
  */
@@ -37,24 +40,41 @@ export function variantsOf(
   methodTexts: readonly string[],
   goals: readonly string[],
 ): Variant[] {
+  const parsed = methodTexts.map((method) => ({ method, text: parseMethodText(method) }));
   const variants = goals.flatMap((goal) =>
-    methodTexts.map((method) => {
-      const folder = `${method}-${goal}`
-        .replaceAll(':', 'of')
-        .replaceAll('++', '-plus-plus')
-        .replace(/[^\w.]+/g, '-');
-      const { evaluation: _, ...rest } = base;
-      const config = checked(
-        { ...rest, output: `${base.output}/${folder}`, prune: pruneOf(base.prune, method, goal) },
-        `${method} at ${goal}`,
-      );
-      return { method, goal, folder, config: withFittingRecovery(config) };
-    }),
+    parsed.map(({ method, text }) => variantOf(base, method, text, goal)),
   );
   const folders = variants.map(({ folder }) => folder);
   const twice = folders.find((folder, i) => folders.indexOf(folder) !== i);
   if (twice !== undefined) throw new RequestError(`${twice} is asked for twice`);
   return variants;
+}
+
+function variantOf(base: RunConfig, method: string, text: MethodText, goal: string): Variant {
+  const what = `${method} at ${goal}`;
+  const folder = `${method}-${goal}`
+    .replaceAll(':', 'of')
+    .replaceAll('++', '-plus-plus')
+    .replace(/[^\w.]+/g, '-');
+  const { evaluation: _, ...rest } = base;
+  const output = `${base.output}/${folder}`;
+  const config = withFittingRecovery(
+    checked({ ...rest, output, prune: pruneOf(base.prune, method, text, goal) }, what),
+  );
+  const ofRun = partsOf(text).flatMap(({ overrides }) => overrides.filter(isOfRun));
+  if (ofRun.length === 0) return { method, goal, folder, config };
+  const changed = structuredClone(config) as unknown as Record<string, unknown>;
+  for (const override of ofRun) applyOverride(changed, override);
+  return { method, goal, folder, config: checked(changed, what) };
+}
+
+function partsOf({ method, steps, allocation }: MethodText): NamedPart[] {
+  return [method, ...steps, ...(allocation ? [allocation] : [])];
+}
+
+/** Whether it is a key of the run file, not an option. */
+function isOfRun({ path }: Override): boolean {
+  return path.length > 1;
 }
 
 /** Without recovery where a method can't make up for anything. */
@@ -64,31 +84,41 @@ function withFittingRecovery(config: RunConfig): RunConfig {
   return { ...config, calibration: { ...calibration, recovery: 0 } };
 }
 
-function pruneOf(base: PruneConfig, text: string, goal: string): Record<string, unknown> {
-  // A name may end in plus signs itself.
-  const [, name = '', steps = '', allocation] =
-    /^([^+@]*(?:\+\+)?)((?:\+[^+@]*)*)(?:@(.*))?$/.exec(text) ?? [];
-  requireKnown('method', name, methods);
-  const own: Record<string, unknown> = { refine: 'none', update: 'none' };
-  for (const step of steps.split('+').slice(1)) {
-    const key = refinements.some((each) => each.name === step) ? 'refine' : 'update';
-    if (key === 'update') requireKnown('refinement or update', step, [...refinements, ...updates]);
-    if (own[key] !== 'none')
+function pruneOf(
+  base: PruneConfig,
+  text: string,
+  { method, steps, allocation }: MethodText,
+  goal: string,
+): Record<string, unknown> {
+  requireKnown('method', method.name, methods);
+  const own: Record<'refine' | 'update', unknown> = { refine: 'none', update: 'none' };
+  const names = { refine: '', update: '' };
+  for (const step of steps) {
+    const key = refinements.some((each) => each.name === step.name) ? 'refine' : 'update';
+    if (key === 'update') requireKnown('refinement or update', step.name, [...refinements, ...updates]);
+    if (names[key] !== '')
       throw new RequestError(
-        `${text}: ${own[key]} and ${step} are both ${key === 'refine' ? 'a refinement' : 'an update'}`,
+        `${text}: ${names[key]} and ${step.name} are both ${key === 'refine' ? 'a refinement' : 'an update'}`,
       );
-    own[key] = step;
+    names[key] = step.name;
+    own[key] = { name: step.name, ...optionsOf(step) };
   }
-  if (allocation !== undefined) requireKnown('allocation', allocation, allocations);
+  if (allocation) requireKnown('allocation', allocation.name, allocations);
   return {
-    method: name,
+    method: method.name,
     ...(/^\d+:\d+$/.test(goal) ? { pattern: goal } : { sparsity: fraction(goal) }),
     ...own,
-    options: name === base.method ? withoutGoal(base) : {},
-    allocation: allocation ?? base.allocation,
+    options: optionsOf(method, method.name === base.method ? withoutGoal(base) : {}),
+    allocation: allocation ? { name: allocation.name, ...optionsOf(allocation) } : base.allocation,
     existing_zeros: base.existing_zeros,
     rules: base.rules,
   };
+}
+
+function optionsOf({ overrides }: NamedPart, before: Record<string, unknown> = {}): Record<string, unknown> {
+  const options = { ...before };
+  for (const override of overrides) if (!isOfRun(override)) applyOverride(options, override);
+  return options;
 }
 
 /** The options without what stands in the place of a goal. */

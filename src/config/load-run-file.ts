@@ -78,7 +78,7 @@ function describeProblem(problem: Problem, source: YamlSource, overrides: readon
   if (override === undefined) return { text: source.describe(position, text), ...position };
   const others = either.filter((key) => key !== chosen).map((key) => `--set ${[...parent, key].join('.')}=`);
   const remedy = chosen === undefined ? '' : `; ${others.join(' ')} takes the other out`;
-  return { text: `--set ${override.text}: ${text}${remedy}`, line: 0, column: overrides.indexOf(override) };
+  return { text: `${override.text}: ${text}${remedy}`, line: 0, column: overrides.indexOf(override) };
 }
 
 /** What {@link loadRunFile} gives. */
@@ -101,7 +101,7 @@ export function loadRunFile(
   schema: z.ZodType<RunConfig>,
   options: { readonly set?: readonly string[] } = {},
 ): LoadedRunFile {
-  const overrides = (options.set ?? []).map(parseOverride);
+  const overrides = (options.set ?? []).map((text) => parseOverride(text));
   const source = new YamlSource(path, readRunFile(path));
   const root = source.value();
   if (root === null || root === undefined) throw new RequestError(`${path}: the file is empty`);

@@ -8,7 +8,7 @@ import { YamlSource } from './yaml-source.js';
 
 /** One `--set`. A value of null takes the key out. */
 export interface Override {
-  /** The argument as messages show it: its first line, cut when long. */
+  /** The argument as messages show it: what it belongs to, and its first line, cut when long. */
   readonly text: string;
   readonly path: readonly string[];
   readonly value: unknown;
@@ -25,20 +25,22 @@ function shownArgument(text: string): string {
 /**
  * Reads `key.path=value`; list entries are named by their index from 0 (`prune.rules.0.sparsity=0.4`), and the value
  * is a YAML scalar or flow collection. Nothing after `=`, or `null`, takes the key out.
+ *
+ * @param of what messages say before the argument
  * @throws RequestError naming the argument
  */
-export function parseOverride(text: string): Override {
-  const shown = shownArgument(text);
+export function parseOverride(text: string, of = '--set'): Override {
+  const shown = `${of} ${shownArgument(text)}`;
   const equals = text.indexOf('=');
   const path = text.slice(0, Math.max(0, equals)).split('.');
   if (equals < 0 || path.some((part) => !/^[A-Za-z0-9_-]+$/.test(part))) {
-    throw new RequestError(`--set ${shown}: expected key.path=value, for example --set prune.sparsity=0.5`);
+    throw new RequestError(`${shown}: expected key.path=value, for example prune.sparsity=0.5`);
   }
   try {
-    return { text: shown, path, value: new YamlSource('--set', text.slice(equals + 1)).value() };
+    return { text: shown, path, value: new YamlSource(of, text.slice(equals + 1)).value() };
   } catch (cause) {
     if (!(cause instanceof RequestError)) throw cause;
-    throw new RequestError(`--set ${shown}: what follows = is not a YAML value; put text in quotes`, {
+    throw new RequestError(`${shown}: what follows = is not a YAML value; put text in quotes`, {
       cause,
     });
   }
@@ -49,7 +51,7 @@ export function parseOverride(text: string): Override {
  * @throws RequestError when the path leads through something that isn't a map or list
  */
 export function applyOverride(root: Record<string, unknown>, override: Override): void {
-  const fail = (message: string) => new RequestError(`--set ${override.text}: ${message}`);
+  const fail = (message: string) => new RequestError(`${override.text}: ${message}`);
   let place: Record<string, unknown> = root;
   for (const [depth, part] of override.path.entries()) {
     if (Array.isArray(place) && !(/^\d+$/.test(part) && Number(part) < place.length)) {

@@ -55,6 +55,31 @@ describe('the variants of a comparison', () => {
     expect(third).toMatchObject({ method: 'wanda++', update: { name: 'least_squares' } });
   });
 
+  it('take options in brackets, of the method, what follows and the allocation, and keys of the run file', () => {
+    const method = 'sparsegpt[block_size=64, calibration.recovery=0.4]+regional[rounds=2]@owl[lambda=0.2]';
+    const [first, second, third] = variantsOf(
+      base,
+      [method, 'wanda++[rounds=3]+dsnot', 'loss_change[tile=[16, 8]]'],
+      ['0.6'],
+    );
+    expect(first?.folder).toBe(
+      'sparsegpt-block_size-64-calibration.recovery-0.4-regional-rounds-2-owl-lambda-0.2-0.6',
+    );
+    expect(first?.method).toBe(method);
+    expect(first?.config.calibration).toMatchObject({ recovery: 0.4 });
+    expect(first?.config.prune).toMatchObject({
+      options: { damping: 0.05, block_size: 64 },
+      update: { name: 'regional', rounds: 2 },
+      allocation: { name: 'owl', lambda: 0.2 },
+    });
+    expect(second?.config.prune).toMatchObject({
+      method: 'wanda++',
+      options: { rounds: 3 },
+      refine: { name: 'dsnot' },
+    });
+    expect(third?.config.prune).toMatchObject({ options: { tile: [16, 8] } });
+  });
+
   it.each([
     [['wanda++dsnot'], ['2:4'], /an empty name is no refinement or update/],
     [['wandaa'], ['2:4'], /wandaa is no method; known are magnitude, wanda/],
@@ -66,6 +91,13 @@ describe('the variants of a comparison', () => {
     ],
     [['wanda+admm+least_squares'], ['2:4'], /admm and least_squares are both an update/],
     [['wanda@fair'], ['2:4'], /fair is no allocation; known are uniform, owl/],
+    [['wanda@owl@loss'], ['2:4'], /wanda@owl@loss: more than one allocation/],
+    [['wanda[scope=tensor'], ['0.5'], /brackets hold options and end what they belong to/],
+    [['wanda[scope=tensor]x'], ['0.5'], /brackets hold options and end what they belong to/],
+    [['wanda[scope]'], ['0.5'], /wanda\[scope\]: scope: expected key.path=value/],
+    [['wanda[scope=all]'], ['0.5'], /wanda\[scope=all\] at 0.5: prune.options.scope/],
+    [['wanda[reach=3]'], ['0.5'], /wanda\[reach=3\] at 0.5: prune.options/],
+    [['wanda[calibration.samples=none]'], ['0.5'], /at 0.5: calibration.samples/],
     [['wanda'], ['4:2'], /wanda at 4:2: prune.pattern/],
     [['wanda'], ['1.5'], /the goal 1.5 is neither N:M nor a fraction/],
     [['wanda'], ['half'], /the goal half is neither/],

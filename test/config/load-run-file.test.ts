@@ -181,7 +181,7 @@ describe('--set', () => {
   });
 
   it.each([
-    ['prune.sparsity', '--set prune.sparsity: expected key.path=value, for example --set prune.sparsity=0.5'],
+    ['prune.sparsity', '--set prune.sparsity: expected key.path=value, for example prune.sparsity=0.5'],
     ['=1', '--set =1: expected key.path=value'],
     ['prune..x=1', '--set prune..x=1: expected key.path=value'],
     ['prune.options=[1', '--set prune.options=[1: what follows = is not a YAML value'],

@@ -4,6 +4,7 @@
  */
 import { Command } from 'commander';
 import { comparisonFiles } from '../../compare/comparison-files.js';
+import { splitOutsideBrackets } from '../../compare/split-outside-brackets.js';
 import { formatBytes, formatPercent, formatPerplexityWithError, formatSeconds } from '../../report/format.js';
 import type { CliContext } from '../cli-context.js';
 import { displayPath } from '../display-path.js';
@@ -29,7 +30,7 @@ export function compareCommand(context: CliContext): Command {
     .argument('<run.yaml>', 'the run file; its output becomes the folder of all runs')
     .requiredOption(
       '--methods <a,b>',
-      'methods; what follows one after +, an allocation after @: wanda+dsnot, alps@owl',
+      'methods; what follows one after +, an allocation after @, options in brackets: wanda+dsnot, alps@owl, "obd[hessian=fisher]"',
     )
     .requiredOption('--patterns <a,b>', 'goals: N:M patterns or fractions of the weights')
     .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
@@ -61,7 +62,7 @@ export function compareCommand(context: CliContext): Command {
 }
 
 function listed(text: string): string[] {
-  return text.split(',').map((part) => part.trim());
+  return splitOutsideBrackets(text, ',').map((part) => part.trim());
 }
 
 /** The table, and where the page is. */
