@@ -47,17 +47,23 @@ const { values } = parseArgs({
 });
 
 /** A run file's settings, of which methods and goals are still to be replaced. */
-function baseConfig() {
-  return runSchema.parse({
-    model: resolve(values.model),
+/**
+ * @param {string} model
+ * @param {string} calibration
+ */
+function baseConfig(model, calibration) {
+  const config = runSchema.parse({
+    model: resolve(model),
     output: join(tmpdir(), 'unused'),
     calibration: {
-      data: resolve(values.calibration),
+      data: resolve(calibration),
       samples: Number(values.samples),
       sequence_length: Number(values['sequence-length']),
     },
     prune: { method: 'magnitude', sparsity: 0.5 },
   });
+  if (!config.calibration) throw new Error('no calibration');
+  return { ...config, calibration: config.calibration };
 }
 
 /** The methods at the patterns, with what each linear is to become. */
@@ -200,7 +206,7 @@ function print(summary, violations) {
 
 async function main() {
   if (!values.model || !values.calibration) throw new Error('--model and --calibration are needed');
-  const base = baseConfig();
+  const base = baseConfig(values.model, values.calibration);
   const checkpoint = await openCheckpoint(base.model);
   const { model } = checkpointModel(checkpoint);
   const blocks = blocksFrom(values.blocks, model.blocks.length);

@@ -3,21 +3,22 @@
  * @module
  */
 
-/** What still counts as flat: greatest over least. */
+/** What still counts as flat: a peak over one further down the axis. */
 const FLAT = 1.1;
 
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 
 /**
- * `flat`: the peaks lie close together. `as predicted`: each lies at most as far above the least one as `secateur plan`
- * says, so a formula explains the growth. `grows`: neither.
+ * `ratio`: the most that a peak grows by from any point to one after it. `flat`: by little. `as predicted`: by no more than
+ * `secateur plan` says, so a formula explains it. `grows`: neither.
  */
 export function growth(points) {
-  const least = points.reduce((a, b) => (b.peakRss < a.peakRss ? b : a));
-  const ratio = Math.max(...points.map(({ peakRss }) => peakRss)) / least.peakRss;
+  const pairs = points.flatMap((after, index) => points.slice(0, index).map((before) => ({ before, after })));
+  const ratio = Math.max(1, ...pairs.map(({ before, after }) => after.peakRss / before.peakRss));
   if (ratio <= FLAT) return { ratio, verdict: 'flat' };
-  const isPredicted = points.every(
-    ({ peakRss, predicted }) => peakRss <= FLAT * (least.peakRss + Math.max(0, predicted - least.predicted)),
+  const isPredicted = pairs.every(
+    ({ before, after }) =>
+      after.peakRss <= FLAT * (before.peakRss + Math.max(0, after.predicted - before.predicted)),
   );
   return { ratio, verdict: isPredicted ? 'as predicted' : 'GROWS' };
 }
@@ -46,5 +47,5 @@ export function printSeries({ axis, name, limit, copySeconds, points }) {
     return;
   }
   const { ratio, verdict } = growth(points);
-  console.log(`greatest / least: ${ratio.toFixed(2)}, ${verdict}`);
+  console.log(`grows ${ratio.toFixed(2)} times: ${verdict}`);
 }

@@ -57,7 +57,7 @@ export function randomWeights(block, matrices) {
  * The products of one window's forward, as bare as they can be: each linear, and in attention each head's queries
  * against half of the keys and its weights against half of the values, which is what causal attention needs.
  *
- * @param {object} shape of `shapedModel`
+ * @param {ReturnType<typeof shapedModel>} shape
  * @param {Record<string, {address: bigint, shape: number[]}>} weights
  * @param {number} tokens
  * @param {import('./native-matrices.mjs').NativeMatrices} matrices

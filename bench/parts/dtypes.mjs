@@ -19,6 +19,7 @@ const COPIED_BYTES = (ROWS * COLUMNS * (2 + 4)) / 2;
 export async function* rows({ compare, pools, folder }) {
   const path = join(folder, 'bench.bf16');
   writeBf16(path);
+  /** @type {import('../../dist/forward/stored-tensor.js').StoredFloatTensor} */
   const tensor = { name: 'weight', file: path, offset: 0, dtype: 'BF16', shape: [ROWS, COLUMNS] };
   for (const pool of pools) {
     yield* await withMatrices(async (matrices) => {
@@ -26,6 +27,7 @@ export async function* rows({ compare, pools, folder }) {
       const to = matrices.zeros(ROWS, COLUMNS);
       const limit = () => copyIn(pool, from.address, to.address, COPIED_BYTES);
       const loaded = new F32Tensors(ROWS * COLUMNS * 4);
+      /** @type {any} */
       const writer = { locate: () => tensor, inTurn: (_, work) => work(), complete: async () => {} };
       const weights = { address: from.address, shape: [ROWS, COLUMNS] };
       try {

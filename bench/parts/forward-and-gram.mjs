@@ -42,6 +42,7 @@ export async function* rows({ compare, pools, folder, quick }) {
             weights,
             states,
             gramWindows: windows,
+            moments: false,
             onWindow() {},
             onSeconds() {},
           });

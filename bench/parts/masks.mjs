@@ -12,7 +12,10 @@ export const about = 'masks of 4096 × 11008 weights chosen and applied : readin
 const ROWS = 4096;
 const COLUMNS = 11008;
 const BYTES = ROWS * COLUMNS * 4;
+/** @typedef {import('../../dist/sparsity/pattern.js').Pattern} Pattern */
+/** @type {Pattern} */
 const unstructured = { kind: 'unstructured', sparsity: 0.5 };
+/** @returns {Pattern} */
 const nOfM = (keep, of) => ({ kind: 'n:m', keep, of });
 
 const CASES = [

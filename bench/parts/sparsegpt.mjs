@@ -14,7 +14,10 @@ const TOKENS = 2048;
 /** Operations of one product of the limit: 2 · SIDE³. */
 const SIDE = 2048;
 
+/** @typedef {import('../../dist/sparsity/pattern.js').Pattern} Pattern */
+/** @type {Pattern} */
 const half = { kind: 'unstructured', sparsity: 0.5 };
+/** @type {Pattern} */
 const twoOfFour = { kind: 'n:m', keep: 2, of: 4 };
 const CASES = [
   { outputs: 4096, inputs: 4096, pattern: half, name: '50 %', target: 3 },

@@ -47,7 +47,7 @@ function installed(python, env) {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    return JSON.parse(text.trim().split('\n').at(-1));
+    return JSON.parse(text.trim().split('\n').at(-1) ?? '');
   } catch {
     return undefined;
   }

@@ -27,7 +27,7 @@ async function secateurJson(command, folder, name) {
  * Perplexity of a checkpoint by `secateur eval`, its zeros and violations of `pattern` by `secateur inspect`.
  * @param {string} checkpoint
  * @param {string | undefined} pattern
- * @param {object} settings
+ * @param {import('./options.mjs').Settings} settings
  * @param {string} folder for logs
  */
 export async function evaluate(checkpoint, pattern, settings, folder) {

@@ -75,6 +75,8 @@ function fileHash(path) {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
+/** @typedef {Extract<ReturnType<typeof readOptions>, {help: false}>['settings']} Settings */
+
 /**
  * @param {readonly string[]} args what follows the script's name
  * @param {string} root the repository, which the defaults are in
@@ -114,7 +116,7 @@ export function readOptions(args, root, cwd) {
   } catch (cause) {
     throw new UsageError(cause.message, { cause });
   }
-  if (values.help) return { help: true };
+  if (values.help) return { help: /** @type {const} */ (true) };
   if (values.resume && values.fresh) throw new UsageError('--resume and --fresh exclude each other');
   const path = (key, byDefault) =>
     values[key] === undefined ? resolve(root, byDefault) : resolve(cwd, values[key]);
@@ -125,7 +127,7 @@ export function readOptions(args, root, cwd) {
     values.eval === 'none' ? null : existing(path('eval', 'data/wikitext-2.test.txt'), 'eval', 'file');
   const work = path('work', 'out/bench-peers');
   return {
-    help: false,
+    help: /** @type {const} */ (false),
     settings: {
       model,
       calibration,

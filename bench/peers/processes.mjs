@@ -12,10 +12,7 @@ const measureScript = fileURLToPath(new URL('measure.py', import.meta.url));
 const QUOTED = 2000;
 
 let current;
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-]) {
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 })) {
   process.on(signal, () => {
     current?.kill('SIGTERM');
     process.exit(code);

@@ -12,7 +12,9 @@ const READ_BYTES = 262_144;
 
 const matrix = ({ address, rows, columns }) => ({ address, shape: [rows, columns] });
 
-/** @param {{a: object, b: object, out: object, options?: object}[]} products in native memory, one after the other */
+/**
+ * @typedef {{address: bigint, rows: number, columns: number}} Matrix
+ * @param {{a: Matrix, b: Matrix, out: Matrix, options?: object}[]} products in native memory, one after the other */
 export function multiply(products) {
   for (const { a, b, out, options } of products) gemm(matrix(a), matrix(b), matrix(out), options);
 }
