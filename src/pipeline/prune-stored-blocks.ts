@@ -30,27 +30,37 @@ export interface StoredLoopOptions extends BlockLoopOptions {
   readonly onWaiting?: (() => void) | undefined;
 }
 
-/** Prunes and writes every block, and returns the reports of all linears. */
+/**
+ * Prunes and writes every block, and returns the reports of all linears. A block goes to the disk and into the journal while
+ * the next one is pruned.
+ */
 export async function pruneStoredBlocks(options: StoredLoopOptions): Promise<LayerReport[]> {
   const { run, clock, finished } = options;
   const reports: LayerReport[] = [];
   await clock.time('write', () => copyOutsideBlocks(options));
-  for (const [index, block] of run.model.blocks.entries()) {
-    const done = finished[index];
-    if (done) {
-      reports.push(...done.layers);
-      await skipBlock(options, block);
-      continue;
+  /** Of the block before; begun, and waited for once the next is pruned. */
+  let recording: Promise<void> | undefined;
+  try {
+    for (const [index, block] of run.model.blocks.entries()) {
+      const done = finished[index];
+      if (done) {
+        reports.push(...done.layers);
+        await skipBlock(options, block);
+        continue;
+      }
+      const started = performance.now();
+      const { layers, completing } = await pruneStoredBlock(options, index, block);
+      reports.push(...layers);
+      if (index === run.model.blocks.length - 1) options.onWaiting?.();
+      await clock.time('write', async () => recording);
+      const seconds = (performance.now() - started) / 1000;
+      recording = settle(completing)
+        .then(() => recordBlock(options, index, layers))
+        .then(() => clock.block(index, seconds, blockSummary(layers)));
     }
-    const started = performance.now();
-    const { layers, completing } = await pruneStoredBlock(options, index, block);
-    reports.push(...layers);
-    if (index === run.model.blocks.length - 1) options.onWaiting?.();
-    await clock.time('write', async () => {
-      await settle(completing);
-      await recordBlock(options, index, layers);
-    });
-    clock.block(index, (performance.now() - started) / 1000, blockSummary(layers));
+    await clock.time('write', async () => recording);
+  } finally {
+    await Promise.allSettled([recording]);
   }
   return reports;
 }
