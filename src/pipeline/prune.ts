@@ -3,7 +3,7 @@
  * @module
  */
 import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
@@ -19,6 +19,7 @@ import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import type { Pattern } from '../sparsity/pattern.js';
 import { requireLibc } from '../system/libc.js';
+import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { version } from '../version.js';
 import { allocated, measureDense, shareSparsity } from './allocate.js';
 import { checkWeights } from './check-weights.js';
@@ -40,8 +41,10 @@ import { requireMeasurable } from './loss-windows.js';
 import { macsPerToken } from './macs-per-token.js';
 import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
+import { readNorms, writeNorms } from './norms-file.js';
 import {
   checkOutputFolder,
+  checkReuseFolder,
   claimOutputFolder,
   isUnreleased,
   RUN_FOLDER,
@@ -54,12 +57,19 @@ import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
 import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
 import { pruneStoredBlocks } from './prune-stored-blocks.js';
+import { Reuse } from './reuse.js';
+import type { ReusedFile } from './reused-file.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
   readonly fresh?: boolean | undefined;
+  /**
+   * A folder that runs share: what this one learns of the dense model stays there, and what another has left there isn't
+   * measured again. The weights are the same as without.
+   */
+  readonly reuse?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -95,6 +105,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const textCommits = options.fresh ? undefined : readJournal(join(output, RUN_FOLDER, JOURNAL_FILE))?.texts;
   const run = fitMemory(await prepareRun(config, prepare, { ...options, textCommits }));
   checkOutputFolder(output, run.checkpoint.folder);
+  const reuse = options.reuse === undefined ? undefined : openReuse(options.reuse, run, options);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
   // Asked before the folder is locked, so that a finished one may be read-only.
   if (!options.fresh && !isUnreleased(output) && isFinished(run)) return await finished();
@@ -102,21 +113,29 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   try {
     if (!options.fresh && isFinished(run)) return await finished();
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
-    requireDiskSpace(run, earlier?.journal.blocks.length ?? 0);
+    requireDiskSpace(run, earlier?.journal.blocks.length ?? 0, reuse);
     if (options.fresh) removeEarlierRun(output);
     else if (earlier) removeHiddenStates(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
     const { occupied } = claim;
-    return await perform(run, earlier?.journal, notes, { options, occupied, prepare, started });
+    return await perform(run, earlier?.journal, notes, { options, reuse, occupied, prepare, started });
   } finally {
     claim.release();
   }
 }
 
+/** @throws RequestError when the folder is none that can be shared */
+function openReuse(given: string, run: PreparedRun, { signal, onProgress }: RunOptions): Reuse {
+  const folder = resolve(given);
+  checkReuseFolder(folder, run.config.output, run.checkpoint.folder);
+  return new Reuse(folder, run, { signal, onNote: (message) => onProgress?.({ kind: 'note', message }) });
+}
+
 interface Start {
   readonly options: RunOptions;
+  readonly reuse: Reuse | undefined;
   /** Whether the output had anything of a run in it. */
   readonly occupied: boolean;
   readonly prepare: PhaseTimer;
@@ -128,7 +147,7 @@ async function perform(
   run: PreparedRun,
   journal: JournalContent | undefined,
   notes: readonly string[],
-  { options, occupied, prepare, started }: Start,
+  { options, reuse, occupied, prepare, started }: Start,
 ): Promise<PruneResult> {
   const { output } = run.config;
   const folder = join(output, RUN_FOLDER);
@@ -148,13 +167,13 @@ async function perform(
     const { log } = opened;
     writer = opened.writer;
     prepare.lap('open');
-    const shared = { run, pool, writer, folder, onProgress };
+    const shared = { run, pool, writer, folder, reuse, onProgress };
     const work = await doWork(shared, log, journal).finally(() => log.close());
     const phases = [...prepare.phases(), ...checks, ...work.phases];
     const finish = new PhaseTimer('finish');
     await pool.close();
     finish.lap('stop workers');
-    const drawn = await makeReport(run, { ...work, phases }, notes, started);
+    const drawn = await makeReport(run, { ...work, phases }, notes, reuse, started);
     const report = await writeReport(output, drawn, (unfinished) => {
       finish.lap('report');
       return {
@@ -219,6 +238,7 @@ interface Shared {
   readonly pool: WorkerPool;
   readonly writer: ModelWriter;
   readonly folder: string;
+  readonly reuse: Reuse | undefined;
   readonly onProgress: ProgressListener;
 }
 
@@ -273,17 +293,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   }
 
   const finished = journal?.blocks ?? [];
-  const gradients = run.gradients && new GradientFile(folder, run);
-  if (gradients && finished.length < run.model.blocks.length) {
-    const { fingerprint: holds, starved } = gradients;
-    const known = gradients.isComplete && journal?.gradients?.fingerprint === holds;
-    if (known) {
-      for (const [prefix, count] of Object.entries(journal.gradients.starved)) starved.set(prefix, count);
-    } else {
-      phases.push(...(await collectedGradients(shared, gradients)));
-      log.append({ kind: 'gradients', fingerprint: holds, starved: Object.fromEntries(starved) });
-    }
-  }
+  const gradients = run.gradients && (await denseGradients(shared, log, journal, phases));
 
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
@@ -291,7 +301,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   await clock.time('write', () =>
     writer.stored.finish({ copyFrom: run.checkpoint, changed: run.changedFiles }),
   );
-  gradients?.remove();
+  if (run.gradients) new GradientFile(folder, run).remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
 
@@ -313,16 +323,66 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
 
 /** Looks at the dense model, and shares the sparsity among its linears. */
 async function allocate(shared: Shared): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[] }> {
-  const { run, onProgress } = shared;
-  const { calibration, allocation } = run;
+  const { run, reuse, onProgress } = shared;
+  const { calibration, allocation, layers } = run;
   const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
   const clock = new StageClock('allocate', run.model.blocks.length, tokens, onProgress);
   const measure = async () => {
     if (!calibration) throw new Error(`${allocation.name} without calibration`);
     return await withStream(shared, (stream) => measureDense({ ...shared, stream, calibration, clock }));
   };
-  const norms = allocation.windows > 0 ? await measure() : undefined;
+  const taken = async (from: Reuse, file: ReusedFile) => {
+    await from.take(file, 'column norms', clock, async () => {
+      const started = performance.now();
+      const norms = await measure();
+      const seconds = (performance.now() - started) / 1000;
+      await clock.time('write', () => writeNorms(file.path, layers, norms));
+      return { seconds, starved: {} };
+    });
+    return await clock.time('read', async () => readNorms(file.path, layers));
+  };
+  const measured = async () => (reuse?.norms ? await taken(reuse, reuse.norms) : await measure());
+  const norms = allocation.windows > 0 ? await measured() : undefined;
   return { patterns: await shareSparsity({ ...shared, clock }, norms), phases: clock.end() };
+}
+
+/**
+ * The file with what the method needs of the dense model's gradients: what an earlier process of this run has collected, what
+ * another run has, or what is collected now.
+ *
+ * @param phases to which those are added that this takes
+ */
+async function denseGradients(
+  shared: Shared,
+  log: Journal,
+  journal: JournalContent | undefined,
+  phases: PhaseSeconds[],
+): Promise<GradientFile> {
+  const { run, folder, reuse } = shared;
+  const own = new GradientFile(folder, run);
+  if (journal?.blocks.length === run.model.blocks.length) return own;
+  if (own.isComplete && journal?.gradients?.fingerprint === own.fingerprint) {
+    own.starve(journal.gradients.starved);
+    return own;
+  }
+  if (!reuse?.gradients) {
+    phases.push(...(await collectedGradients(shared, own)));
+    const starved = Object.fromEntries(own.starved);
+    log.append({ kind: 'gradients', fingerprint: own.fingerprint, starved });
+    return own;
+  }
+  own.remove();
+  const file = new GradientFile(reuse.folder, run, reuse.gradients.name);
+  const timer = new PhaseTimer('reuse');
+  const known = await reuse.take(reuse.gradients, 'gradients', timer, async () => {
+    const collected = await collectedGradients(shared, file);
+    phases.push(...collected);
+    const seconds = collected.reduce((sum, phase) => sum + phase.seconds, 0);
+    return { seconds, starved: Object.fromEntries(file.starved) };
+  });
+  file.starve(known.starved);
+  phases.push(...timer.phases());
+  return file;
 }
 
 /** Fills the file with what the method needs of the dense model's gradients. */
@@ -407,8 +467,10 @@ async function makeReport(
   run: PreparedRun,
   work: Work,
   notes: readonly string[],
+  reuse: Reuse | undefined,
   started: Date,
 ): Promise<Report> {
+  const reused = reuse?.taken;
   const { layers, dense, pruned, phases } = work;
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
@@ -431,6 +493,7 @@ async function makeReport(
       },
       started: started.toISOString(),
       prune_seconds: work.pruneSeconds,
+      ...(reused && { reused }),
       ...resourcesUsed(started),
     },
     layers: [...layers],
@@ -445,13 +508,13 @@ async function makeReport(
     phases: [...phases],
     evaluation,
     calibration_evaluation: calibrationEvaluation,
-    notes: [...notes],
+    notes: [...notes, ...(reuse?.notes ?? [])],
   };
 }
 
 function resourcesUsed(started: Date) {
   return {
     seconds: (Date.now() - started.getTime()) / 1000,
-    peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+    peak_rss_bytes: peakRssBytes(),
   };
 }
