@@ -9,7 +9,6 @@ import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
-import { ModelStream } from '../forward/model-stream.js';
 import { elementCount } from '../graph/value.js';
 import { readReport } from '../report/read-report.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
@@ -17,12 +16,12 @@ import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
-import type { Pattern } from '../sparsity/pattern.js';
 import { requireLibc } from '../system/libc.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { version } from '../version.js';
-import { allocated, measureDense, shareSparsity } from './allocate.js';
+import { allocated } from './allocate.js';
 import { checkWeights } from './check-weights.js';
+import { allocate, denseGradients } from './dense-stages.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
 import {
@@ -39,9 +38,7 @@ import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journ
 import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
 import { macsPerToken } from './macs-per-token.js';
-import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
-import { readNorms, writeNorms } from './norms-file.js';
 import {
   checkOutputFolder,
   checkReuseFolder,
@@ -58,9 +55,9 @@ import type { ProgressListener } from './progress.js';
 import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
 import { pruneStoredBlocks } from './prune-stored-blocks.js';
 import { Reuse } from './reuse.js';
-import type { ReusedFile } from './reused-file.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
+import { type StageContext, withStream } from './stage-context.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
@@ -233,15 +230,6 @@ async function check(
   return clock.end();
 }
 
-interface Shared {
-  readonly run: PreparedRun;
-  readonly pool: WorkerPool;
-  readonly writer: ModelWriter;
-  readonly folder: string;
-  readonly reuse: Reuse | undefined;
-  readonly onProgress: ProgressListener;
-}
-
 interface Work {
   readonly layers: readonly LayerReport[];
   readonly dense: SetPerplexities;
@@ -250,7 +238,11 @@ interface Work {
   readonly pruneSeconds: number;
 }
 
-async function doWork(prepared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
+async function doWork(
+  prepared: StageContext,
+  log: Journal,
+  journal: JournalContent | undefined,
+): Promise<Work> {
   let shared = prepared;
   let { run } = shared;
   const { writer, folder, onProgress } = shared;
@@ -321,85 +313,8 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   return { layers, dense, pruned, phases, pruneSeconds };
 }
 
-/** Looks at the dense model, and shares the sparsity among its linears. */
-async function allocate(shared: Shared): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[] }> {
-  const { run, reuse, onProgress } = shared;
-  const { calibration, allocation, layers } = run;
-  const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
-  const clock = new StageClock('allocate', run.model.blocks.length, tokens, onProgress);
-  const measure = async () => {
-    if (!calibration) throw new Error(`${allocation.name} without calibration`);
-    return await withStream(shared, (stream) => measureDense({ ...shared, stream, calibration, clock }));
-  };
-  const taken = async (from: Reuse, file: ReusedFile) => {
-    await from.take(file, 'column norms', clock, async () => {
-      const started = performance.now();
-      const norms = await measure();
-      const seconds = (performance.now() - started) / 1000;
-      await clock.time('write', () => writeNorms(file.path, layers, norms));
-      return { seconds, starved: {} };
-    });
-    return await clock.time('read', async () => readNorms(file.path, layers));
-  };
-  const measured = async () => (reuse?.norms ? await taken(reuse, reuse.norms) : await measure());
-  const norms = allocation.windows > 0 ? await measured() : undefined;
-  return { patterns: await shareSparsity({ ...shared, clock }, norms), phases: clock.end() };
-}
-
-/**
- * The file with what the method needs of the dense model's gradients: what an earlier process of this run has collected, what
- * another run has, or what is collected now.
- *
- * @param phases to which those are added that this takes
- */
-async function denseGradients(
-  shared: Shared,
-  log: Journal,
-  journal: JournalContent | undefined,
-  phases: PhaseSeconds[],
-): Promise<GradientFile> {
-  const { run, folder, reuse } = shared;
-  const own = new GradientFile(folder, run);
-  if (journal?.blocks.length === run.model.blocks.length) return own;
-  if (own.isComplete && journal?.gradients?.fingerprint === own.fingerprint) {
-    own.starve(journal.gradients.starved);
-    return own;
-  }
-  if (!reuse?.gradients) {
-    phases.push(...(await collectedGradients(shared, own)));
-    const starved = Object.fromEntries(own.starved);
-    log.append({ kind: 'gradients', fingerprint: own.fingerprint, starved });
-    return own;
-  }
-  own.remove();
-  const file = new GradientFile(reuse.folder, run, reuse.gradients.name);
-  const timer = new PhaseTimer('reuse');
-  const known = await reuse.take(reuse.gradients, 'gradients', timer, async () => {
-    const collected = await collectedGradients(shared, file);
-    phases.push(...collected);
-    const seconds = collected.reduce((sum, phase) => sum + phase.seconds, 0);
-    return { seconds, starved: Object.fromEntries(file.starved) };
-  });
-  file.starve(known.starved);
-  phases.push(...timer.phases());
-  return file;
-}
-
-/** Fills the file with what the method needs of the dense model's gradients. */
-async function collectedGradients(shared: Shared, file: GradientFile): Promise<PhaseSeconds[]> {
-  const { run, onProgress } = shared;
-  const { calibration, gradients, model } = run;
-  if (!calibration || !gradients) throw new Error('gradients without calibration');
-  const tokens = gradients.windows * gradients.tokens;
-  const clock = new StageClock('gradients', model.blocks.length, tokens, onProgress);
-  await withStream(shared, (stream) =>
-    measureGradients({ ...shared, stream, calibration, gradients, file, clock }),
-  );
-  return clock.end();
-}
-
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
-async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<LayerReport[]> {
+async function prunedBlocks(shared: StageContext, loop: BlockLoopOptions): Promise<LayerReport[]> {
   const { method, calibration } = shared.run;
   const { pruneStored } = method;
   if (pruneStored) {
@@ -412,18 +327,8 @@ async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<Lay
   return await withStream(shared, (stream) => pruneBlocks({ ...loop, method, calibration, stream, folder }));
 }
 
-/** Gives each stage a stream of its own, so that none keeps the memory of the one before. */
-async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) => Promise<T>): Promise<T> {
-  const stream = new ModelStream(run.model, pool, run.memory.logitTokens);
-  try {
-    return await work(stream);
-  } finally {
-    stream.dispose();
-  }
-}
-
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
-async function verify({ run, pool, writer, onProgress }: Shared, layers: readonly LayerReport[]) {
+async function verify({ run, pool, writer, onProgress }: StageContext, layers: readonly LayerReport[]) {
   const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
