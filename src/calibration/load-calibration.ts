@@ -2,9 +2,9 @@
  * Text files → the token windows that a run calibrates on and evaluates on.
  * @module
  */
-import { createHash } from 'node:crypto';
 import { type TextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
+import { fingerprintTokens } from './fingerprint-tokens.js';
 import {
   type OpenTextSource,
   type OpenTextSourceOptions,
@@ -69,14 +69,6 @@ export interface EvaluationText {
   readonly source: ReadText;
   /** SHA-256 as in {@link CalibrationSet}. */
   readonly fingerprint: string;
-}
-
-function fingerprintOf(tokens: Int32Array): string {
-  const bytes = Buffer.alloc(tokens.length * 4);
-  tokens.forEach((token, i) => {
-    bytes.writeInt32LE(token, i * 4);
-  });
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** The token ids of each document of a source, checked against the model's vocabulary; `files` gets what is read. */
@@ -182,7 +174,7 @@ export async function loadCalibration(
     taken[source] = (taken[source] as number) + 1;
     tokens.set((parts[source] as Windows).tokens.subarray(from, from + sequenceLength), i * sequenceLength);
   }
-  return { tokens, samples, sequenceLength, notes, sources, fingerprint: fingerprintOf(tokens) };
+  return { tokens, samples, sequenceLength, notes, sources, fingerprint: fingerprintTokens(tokens) };
 }
 
 /** How held-out text is cut. */
@@ -224,6 +216,6 @@ export async function loadEvaluationText(
     totalTokens,
     notes,
     source: { source: open.name, files, windows: samples, tokens: tokens.length },
-    fingerprint: fingerprintOf(tokens),
+    fingerprint: fingerprintTokens(tokens),
   };
 }

@@ -10,7 +10,9 @@ import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { textSourceName } from '../config/text-source.js';
 import { readReport } from '../report/read-report.js';
+import type { Report } from '../report/report-schema.js';
 import type { ComparisonRow } from './comparison.js';
+import { comparisonFiles } from './comparison-files.js';
 import { runOwnCommand } from './own-command.js';
 import type { Variant } from './variant.js';
 
@@ -58,7 +60,7 @@ export class ComparisonRuns {
     const folder = join(this.#base.output, variant.folder);
     const runFile = join(this.#base.output, 'runs', `${variant.folder}.yaml`);
     await writeFileAtomically(runFile, stringifyRunConfig(config));
-    await this.#command(what, ['prune', runFile]);
+    await this.#command(what, ['prune', runFile, '--reuse', comparisonFiles(this.#base.output).shared]);
     const report = await readReport(folder);
     const { perplexity, standard_error } = (await this.evaluate(what, folder)).checkpoint;
     if (!this.#options.keep) removeWeights(folder);
@@ -70,8 +72,8 @@ export class ComparisonRuns {
       sparsity: report.totals.sparsity,
       perplexity,
       standard_error,
-      seconds: report.run.prune_seconds,
-      peak_rss_bytes: report.run.peak_rss_bytes,
+      seconds: secondsAlone(report),
+      peak_rss_bytes: Math.max(report.run.peak_rss_bytes, report.run.reused?.peak_rss_bytes ?? 0),
       output_error:
         errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length,
     };
@@ -81,6 +83,15 @@ export class ComparisonRuns {
     const { signal, onLine } = this.#options;
     return runOwnCommand(args, { signal, onLine: (line) => onLine?.(`${what}: ${line}`) });
   }
+}
+
+/** Stages of looking at the dense model before anything is pruned. */
+const LOOKING = new Set(['allocate', 'gradients']);
+
+/** What pruning takes with all that the method asks for, had no other run measured any of it. */
+function secondsAlone({ run, phases }: Report): number {
+  const looking = phases.filter(({ stage }) => LOOKING.has(stage));
+  return looking.reduce((sum, { seconds }) => sum + seconds, run.prune_seconds + (run.reused?.seconds ?? 0));
 }
 
 function removeWeights(folder: string): void {

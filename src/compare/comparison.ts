@@ -22,8 +22,13 @@ const rowSchema = z.strictObject({
   folder: z.string().describe('of the run and its report, within the output'),
   sparsity: z.number(),
   ...perplexity.shape,
-  seconds: z.number().nonnegative().describe('of pruning alone'),
-  peak_rss_bytes: z.number().nonnegative().describe('of the process that pruned'),
+  seconds: z
+    .number()
+    .nonnegative()
+    .describe(
+      'of pruning and of what it needs to know of the dense model, as if no other run had measured any of it',
+    ),
+  peak_rss_bytes: z.number().nonnegative().describe('of the process that pruned, or measured for it'),
   output_error: z.number().nullable().describe('mean over the pruned linears'),
 });
 

@@ -36,7 +36,7 @@ ${goals.map((goal) =>
     dense,
   ),
 )}
-<footer>Written by secateur ${secateur}. The same figures, for programs, are in compare.json beside this page; each run has its own report.</footer>`,
+<footer>Written by secateur ${secateur}. The same figures, for programs, are in compare.json beside this page; each run has its own report. Times and memory are those of a method by itself: where it took what another run had measured of the dense model, measuring is counted as well.</footer>`,
   );
 }
 

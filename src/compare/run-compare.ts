@@ -41,7 +41,7 @@ export interface CompareResult {
 
 /**
  * Fills `output` of the run file with a run for each method and goal, `compare.json` and `compare.html`. The dense model is
- * evaluated once. What an earlier comparison has, and nothing has changed of, isn't done again; its other rows stay.
+ * evaluated once, and what runs need to know of it is measured once (`Reuse`). What an earlier comparison has, and nothing has changed of, isn't done again; its other rows stay.
  *
  * @throws RequestError before any work for whatever is wrong with the request; RunError when a run fails; InterruptedError
  * when it was stopped. After the last two the same call goes on.
@@ -74,8 +74,10 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
     own: fingerprint({ ...source, ...text, config: variant.config, calibration }),
   }));
   const denseFingerprint = fingerprint({ ...source, ...text });
+  const remove = (path: string) => rmSync(path, { recursive: true, force: true });
+  const { html, shared } = comparisonFiles(output);
   if (options.fresh)
-    for (const { folder } of variants) rmSync(join(output, folder), { recursive: true, force: true });
+    for (const path of [shared, ...variants.map(({ folder }) => join(output, folder))]) remove(path);
   const earlier = options.fresh ? undefined : readComparison(output);
   makeFolder(join(output, 'runs'));
   const runs = new ComparisonRuns(asked, evaluation, options);
@@ -107,7 +109,8 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
   comparison = { ...comparison, rows: [...others, ...knownRows(wanted, known)] };
   await writeComparison(output, comparison);
   const { renderComparisonHtml } = await import('./render-comparison-html.js');
-  await writeFileAtomically(comparisonFiles(output).html, renderComparisonHtml(comparison));
+  await writeFileAtomically(html, renderComparisonHtml(comparison));
+  remove(shared);
   return { output, comparison };
 }
 

@@ -6,20 +6,18 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { publishFile } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
+import { hashFile } from '../checkpoint/hash-file.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { RequestError, RunError, SecateurError } from '../errors.js';
 import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
+import { waitForLock } from '../system/wait-for-lock.js';
 import { blobPath, hasFile, lockPath } from './cache.js';
 import type { Hub } from './hub.js';
 import type { RepositoryFile } from './list-files.js';
 import { ContentError, type RemoteFile, streamFile } from './stream-file.js';
 
-/** How often it is looked whether another process has finished a download. */
-const LOCK_INTERVAL_MS = 200;
-const READ_BYTES = 1 << 20;
 /** Partial files of calls that had no locks, and didn't end by themselves, are removed when nobody has written to them for so long. */
 const ABANDONED_MS = 24 * 3600 * 1000;
 const OWN_PARTIAL = /^\.[0-9a-f-]{36}\.incomplete$/;
@@ -64,7 +62,11 @@ export async function downloadBlob(
   const path = blobPath(hub, remote);
   makeFolder(dirname(path));
   if (hasFile(path, file.size)) return;
-  const lock = await waitForLock(hub, remote, options);
+  const lock = await waitForLock(() => tryLock(lockPath(hub, remote)), {
+    signal: options.signal,
+    onWait: (who) =>
+      options.onWait?.(`${remote.repository.id}/${file.path}: ${who} downloads it, and is waited for`),
+  });
   if (lock === undefined) await removeAbandoned(path);
   // Where there are no locks another process may write the same blob: each has a partial file of its own then.
   const partial = lock === undefined ? `${path}.${randomUUID()}.incomplete` : partialPath(hub, remote);
@@ -78,27 +80,6 @@ export async function downloadBlob(
     throw error;
   } finally {
     lock?.release();
-  }
-}
-
-/** @returns undefined where the file system has no locks */
-async function waitForLock(
-  hub: Hub,
-  remote: RemoteFile,
-  { signal, onWait }: DownloadBlobOptions,
-): Promise<HeldLock | undefined> {
-  for (let told = false; ; ) {
-    signal?.throwIfAborted();
-    const lock = tryLock(lockPath(hub, remote));
-    if (lock.kind === 'held') return lock;
-    if (lock.kind === 'unsupported') return undefined;
-    if (!told) {
-      const { holder } = lock;
-      const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
-      onWait?.(`${remote.repository.id}/${remote.file.path}: ${who} downloads it, and is waited for`);
-      told = true;
-    }
-    await sleep(LOCK_INTERVAL_MS);
   }
 }
 
@@ -169,23 +150,6 @@ async function receive(
 
 function beginHash({ hash, size }: RepositoryFile): Hash {
   return hash.algorithm === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
-}
-
-/** Adds the first `bytes` of a file to a hash. */
-async function hashFile(
-  handle: FileHandle,
-  bytes: number,
-  hash: Hash,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const buffer = Buffer.allocUnsafe(Math.min(bytes, READ_BYTES));
-  for (let done = 0; done < bytes; ) {
-    signal?.throwIfAborted();
-    const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.byteLength, bytes - done), done);
-    if (bytesRead === 0) throw new Error('it was cut short meanwhile');
-    hash.update(buffer.subarray(0, bytesRead));
-    done += bytesRead;
-  }
 }
 
 async function writeAt(handle: FileHandle, piece: Uint8Array, position: number): Promise<void> {

@@ -11,6 +11,8 @@ import { HIDDEN_FILES } from '../forward/hidden-file.js';
 import { wholeRecordBytes } from '../forward/model-stream.js';
 import { formatBytes } from '../report/format.js';
 import { gradientFilesBytes } from '../statistics/collect-gradients.js';
+import { diskBytes } from '../system/disk-bytes.js';
+import { existingFolder } from '../system/existing-folder.js';
 import { freeBytes } from '../system/free-bytes.js';
 import { type ExpertPlan, measuredExperts, pruningExperts, wholeExperts } from './estimates/expert-plans.js';
 import { evaluationSets } from './evaluation-stage.js';
@@ -20,11 +22,10 @@ import { OUR_WEIGHTS, RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringRecordBytes, recordBytes } from './prune-plans.js';
 import { regionalFileBytes, regionalRecordBytes } from './regional-blocks.js';
+import type { Reuse } from './reuse.js';
 
 /** The report, the journal and the index. */
 const RUN_FILES_BYTES = 2_000_000;
-/** Blocks that `stat` counts in, whatever the file system's own are. */
-const STAT_BLOCK_BYTES = 512;
 
 export interface DiskNeed {
   /** Shards, and the files that are copied. */
@@ -37,8 +38,13 @@ export interface DiskNeed {
   readonly total: number;
 }
 
-/** What a run takes, however much of it is there already. @param finished blocks that an earlier run pruned */
-export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
+/**
+ * What a run takes, however much of it is there already.
+ *
+ * @param finished blocks that an earlier run pruned
+ * @param moments bytes that are still to be written of the dense model's gradients
+ */
+export function diskNeed(run: PreparedRun, finished = 0, moments = gradientFileBytes(run)): DiskNeed {
   const { checkpoint, shards, model } = run;
   const files =
     checkpoint.otherFiles.reduce((sum, name) => sum + statSync(join(checkpoint.folder, name)).size, 0) +
@@ -55,7 +61,6 @@ export function diskNeed(run: PreparedRun, finished = 0): DiskNeed {
         expertFileBytes(experts, run.windows * length)
       : 0;
   const measured = run.loss ? lossBytes(model, run.loss) : 0;
-  const moments = gradientFileBytes(run);
   const calibration =
     finished < model.blocks.length
       ? Math.max(
@@ -100,22 +105,29 @@ function expertFileBytes(plans: readonly ExpertPlan[], tokens: number): number {
  *
  * @param finished blocks that an earlier run pruned
  * @param free bytes of the file system that a folder is in; undefined where it can't be told
+ * @param reuse where what is learnt of the dense model lies, if not in the output
  * @throws RequestError when the file system can't be asked
  */
 export function diskShortage(
   run: PreparedRun,
   finished = 0,
   free: (folder: string) => number | undefined = freeBytes,
+  reuse?: Pick<Reuse, 'folder' | 'bytesToWrite'>,
 ): string | undefined {
   const { output } = run.config;
-  let available: number | undefined;
-  try {
-    available = free(output);
-  } catch (error) {
-    throw fileError(error, 'ask for the free space of', output);
+  const elsewhere = reuse && !isSameDisk(output, reuse.folder);
+  const available = freeOf(output, free);
+  if (elsewhere && finished < run.model.blocks.length) {
+    const { folder, bytesToWrite } = reuse;
+    const there = freeOf(folder, free);
+    if (there !== undefined && bytesToWrite > there)
+      return (
+        `the run needs ${formatBytes(bytesToWrite)} of disk in ${folder} for what it shares with other runs, ` +
+        `and ${formatBytes(there)} are free; free ${formatBytes(bytesToWrite - there)} or choose another folder`
+      );
   }
   if (available === undefined) return undefined;
-  const need = diskNeed(run, finished);
+  const need = diskNeed(run, finished, elsewhere ? 0 : reuse?.bytesToWrite);
   const present = bytesOfOurs(output);
   const missing = need.total - present;
   if (missing <= available) return undefined;
@@ -143,9 +155,23 @@ export function diskShortage(
  * @param finished blocks that an earlier run pruned
  * @throws RequestError when the disk can't hold the run, saying what is needed, what is free and what would help
  */
-export function requireDiskSpace(run: PreparedRun, finished: number): void {
-  const shortage = diskShortage(run, finished);
+export function requireDiskSpace(run: PreparedRun, finished: number, reuse: Reuse | undefined): void {
+  const shortage = diskShortage(run, finished, freeBytes, reuse);
   if (shortage !== undefined) throw new RequestError(shortage);
+}
+
+function freeOf(folder: string, free: (folder: string) => number | undefined): number | undefined {
+  try {
+    return free(folder);
+  } catch (error) {
+    throw fileError(error, 'ask for the free space of', folder);
+  }
+}
+
+/** Whether two folders, or those they would be made in, are on one file system. */
+function isSameDisk(...folders: readonly [string, string]): boolean {
+  const [one, other] = folders.map((folder) => statSync(existingFolder(folder)).dev);
+  return one === other;
 }
 
 /** Disk that the weights and hidden states of an earlier run take up. */
@@ -158,7 +184,7 @@ function bytesOfOurs(output: string): number {
       .filter(({ name }) => HIDDEN_FILES.test(name) || /\.f32(\.tmp)?$/.test(name))
       .map(({ name }) => join(output, RUN_FOLDER, name)),
   ];
-  return ours.reduce((sum, path) => sum + statSync(path).blocks * STAT_BLOCK_BYTES, 0);
+  return ours.reduce((sum, path) => sum + diskBytes(path), 0);
 }
 
 function entries(folder: string): Dirent[] {

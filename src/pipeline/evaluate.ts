@@ -9,6 +9,7 @@ import { InterruptedError, RequestError } from '../errors.js';
 import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
 import type { Perplexity } from '../report/report-schema.js';
 import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
+import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { checkpointFolder, type ModelFolder } from './open-model.js';
 import type { ProgressListener, Stage } from './progress.js';
 import { StageClock } from './stage-clock.js';
@@ -108,7 +109,7 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
       windows: result.windows,
       tokens: result.windows * (result.context - 1),
       seconds: (performance.now() - started) / 1000,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      peakRssBytes: peakRssBytes(),
       notes: [...(denseFolder?.notes ?? []), ...prunedFolder.notes, ...result.notes],
     };
   } catch (error) {

@@ -29,11 +29,11 @@ export class GradientFile {
   readonly #bytes: number;
   readonly #offsets = new Map<string, number>();
 
-  /** @param folder of the run */
-  constructor(folder: string, run: PreparedRun) {
+  /** @param folder of the run, or one that runs share */
+  constructor(folder: string, run: PreparedRun, name = 'gradients.f32') {
     const { gradients, layers } = run;
     this.moments = gradients?.moments ?? [];
-    this.#path = join(folder, 'gradients.f32');
+    this.#path = join(folder, name);
     this.#bytes = gradientFileBytes(run);
     let offset = 0;
     for (const layer of layers) {
@@ -54,6 +54,11 @@ export class GradientFile {
     return this.#matrices(`${this.#path}.tmp`, layer);
   }
 
+  /** Takes over the experts that get too few tokens, as whoever filled the file found them. */
+  starve(experts: Readonly<Record<string, number>>): void {
+    for (const [prefix, tokens] of Object.entries(experts)) this.starved.set(prefix, tokens);
+  }
+
   get isComplete(): boolean {
     return existsSync(this.#path) && statSync(this.#path).size === this.#bytes;
   }
@@ -69,8 +74,10 @@ export class GradientFile {
     await publishFile(`${this.#path}.tmp`, this.#path);
   }
 
+  /** Also what there is of one that isn't complete. */
   remove(): void {
     releaseFile(this.#path);
+    releaseFile(`${this.#path}.tmp`);
   }
 
   #matrices(path: string, layer: LayerPlan): FiledMatrix[] {

@@ -58,6 +58,17 @@ export function checkOutputFolder(output: string, model: string): void {
   }
 }
 
+/** @throws RequestError when what runs share would lie in the model's folder, or in the output of one of them */
+export function checkReuseFolder(folder: string, output: string, model: string): void {
+  for (const [what, other] of [
+    ['model folder', model],
+    ['output', output],
+  ] as const) {
+    if (relative(real(other), real(folder)).startsWith('..')) continue;
+    throw new RequestError(`${folder} can't be shared by runs, since it lies in the ${what} ${other}`);
+  }
+}
+
 /**
  * Makes the folder where it is missing and keeps other runs out of it: by a lock that ends with this process, however
  * it ends.

@@ -32,6 +32,16 @@ export class PhaseTimer {
     this.#lapStarted = performance.now();
   }
 
+  /** Runs `work` and adds its wall time to a phase. */
+  async time<T>(phase: ReportPhase, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.add(phase, (performance.now() - started) / 1000);
+    }
+  }
+
   /** Adds seconds that were measured otherwise. */
   add(phase: ReportPhase, seconds: number): void {
     this.#seconds.set(phase, (this.#seconds.get(phase) ?? 0) + seconds);

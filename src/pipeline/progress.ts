@@ -32,6 +32,7 @@ export const REPORT_STAGES = [
   'evaluate dense',
   'allocate',
   'gradients',
+  'reuse',
   'prune',
   'verify',
   'evaluate pruned',

@@ -3,13 +3,12 @@
  * @module
  */
 import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
-import { ModelStream } from '../forward/model-stream.js';
 import { elementCount } from '../graph/value.js';
 import { readReport } from '../report/read-report.js';
 import type { LayerReport, Report } from '../report/report-schema.js';
@@ -17,11 +16,12 @@ import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
-import type { Pattern } from '../sparsity/pattern.js';
 import { requireLibc } from '../system/libc.js';
+import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { version } from '../version.js';
-import { allocated, measureDense, shareSparsity } from './allocate.js';
+import { allocated } from './allocate.js';
 import { checkWeights } from './check-weights.js';
+import { allocate, denseGradients } from './dense-stages.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
 import {
@@ -38,10 +38,10 @@ import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journ
 import { layerWeightName } from './layer-plan.js';
 import { requireMeasurable } from './loss-windows.js';
 import { macsPerToken } from './macs-per-token.js';
-import { measureGradients } from './measure-gradients.js';
 import { ModelWriter } from './model-writer.js';
 import {
   checkOutputFolder,
+  checkReuseFolder,
   claimOutputFolder,
   isUnreleased,
   RUN_FOLDER,
@@ -54,12 +54,19 @@ import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
 import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
 import { pruneStoredBlocks } from './prune-stored-blocks.js';
+import { Reuse } from './reuse.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
+import { type StageContext, withStream } from './stage-context.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
   readonly fresh?: boolean | undefined;
+  /**
+   * A folder that runs share: what this one learns of the dense model stays there, and what another has left there isn't
+   * measured again. The weights are the same as without.
+   */
+  readonly reuse?: string | undefined;
   readonly onProgress?: ProgressListener | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -95,6 +102,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const textCommits = options.fresh ? undefined : readJournal(join(output, RUN_FOLDER, JOURNAL_FILE))?.texts;
   const run = fitMemory(await prepareRun(config, prepare, { ...options, textCommits }));
   checkOutputFolder(output, run.checkpoint.folder);
+  const reuse = options.reuse === undefined ? undefined : openReuse(options.reuse, run, options);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
   // Asked before the folder is locked, so that a finished one may be read-only.
   if (!options.fresh && !isUnreleased(output) && isFinished(run)) return await finished();
@@ -102,21 +110,29 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   try {
     if (!options.fresh && isFinished(run)) return await finished();
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
-    requireDiskSpace(run, earlier?.journal.blocks.length ?? 0);
+    requireDiskSpace(run, earlier?.journal.blocks.length ?? 0, reuse);
     if (options.fresh) removeEarlierRun(output);
     else if (earlier) removeHiddenStates(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
     const { occupied } = claim;
-    return await perform(run, earlier?.journal, notes, { options, occupied, prepare, started });
+    return await perform(run, earlier?.journal, notes, { options, reuse, occupied, prepare, started });
   } finally {
     claim.release();
   }
 }
 
+/** @throws RequestError when the folder is none that can be shared */
+function openReuse(given: string, run: PreparedRun, { signal, onProgress }: RunOptions): Reuse {
+  const folder = resolve(given);
+  checkReuseFolder(folder, run.config.output, run.checkpoint.folder);
+  return new Reuse(folder, run, { signal, onNote: (message) => onProgress?.({ kind: 'note', message }) });
+}
+
 interface Start {
   readonly options: RunOptions;
+  readonly reuse: Reuse | undefined;
   /** Whether the output had anything of a run in it. */
   readonly occupied: boolean;
   readonly prepare: PhaseTimer;
@@ -128,7 +144,7 @@ async function perform(
   run: PreparedRun,
   journal: JournalContent | undefined,
   notes: readonly string[],
-  { options, occupied, prepare, started }: Start,
+  { options, reuse, occupied, prepare, started }: Start,
 ): Promise<PruneResult> {
   const { output } = run.config;
   const folder = join(output, RUN_FOLDER);
@@ -148,13 +164,13 @@ async function perform(
     const { log } = opened;
     writer = opened.writer;
     prepare.lap('open');
-    const shared = { run, pool, writer, folder, onProgress };
+    const shared = { run, pool, writer, folder, reuse, onProgress };
     const work = await doWork(shared, log, journal).finally(() => log.close());
     const phases = [...prepare.phases(), ...checks, ...work.phases];
     const finish = new PhaseTimer('finish');
     await pool.close();
     finish.lap('stop workers');
-    const drawn = await makeReport(run, { ...work, phases }, notes, started);
+    const drawn = await makeReport(run, { ...work, phases }, notes, reuse, started);
     const report = await writeReport(output, drawn, (unfinished) => {
       finish.lap('report');
       return {
@@ -214,14 +230,6 @@ async function check(
   return clock.end();
 }
 
-interface Shared {
-  readonly run: PreparedRun;
-  readonly pool: WorkerPool;
-  readonly writer: ModelWriter;
-  readonly folder: string;
-  readonly onProgress: ProgressListener;
-}
-
 interface Work {
   readonly layers: readonly LayerReport[];
   readonly dense: SetPerplexities;
@@ -230,7 +238,11 @@ interface Work {
   readonly pruneSeconds: number;
 }
 
-async function doWork(prepared: Shared, log: Journal, journal: JournalContent | undefined): Promise<Work> {
+async function doWork(
+  prepared: StageContext,
+  log: Journal,
+  journal: JournalContent | undefined,
+): Promise<Work> {
   let shared = prepared;
   let { run } = shared;
   const { writer, folder, onProgress } = shared;
@@ -273,17 +285,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   }
 
   const finished = journal?.blocks ?? [];
-  const gradients = run.gradients && new GradientFile(folder, run);
-  if (gradients && finished.length < run.model.blocks.length) {
-    const { fingerprint: holds, starved } = gradients;
-    const known = gradients.isComplete && journal?.gradients?.fingerprint === holds;
-    if (known) {
-      for (const [prefix, count] of Object.entries(journal.gradients.starved)) starved.set(prefix, count);
-    } else {
-      phases.push(...(await collectedGradients(shared, gradients)));
-      log.append({ kind: 'gradients', fingerprint: holds, starved: Object.fromEntries(starved) });
-    }
-  }
+  const gradients = run.gradients && (await denseGradients(shared, log, journal, phases));
 
   const tokens = run.windows * (run.calibration?.sequenceLength ?? 0);
   const clock = new StageClock('prune', run.model.blocks.length, tokens, onProgress);
@@ -291,7 +293,7 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   await clock.time('write', () =>
     writer.stored.finish({ copyFrom: run.checkpoint, changed: run.changedFiles }),
   );
-  gradients?.remove();
+  if (run.gradients) new GradientFile(folder, run).remove();
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
 
@@ -311,35 +313,8 @@ async function doWork(prepared: Shared, log: Journal, journal: JournalContent | 
   return { layers, dense, pruned, phases, pruneSeconds };
 }
 
-/** Looks at the dense model, and shares the sparsity among its linears. */
-async function allocate(shared: Shared): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[] }> {
-  const { run, onProgress } = shared;
-  const { calibration, allocation } = run;
-  const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
-  const clock = new StageClock('allocate', run.model.blocks.length, tokens, onProgress);
-  const measure = async () => {
-    if (!calibration) throw new Error(`${allocation.name} without calibration`);
-    return await withStream(shared, (stream) => measureDense({ ...shared, stream, calibration, clock }));
-  };
-  const norms = allocation.windows > 0 ? await measure() : undefined;
-  return { patterns: await shareSparsity({ ...shared, clock }, norms), phases: clock.end() };
-}
-
-/** Fills the file with what the method needs of the dense model's gradients. */
-async function collectedGradients(shared: Shared, file: GradientFile): Promise<PhaseSeconds[]> {
-  const { run, onProgress } = shared;
-  const { calibration, gradients, model } = run;
-  if (!calibration || !gradients) throw new Error('gradients without calibration');
-  const tokens = gradients.windows * gradients.tokens;
-  const clock = new StageClock('gradients', model.blocks.length, tokens, onProgress);
-  await withStream(shared, (stream) =>
-    measureGradients({ ...shared, stream, calibration, gradients, file, clock }),
-  );
-  return clock.end();
-}
-
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
-async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<LayerReport[]> {
+async function prunedBlocks(shared: StageContext, loop: BlockLoopOptions): Promise<LayerReport[]> {
   const { method, calibration } = shared.run;
   const { pruneStored } = method;
   if (pruneStored) {
@@ -352,18 +327,8 @@ async function prunedBlocks(shared: Shared, loop: BlockLoopOptions): Promise<Lay
   return await withStream(shared, (stream) => pruneBlocks({ ...loop, method, calibration, stream, folder }));
 }
 
-/** Gives each stage a stream of its own, so that none keeps the memory of the one before. */
-async function withStream<T>({ run, pool }: Shared, work: (stream: ModelStream) => Promise<T>): Promise<T> {
-  const stream = new ModelStream(run.model, pool, run.memory.logitTokens);
-  try {
-    return await work(stream);
-  } finally {
-    stream.dispose();
-  }
-}
-
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
-async function verify({ run, pool, writer, onProgress }: Shared, layers: readonly LayerReport[]) {
+async function verify({ run, pool, writer, onProgress }: StageContext, layers: readonly LayerReport[]) {
   const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
   await clock.time('verify', () =>
     pool.forEach([...run.layers.entries()], async ([index, layer]) => {
@@ -407,8 +372,10 @@ async function makeReport(
   run: PreparedRun,
   work: Work,
   notes: readonly string[],
+  reuse: Reuse | undefined,
   started: Date,
 ): Promise<Report> {
+  const reused = reuse?.taken;
   const { layers, dense, pruned, phases } = work;
   const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
@@ -431,6 +398,7 @@ async function makeReport(
       },
       started: started.toISOString(),
       prune_seconds: work.pruneSeconds,
+      ...(reused && { reused }),
       ...resourcesUsed(started),
     },
     layers: [...layers],
@@ -445,13 +413,13 @@ async function makeReport(
     phases: [...phases],
     evaluation,
     calibration_evaluation: calibrationEvaluation,
-    notes: [...notes],
+    notes: [...notes, ...(reuse?.notes ?? [])],
   };
 }
 
 function resourcesUsed(started: Date) {
   return {
     seconds: (Date.now() - started.getTime()) / 1000,
-    peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+    peak_rss_bytes: peakRssBytes(),
   };
 }

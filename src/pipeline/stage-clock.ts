@@ -29,12 +29,7 @@ export class StageClock {
 
   /** Runs `work` and adds its wall time to a phase. */
   async time<T>(phase: Phase, work: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.add(phase, (performance.now() - started) / 1000);
-    }
+    return await this.#timer.time(phase, work);
   }
 
   add(phase: Phase, seconds: number): void {

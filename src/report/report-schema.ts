@@ -95,6 +95,12 @@ export const reportSchema = z.strictObject({
     started: z.iso.datetime(),
     seconds: seconds.describe('wall time of the whole command'),
     prune_seconds: seconds.describe('wall time of pruning alone: without evaluation'),
+    reused: z
+      .strictObject({ seconds, peak_rss_bytes: count })
+      .exactOptional()
+      .describe(
+        'what earlier runs took to measure what this one found in the folder that it shares with them; not in its other figures',
+      ),
     peak_rss_bytes: count,
   }),
   layers: z.array(layerReportSchema),

@@ -2,8 +2,8 @@
  * Free space of file systems.
  * @module
  */
-import { existsSync, statfsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { statfsSync } from 'node:fs';
+import { existingFolder } from './existing-folder.js';
 
 /**
  * Bytes that this user may still write to the file system of a folder, or of the folder that it would be made in;
@@ -11,8 +11,6 @@ import { dirname, resolve } from 'node:path';
  * @throws whatever `statfs` has against the folder
  */
 export function freeBytes(folder: string): number | undefined {
-  let at = resolve(folder);
-  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
-  const { bavail, bsize, blocks } = statfsSync(at);
+  const { bavail, bsize, blocks } = statfsSync(existingFolder(folder));
   return blocks === 0 ? undefined : bavail * bsize;
 }

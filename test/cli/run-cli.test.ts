@@ -123,13 +123,14 @@ describe('--json', () => {
 describe('arguments reach the library', () => {
   it('prune', async () => {
     const calls: unknown[] = [];
-    await cli(['prune', 'run.yaml', '--set', 'a.b=1', '--set', 'c=x=y', '--fresh'], {
+    await cli(['prune', 'run.yaml', '--set', 'a.b=1', '--set', 'c=x=y', '--fresh', '--reuse', 'shared'], {
       prune: (runFile, options) => {
-        calls.push([runFile, options?.set, options?.fresh, options?.signal instanceof AbortSignal]);
+        const { set, fresh, reuse, signal } = options ?? {};
+        calls.push([runFile, set, fresh, reuse, signal instanceof AbortSignal]);
         return Promise.reject(new RunError('enough'));
       },
     });
-    expect(calls).toEqual([['run.yaml', ['a.b=1', 'c=x=y'], true, true]]);
+    expect(calls).toEqual([['run.yaml', ['a.b=1', 'c=x=y'], true, 'shared', true]]);
   });
 
   it('eval, with the context of the contract by default', async () => {

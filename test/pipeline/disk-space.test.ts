@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { InterruptedError, prune, RequestError } from '../../src/index.js';
 import { diskNeed, diskShortage } from '../../src/pipeline/disk-space.js';
+import { gradientFileBytes } from '../../src/pipeline/gradient-file.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { prepareRun } from '../../src/pipeline/prepare-run.js';
 
@@ -79,6 +80,27 @@ describe('a disk that is too small', () => {
     // Besides the inputs: the output, and two of its size for the gradients.
     expect(calibration).toBe(2 * linears * 4 + (6 + 1 + 2) * states);
     expect(diskNeed(await prepared(output, 8, '', method), 6).calibration).toBe(0);
+  });
+
+  it('counts of what runs share only what is still to be written, on the disk where that is', async () => {
+    const run = await prepared(join(folder, 'new'), 8, '', 'gblm, options: {windows: 6}');
+    const { total } = diskNeed(run);
+    const moments = gradientFileBytes(run);
+    const near = (bytesToWrite: number) => ({ folder: join(folder, 'shared'), bytesToWrite });
+    expect(diskShortage(run, 0, () => total, near(moments))).toBeUndefined();
+    expect(diskShortage(run, 0, () => total - 1, near(moments))).toBeDefined();
+    const found = diskNeed(run, 0, 0).total;
+    expect(found).toBe(total - moments);
+    expect(diskShortage(run, 0, () => found, near(0))).toBeUndefined();
+    expect(diskShortage(run, 0, () => found - 1, near(0))).toBeDefined();
+    // Another file system, wherever the tests run.
+    const far = { folder: '/dev', bytesToWrite: moments };
+    const free = (there: number) => (asked: string) => (asked === far.folder ? there : found);
+    expect(diskShortage(run, 0, free(moments), far)).toBeUndefined();
+    expect(diskShortage(run, 0, free(moments - 1), far)).toMatch(
+      /of disk in \/dev for what it shares.*free 1 B/,
+    );
+    expect(diskShortage(run, 6, free(0), far)).toBeUndefined();
   });
 
   it('counts what blocks are optimised with: moments of one block, windows of a round, and dense outputs', async () => {

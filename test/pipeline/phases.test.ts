@@ -66,7 +66,7 @@ it('adds up to the wall time with calibration and evaluation, and after a stop',
   await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
   const { report } = await prune(path);
   expectWholeTime(report);
-  const again = await prune(path, { fresh: true });
+  const again = await prune(path, { fresh: true, reuse: join(folder, 'shared') });
   expectWholeTime(again.report);
   const stages = new Set(again.report.phases.map(({ stage }) => stage));
   expect([...stages]).toEqual([...REPORT_STAGES]);

@@ -43,6 +43,8 @@ export interface StartOptions {
   readonly sets?: readonly string[];
   readonly nodeOptions?: readonly string[];
   readonly fresh?: boolean;
+  /** The folder that runs share. */
+  readonly reuse?: string;
   /** A shell command that runs before the program takes the shell's place. */
   readonly shell?: string;
   onStderr?(text: string, child: ChildProcess): void;
@@ -81,11 +83,12 @@ export class Workplace {
 
   /** `secateur prune` to its end. */
   prune(output: string, options: StartOptions = {}): Promise<Ended> {
-    const { faults = [], sets = [], nodeOptions = [], fresh, shell, onStderr } = options;
+    const { faults = [], sets = [], nodeOptions = [], fresh, reuse, shell, onStderr } = options;
     const args = [
       ...nodeOptions,
       ...(faults.length > 0 ? ['--import', injector] : []),
       ...[main, 'prune', this.runFile, ...(fresh ? ['--fresh'] : [])],
+      ...(reuse === undefined ? [] : ['--reuse', reuse]),
       ...[`output=${output}`, ...sets].flatMap((set) => ['--set', set]),
     ];
     const command = shell ? ['sh', '-c', `${shell} && exec "$0" "$@"`, process.execPath] : [process.execPath];

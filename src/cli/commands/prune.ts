@@ -10,6 +10,13 @@ import { printResult } from '../output.js';
 import { pruneSummary } from '../prune-summary.js';
 import { withDisplay } from '../with-display.js';
 
+interface Options {
+  set?: string[];
+  fresh?: boolean;
+  reuse?: string;
+  json?: boolean;
+}
+
 /** The command, bound to `context`. */
 export function pruneCommand(context: CliContext): Command {
   return new Command('prune')
@@ -17,8 +24,12 @@ export function pruneCommand(context: CliContext): Command {
     .argument('<run.yaml>', 'the run file')
     .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
     .option('--fresh', 'start over instead of resuming an unfinished output')
+    .option(
+      '--reuse <folder>',
+      'where runs leave for each other what they measure of the dense model: gradients, column norms',
+    )
     .option('--json', 'print the result as one JSON document on stdout')
-    .action(async (runFile: string, options: { set?: string[]; fresh?: boolean; json?: boolean }) => {
+    .action(async (runFile: string, options: Options) => {
       const { prune } = await context.loadLibrary();
       const result = await withDisplay(
         context,
@@ -27,7 +38,13 @@ export function pruneCommand(context: CliContext): Command {
           onFirst: (signal) =>
             `${signal}: finishing the current tensor. The run can be resumed; once more to stop at once.`,
         },
-        (shown) => prune(runFile, { set: options.set ?? [], fresh: options.fresh ?? false, ...shown }),
+        (shown) =>
+          prune(runFile, {
+            set: options.set ?? [],
+            fresh: options.fresh ?? false,
+            reuse: options.reuse,
+            ...shown,
+          }),
       );
       const json = options.json ?? false;
       const words = pruneSummary(
