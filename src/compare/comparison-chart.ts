@@ -8,7 +8,11 @@ import { type Chart, type CustomItemApi, plainAxis } from '../report/charts/rend
 import { formatPerplexityWithError } from '../report/format.js';
 import type { Comparison, ComparisonRow } from './comparison.js';
 
-const ROW_HEIGHT = 30;
+const LINE_HEIGHT = 14;
+/** Of a character of a method's name, about. */
+const CHARACTER_WIDTH = 7.2;
+/** Names longer than this are broken where a part of them begins. */
+const LINE_CHARACTERS = 40;
 
 /** @param rows of one goal */
 export function comparisonChart(
@@ -18,14 +22,18 @@ export function comparisonChart(
 ): Chart {
   const sorted = rows.toSorted((a, b) => a.perplexity - b.perplexity);
   const words = sorted.map((row) => formatPerplexityWithError(row.perplexity, row.standard_error));
+  const names = sorted.map(({ method }) => brokenName(method));
+  const lines = names.map((name) => name.split('\n'));
+  const longest = Math.max(...lines.flat().map((line) => line.length));
+  const rowHeight = Math.max(30, Math.max(...lines.map(({ length }) => length)) * LINE_HEIGHT + 4);
   const most = Math.max(...sorted.map((row) => row.perplexity + row.standard_error), dense.perplexity);
   return {
     width: 760,
-    height: sorted.length * ROW_HEIGHT + 12,
+    height: sorted.length * rowHeight + 12,
     label: `${goal}: ${sorted.map((row, i) => `${row.method} ${words[i]}`).join(', ')}`,
     titles: sorted.map((row, i) => `${row.method}: ${words[i]}`),
     option: {
-      grid: { left: 190, right: 130, top: 4, bottom: 8 },
+      grid: { left: Math.max(190, longest * CHARACTER_WIDTH + 20), right: 130, top: 4, bottom: 8 },
       xAxis: {
         ...plainAxis,
         type: 'log',
@@ -37,8 +45,13 @@ export function comparisonChart(
         ...plainAxis,
         type: 'category',
         inverse: true,
-        data: sorted.map(({ method }) => method),
-        axisLabel: { color: 'var(--ink)', fontSize: 13, margin: 10 },
+        data: names,
+        axisLabel: {
+          color: 'var(--ink)',
+          fontSize: 13,
+          lineHeight: LINE_HEIGHT,
+          margin: 10,
+        },
       },
       series: [
         {
@@ -75,11 +88,11 @@ export function comparisonChart(
           data: [[dense.perplexity, 0]],
           renderItem: (_: unknown, api: CustomItemApi) => {
             const [x = 0, y = 0] = api.coord([dense.perplexity, 0]);
-            const top = y - ROW_HEIGHT / 2;
+            const top = y - rowHeight / 2;
             const style = { stroke: 'var(--before)', lineWidth: 2, lineDash: [4, 4] };
             return {
               type: 'line',
-              shape: { x1: x, y1: top, x2: x, y2: top + sorted.length * ROW_HEIGHT },
+              shape: { x1: x, y1: top, x2: x, y2: top + sorted.length * rowHeight },
               style,
             };
           },
@@ -87,4 +100,14 @@ export function comparisonChart(
       ],
     },
   };
+}
+
+function brokenName(name: string): string {
+  const lines = [''];
+  for (const part of name.split(/(?=[+@])|(?<=,)/)) {
+    const line = `${lines.at(-1)}${part}`;
+    if (line.length > LINE_CHARACTERS && lines.at(-1) !== '') lines.push(part);
+    else lines[lines.length - 1] = line;
+  }
+  return lines.join('\n');
 }
