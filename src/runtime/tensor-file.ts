@@ -23,7 +23,7 @@ export interface TensorView {
 }
 
 /**
- * Codes of FP8 E4M3 [rows, columns] with a scale for every block of them, as if they were a file of f32: what each code stands
+ * Codes of FP8 E4M3 [rows, columns] with a scale for every block of them (which may be a row, or all of them), as if they were a file of f32: what each code stands
  * for times its scale, row after row, from 0 on.
  */
 export interface Fp8Tensor {

@@ -236,6 +236,19 @@ describe('withoutMember', () => {
     ['{"p": {"q": 1}}', '{"p": {"q": 1}}'],
     ['{}', '{}'],
   ])('%s', (json, expected) => {
-    expect(withoutMember(json, 'q')).toBe(expected);
+    expect(withoutMember(json, ['q'])).toBe(expected);
+  });
+
+  it.each([
+    [`{"a": 1, "p": {"r": 2, "q": ${value}}, "q": 3}`, '{"a": 1, "p": {"r": 2}, "q": 3}'],
+    [
+      `{\n  "p": {\n    "q": ${value},\n    "r": {"q": 1}\n  }\n}\n`,
+      '{\n  "p": {\n    "r": {"q": 1}\n  }\n}\n',
+    ],
+    ['{"p" :null , "q": 1}', '{"p" :null , "q": 1}'],
+    ['{"p": "{\\"q\\": 1}"}', '{"p": "{\\"q\\": 1}"}'],
+    ['{"q": 1}', '{"q": 1}'],
+  ])('within another: %s', (json, expected) => {
+    expect(withoutMember(json, ['p', 'q'])).toBe(expected);
   });
 });
