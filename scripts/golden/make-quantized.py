@@ -133,6 +133,7 @@ def fp8_scales() -> dict[str, torch.Tensor]:
     add("channel", "weight_scale", random(12, 1).bfloat16(), compressed_tensors(strategy="channel"))
     add("block", "weight_scale", random(3, 4), compressed_tensors(strategy="block", block_structure=[4, 5]))
     add("inverse", "weight_scale_inv", random(1).squeeze(), transformers)
+    add("half", "weight_scale", random(12, 1).half(), transformers)
     return tensors
 
 

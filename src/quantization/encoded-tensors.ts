@@ -97,8 +97,8 @@ function fp8(
   const { dtype } = scales;
   if (shape.length !== 2) throw wrong(folder, codes, 'is in FP8 and no matrix');
   const block = blockOf(quantization, codes, scales, folder);
-  if (dtype !== 'F32' && dtype !== 'BF16')
-    throw wrong(folder, scales, `is stored as ${dtype}, not F32 or BF16`);
+  if (dtype !== 'F32' && dtype !== 'BF16' && dtype !== 'F16')
+    throw wrong(folder, scales, `is stored as ${dtype}, not F32, BF16 or F16`);
   return {
     name,
     shape,

@@ -118,6 +118,7 @@ describe('FP8 with other scales than of blocks', () => {
     ['tensor', { quant_method: 'fp8', activation_scheme: 'static' }],
     ['channel', compressed('channel')],
     ['channel', { quant_method: 'fbgemm_fp8' }],
+    ['half', compressed('channel')],
     ['channel', compressed('block', { block_structure: [4, 5] })],
     ['block', compressed('block', { block_structure: [4, 5] })],
     ['block', { quant_method: 'fp8', weight_block_size: [4, 5] }],
