@@ -147,6 +147,15 @@ describe('hostile data', () => {
     expect(await refused(reserved)).toMatch(/damaged here: invalid block type$/);
   });
 
+  it('with many small blocks beside a large window are stopped', async () => {
+    const blocks = Array.from({ length: 1_000 }, () => block(1, false, 1, [0x61])).flat();
+    const bytes = Uint8Array.from([...header(17 << 3), ...blocks]);
+    expect(await refused(bytes)).toMatch(/too little in too many blocks for so large a window$/);
+    expect(await refused(Uint8Array.from([...header(megabyte), ...blocks]))).toMatch(
+      /unexpected end of file$/,
+    );
+  });
+
   it('with work without end are stopped', async () => {
     // One literal, 98,047 sequences, each of the longest match, by codes that take no bits.
     const content = [0x08, 0x61, 255, 255, 255, 0x54, 0, 0, 52, 1];

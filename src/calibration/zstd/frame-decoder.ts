@@ -20,8 +20,15 @@ import {
 
 /** What `zstd` itself takes unless it is told to take more; the memory for it is there from the start of a frame. */
 const largestWindow = 2 ** 27;
+/** What all levels but the highest have at most. */
+const usualWindow = 2 ** 23;
 /** Decompressed in one go. */
 const enoughBytes = 2 ** 17;
+/** The library moves the whole window for every block, which takes as long as decompressing this part of it. */
+const blocksAWindow = 1024;
+/** Bytes of windows that may be moved: so many, and so many more for every byte that comes in or out. */
+const movedBytes = 2 ** 32;
+const movedBytesPerByte = 2 ** 14;
 /** More than whatever says what kind of frame it is, less than any whole frame. */
 const frameStartBytes = 8;
 const checksumBytes = 4;
@@ -50,6 +57,10 @@ export class FrameDecoder {
   #toSkip = 0;
   #frame: Frame | undefined;
   #frames = 0;
+  /** Of windows, so far. */
+  #moved = 0;
+  /** Bytes that came in or out. */
+  #passed = 0;
   /** What went wrong behind the data that were given last. */
   #problem: unknown;
 
@@ -60,19 +71,27 @@ export class FrameDecoder {
     this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
   }
 
+  /** Of the frame that is being decompressed. */
+  get window(): number {
+    return this.#frame?.header.window ?? 0;
+  }
+
   /**
-   * Some of what the bytes so far hold, or nothing where they hold no more.
+   * Some of what the bytes so far hold, which may be nothing; undefined where they hold no more.
    * @throws CompressedDataError; RequestError for what isn't damaged and isn't read
    */
-  decode(): Uint8Array[] {
+  decode(): Uint8Array[] | undefined {
     if (this.#problem !== undefined) throw this.#problem;
     const pieces: Uint8Array[] = [];
     try {
-      for (let length = 0; length < enoughBytes; ) {
+      for (let effort = 0; effort < enoughBytes; ) {
+        const before = this.#frame;
         const piece = this.#next();
-        if (piece === undefined) break;
+        if (piece === undefined) return pieces.length > 0 ? pieces : undefined;
         if (piece.length > 0) pieces.push(piece);
-        length += piece.length;
+        effort += piece.length + this.window / blocksAWindow;
+        // The first block of a large window takes more time than others.
+        if (!before && this.window > usualWindow) break;
       }
     } catch (error) {
       if (pieces.length === 0) throw error;
@@ -144,10 +163,14 @@ export class FrameDecoder {
       throw new CompressedDataError(`a block of more than ${largestBlock} bytes`);
     if (this.#input.length < blockHeaderBytes + storedBytes) return undefined;
     const block = this.#take(blockHeaderBytes + storedBytes);
+    this.#moved += frame.header.window;
+    if (this.#moved > movedBytes + movedBytesPerByte * this.#passed)
+      throw new CompressedDataError('too little in too many blocks for so large a window');
     checked(() => frame.library.push(block, last));
     const data = frame.output.length === 1 ? (frame.output[0] as Uint8Array) : Buffer.concat(frame.output);
     frame.output.length = 0;
     frame.length += data.length;
+    this.#passed += block.length + data.length;
     frame.checksum?.update(data);
     frame.ended = last;
     return data;

@@ -6,14 +6,16 @@ import { CompressedDataError } from '../compressed-data-error.js';
 import { CpuTimeError, withinCpuTime } from '../cpu-time-limit.js';
 import { FrameDecoder } from './frame-decoder.js';
 
-/** Milliseconds for a piece of some 128 KiB; with the largest window it takes fifty, with usual ones five. */
+/** Milliseconds for a piece of some 128 KiB, which takes five, and another for so many bytes of the window. */
 const millisecondsToDecode = 600;
+const windowBytesPerMillisecond = 2 ** 16;
 
 /** What is decompressed in one go; some tens of bytes can hold work for hours. */
-function decodeInTime(decoder: FrameDecoder): Uint8Array[] {
+function decodeInTime(decoder: FrameDecoder): Uint8Array[] | undefined {
+  const limit = millisecondsToDecode + decoder.window / windowBytesPerMillisecond;
   let begun = false;
   try {
-    return withinCpuTime(millisecondsToDecode, () => {
+    return withinCpuTime(limit, () => {
       // It is tried again where others had the processor; the library has lost its place then.
       if (begun)
         throw new CpuTimeError('it took too long, though little of the time was its own; run it again');
@@ -37,7 +39,7 @@ export async function* unzstd(chunks: AsyncIterable<Uint8Array>, name: string): 
   const decoder = new FrameDecoder(name);
   for await (const chunk of chunks) {
     decoder.push(chunk);
-    for (let pieces = decodeInTime(decoder); pieces.length > 0; pieces = decodeInTime(decoder)) yield* pieces;
+    for (let pieces = decodeInTime(decoder); pieces; pieces = decodeInTime(decoder)) yield* pieces;
   }
   decoder.end();
 }
