@@ -16,8 +16,9 @@ import { variantsOf } from '../dist/compare/variant.js';
 import { checkpointModel } from '../dist/forward/checkpoint-model.js';
 import { HiddenStates } from '../dist/forward/hidden-states.js';
 import { ModelStream } from '../dist/forward/model-stream.js';
-import { planPasses, pruningPasses } from '../dist/graph/block-passes.js';
+import { planPasses } from '../dist/graph/block-passes.js';
 import { planLayers } from '../dist/pipeline/layer-plan.js';
+import { measuredPasses } from '../dist/pipeline/measured-passes.js';
 import { bindMethod } from '../dist/pipeline/methods/bind-method.js';
 import { runSchema } from '../dist/pipeline/methods/method-registry.js';
 import { copyFloats } from '../dist/runtime/tensor-ref.js';
@@ -30,6 +31,8 @@ import { withMatrices } from './lib/native-matrices.mjs';
 
 /** Of a thousand tokens or fewer, whose activations wait for the Gram matrices. */
 const RANGES_IN_MEMORY = 8;
+/** A clock that tells nobody. */
+const SILENT = { step() {}, add() {} };
 const METHODS = 'wanda,wanda+least_squares,sparsegpt,thanos,admm,alps';
 
 const { values } = parseArgs({
@@ -120,6 +123,7 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
   );
   const stream = new ModelStream(model, pool);
   const collector = new StatisticsCollector(pool, stream.graphs, RANGES_IN_MEMORY);
+  const tools = { collector, clock: SILENT };
   const moments = variants.some(({ bound }) => bound.moments);
   try {
     await stream.embed(states, tokens, source);
@@ -132,18 +136,8 @@ async function* measure({ pool, checkpoint, model, calibration, variants, blocks
       }
       const passes = plans[index];
       const found = [];
-      for (const pass of pruningPasses(passes)) {
-        const measured = await collector.collect({
-          block,
-          passes,
-          pass,
-          weights,
-          states,
-          gramWindows: samples,
-          moments,
-          onWindow() {},
-          onSeconds() {},
-        });
+      const work = { block, passes, weights, states, gramWindows: samples, moments };
+      for await (const { statistics: measured } of measuredPasses(tools, index, work)) {
         for (const [group, statistics] of measured)
           found.push(...(await measureGroup(pool, variants, { index, group, weights, statistics })));
       }

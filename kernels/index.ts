@@ -38,6 +38,7 @@ export { taylorScores } from './taylor-scores';
 export { thresholdMask } from './threshold-mask';
 export { transpose } from './transpose';
 export { tridiagonalise } from './tridiagonalise';
+export { xxh64Begin, xxh64End, xxh64Stripes } from './xxh64';
 
 /** The first byte that no static data occupies; the host lays its scratch and arena out from here. */
 export function heapBase(): usize {

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Makes golden data of quantized checkpoints, into test/golden/quantized of this project.
 
+fp8-scales.safetensors: FP8 matrices with scales as the hub has them, `<kind>.weight` and `<kind>.weight_scale` or
+`<kind>.weight_scale_inv`, and what they stand for: `<kind>.decoded` by PyTorch in float32, `<kind>.library` by compressed-tensors or
+transformers.
 encodings.safetensors: what PyTorch and transformers make of FP8 E4M3 and MXFP4.
 qwen3-fp8/: a random tiny Qwen3 as the hub has them in FP8 with block scales, and expected.safetensors, what transformers computes
 with the decoded weights in float32 (as make-families.py writes it).
@@ -15,8 +18,11 @@ import shutil
 import sys
 
 import torch
+from compressed_tensors.compressors.naive_quantized.base import FloatQuantizationCompressor
+from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.integrations.finegrained_fp8 import Fp8Dequantize
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -93,6 +99,42 @@ def encodings() -> dict[str, torch.Tensor]:
         "experts.gate_up_proj_scales": expert_scales,
         "experts.gate_up_proj": convert_moe_packed_tensors(experts, expert_scales, dtype=torch.float32),
     }
+
+
+def fp8_scales() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(8)
+    shape = (12, 20)
+    tensors = {}
+
+    def add(kind: str, name: str, scale: torch.Tensor, library) -> None:
+        codes = torch.randint(0, 254, shape, generator=generator, dtype=torch.uint8)
+        # 127 and 255 are NaN.
+        codes = torch.where(codes >= 127, codes + 1, codes).view(torch.float8_e4m3fn)
+        tall = scale.float()
+        if scale.numel() > 1:
+            tall = tall.repeat_interleave(shape[0] // scale.shape[0], 0).repeat_interleave(shape[1] // scale.shape[1], 1)
+        tensors.update({
+            f"{kind}.weight": codes, f"{kind}.{name}": scale, f"{kind}.decoded": codes.float() * tall,
+            f"{kind}.library": library(codes, scale).reshape(shape).float()})
+
+    def compressed_tensors(**weights):
+        arguments = QuantizationArgs(num_bits=8, type="float", symmetric=True, **weights)
+        scheme = QuantizationScheme(targets=["Linear"], weights=arguments)
+        return lambda codes, scale: FloatQuantizationCompressor.decompress(
+            {"weight": codes, "weight_scale": scale}, scheme)["weight"]
+
+    def transformers(codes, scale):
+        return Fp8Dequantize(None)._dequantize_one(codes, scale, torch.float32)
+
+    def random(*size: int) -> torch.Tensor:
+        return torch.rand(size, generator=generator) * 0.01 + 0.001
+
+    add("tensor", "weight_scale", random(1), compressed_tensors(strategy="tensor"))
+    add("channel", "weight_scale", random(12, 1).bfloat16(), compressed_tensors(strategy="channel"))
+    add("block", "weight_scale", random(3, 4), compressed_tensors(strategy="block", block_structure=[4, 5]))
+    add("inverse", "weight_scale_inv", random(1).squeeze(), transformers)
+    add("half", "weight_scale", random(12, 1).half(), transformers)
+    return tensors
 
 
 def over_blocks(scales: torch.Tensor, shape: torch.Size) -> torch.Tensor:
@@ -176,6 +218,7 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     OUT.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in encodings().items()}, OUT / "encodings.safetensors")
+    save_file(fp8_scales(), OUT / "fp8-scales.safetensors")
     make_qwen3(OUT / "qwen3-fp8")
     make_gpt_oss(OUT / "gpt-oss-mxfp4")
     for file in OUT.rglob("*.*"):

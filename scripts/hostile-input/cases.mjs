@@ -282,6 +282,16 @@ const texts = {
   '.jsonl.gz cut in half': (folder) =>
     written(folder, 'a.jsonl.gz', gzipSync('{"text":"words"}\n').subarray(0, 20)),
   '.jsonl.gz that is none': (folder) => written(folder, 'a.jsonl.gz', '{"text":"words"}\n'),
+  '.jsonl.zst of a line of 1 GB': (folder) =>
+    written(folder, 'a.jsonl.zst', zstdFrame(0x50, Array(8_000).fill([0x02, 0x00, 0x10, 0x61]).flat())),
+  '.jsonl.zst with work for hours': (folder) =>
+    // Each block has 98,047 matches of 65,539 bytes.
+    written(
+      folder,
+      'a.jsonl.zst',
+      zstdFrame(0x50, Array(1_000).fill([0x54, 0, 0, 8, 0x61, 255, 255, 255, 0x54, 0, 0, 52, 1]).flat()),
+    ),
+  '.jsonl.zst with a window of 3 TB': (folder) => written(folder, 'a.jsonl.zst', zstdFrame(0xff, [1, 0, 0])),
   '.parquet that claims a footer of 4 GB': (folder) =>
     written(folder, 'a.parquet', footer(Buffer.alloc(100), 2 ** 32 - 1)),
   '.parquet that claims a footer of 31 MB': (folder) =>
@@ -306,6 +316,11 @@ const texts = {
     written(folder, 'a.parquet', oneTextOverAndOver(10 * MB, 9_000)),
   '.parquet of another column': (folder) => written(folder, 'a.parquet', otherColumn()),
 };
+
+/** With a byte that says how large the window is, and blocks that are not the last. */
+function zstdFrame(window, blocks) {
+  return Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, window, ...blocks]);
+}
 
 function written(folder, name, content) {
   const path = join(folder, name);

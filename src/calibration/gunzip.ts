@@ -3,17 +3,15 @@
  * @module
  */
 import { createGunzip } from 'node:zlib';
+import { CompressedDataError } from './compressed-data-error.js';
 
 /** Bytes that are decompressed in one go; what comes of them, up to a thousand times as much, is in memory at once. */
 const sliceBytes = 2 ** 14;
 
-/** The data are no gzip, are damaged or end early. */
-export class GzipError extends Error {}
-
 /**
  * What one gzip stream holds, or several one after the other. What is wrong with it is told after everything before it,
  * so that who stops earlier never hears of it.
- * @throws GzipError, and whatever `chunks` throws
+ * @throws CompressedDataError, and whatever `chunks` throws
  */
 export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const stream = createGunzip();
@@ -31,7 +29,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
     settle();
   });
   const check = () => {
-    if (problem) throw new GzipError(problem.message, { cause: problem });
+    if (problem) throw new CompressedDataError(problem.message, { cause: problem });
   };
   try {
     for await (const chunk of chunks) {

@@ -10,10 +10,19 @@ import { readPlainText } from './read-plain-text.js';
 import type { TextDocument } from './text-document.js';
 import type { TextFile } from './text-file.js';
 
+/** By the ending behind that of what was compressed. */
+const decompressors: Readonly<Record<string, (file: TextFile) => AsyncIterable<Uint8Array>>> = {
+  '.gz': (file) => gunzip(file.chunks()),
+  async *'.zst'(file) {
+    const { unzstd } = await import('./zstd/unzstd.js');
+    yield* unzstd(file.chunks(), file.name);
+  },
+};
+
 /**
  * The documents of a file, in its order; its ending says how they are stored. A `.txt` is one, a `.jsonl` or `.json` has
- * one a line, a JSON object, a `.parquet` one a row; all but the last also compressed, as `.txt.gz` and so on. Reads as
- * far as it is asked.
+ * one a line, a JSON object, a `.parquet` one a row; all but the last also compressed, as `.txt.gz`, `.json.zst` and
+ * so on. Reads as far as it is asked.
  * @param field that holds the text or the messages; `text` or `messages` when left out
  * @throws RequestError with file and line or row for what can't be read or understood
  */
@@ -25,16 +34,16 @@ export async function* readDocuments(file: TextFile, field?: string): AsyncGener
     yield* readParquet(file, field);
     return;
   }
-  const compressed = ending === '.gz';
-  const format = compressed ? extname(name.slice(0, -ending.length)).toLowerCase() : ending;
-  const chunks = () => (compressed ? gunzip(file.chunks()) : file.chunks());
+  const decompress = decompressors[ending];
+  const format = decompress ? extname(name.slice(0, -ending.length)).toLowerCase() : ending;
+  const chunks = () => (decompress ? decompress(file) : file.chunks());
   if (format === '.jsonl' || format === '.json') {
     yield* readJsonLines(name, chunks(), field);
     return;
   }
   if (format !== '.txt') {
     throw new RequestError(
-      `${name}: a text file is a .txt, a .jsonl, one of them as .gz, or a .parquet, found ${`${format}${compressed ? ending : ''}` || 'no ending'}`,
+      `${name}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found ${`${format}${decompress ? ending : ''}` || 'no ending'}`,
     );
   }
   if (field !== undefined) throw new RequestError(`${name}: a .txt has no field ${field}; leave field out`);

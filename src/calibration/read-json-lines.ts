@@ -4,7 +4,7 @@
  */
 import { parseBoundedJson } from '../checkpoint/bounded-json.js';
 import { RequestError } from '../errors.js';
-import { GzipError } from './gunzip.js';
+import { CompressedDataError } from './compressed-data-error.js';
 import {
   documentField,
   maximumDocumentBytes,
@@ -48,7 +48,7 @@ async function* readLines(name: string, chunks: AsyncIterable<Uint8Array>): Asyn
       }
     }
   } catch (cause) {
-    if (!(cause instanceof GzipError)) throw cause;
+    if (!(cause instanceof CompressedDataError)) throw cause;
     throw new RequestError(`${name}:${line}: the compressed data are damaged here: ${cause.message}`, {
       cause,
     });

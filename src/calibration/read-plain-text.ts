@@ -3,7 +3,7 @@
  * @module
  */
 import { RequestError } from '../errors.js';
-import { GzipError } from './gunzip.js';
+import { CompressedDataError } from './compressed-data-error.js';
 import { maximumDocumentBytes, type TextDocument } from './text-document.js';
 
 function decode(bytes: Uint8Array, where: string): string {
@@ -28,7 +28,7 @@ async function readWhole(name: string, chunks: AsyncIterable<Uint8Array>): Promi
       parts.push(chunk);
     }
   } catch (cause) {
-    if (!(cause instanceof GzipError)) throw cause;
+    if (!(cause instanceof CompressedDataError)) throw cause;
     throw new RequestError(`${name}: the compressed data are damaged: ${cause.message}`, { cause });
   }
   return Buffer.concat(parts, length);

@@ -24,7 +24,7 @@ import {
 export const MAX_CONFIG_BYTES = 4_000_000;
 
 /** A config has some five levels and some hundred values; lists of ids by label have thousands. */
-const CONFIG_LIMITS = { maxDepth: 64, maxValues: 500_000 };
+export const CONFIG_LIMITS = { maxDepth: 64, maxValues: 500_000 };
 
 /** A tensor and the shard it lies in. */
 export interface CheckpointTensor extends TensorInfo {

@@ -3,16 +3,28 @@
  * @module
  */
 
-/** @param json the text of an object */
-export function withoutMember(json: string, key: string): string {
+/**
+ * @param json the text of an object
+ * @param path the key of the member, after those of the objects that it lies in; where there is none, nothing changes
+ */
+export function withoutMember(json: string, path: readonly string[]): string {
+  const [key, ...inner] = path;
   const ends = memberEnds(json);
   const members = ends.slice(1).map((end, index) => json.slice((ends[index] as number) + 1, end));
-  const kept = members.filter((member) => keyOf(member) !== key);
+  const kept =
+    inner.length === 0
+      ? members.filter((member) => keyOf(member) !== key)
+      : members.map((member) => (keyOf(member) === key ? withoutInner(member, inner) : member));
   const [open = 0, close = 0] = [ends[0], ends.at(-1)];
   const last = members.at(-1) ?? '';
   // The space before the closing brace belongs to whichever is last.
-  const space = kept.at(-1) === last ? '' : last.slice(last.trimEnd().length);
+  const space = inner.length > 0 || kept.at(-1) === last ? '' : last.slice(last.trimEnd().length);
   return json.slice(0, open + 1) + kept.join(',') + space + json.slice(close);
+}
+
+function withoutInner(member: string, path: readonly string[]): string {
+  const [, before = '', value = ''] = /^(\s*"(?:[^"\\]|\\.)*"\s*:\s*)(.*)$/s.exec(member) ?? [];
+  return value.startsWith('{') ? before + withoutMember(value, path) : member;
 }
 
 /** Positions of the outermost braces and of the commas between them. */

@@ -132,7 +132,7 @@ const fileSourceShape = {
     .string({ error: whenMissing('missing; give path, or hub and files') })
     .min(1)
     .describe(
-      `A .txt, a .jsonl or .json with one object a line, one of them as .gz, or a .parquet; or ${hubAddressForm}.`,
+      `A .txt, a .jsonl or .json with one object a line, one of them as .gz or .zst, or a .parquet; or ${hubAddressForm}.`,
     ),
   field,
 };

@@ -6,7 +6,7 @@ import type { CalibrationSet } from '../calibration/load-calibration.js';
 import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
-import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
+import type { BlockPasses } from '../graph/block-passes.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, patternSparsity } from '../sparsity/pattern.js';
@@ -14,6 +14,7 @@ import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import { columnNorms } from '../statistics/group-statistics.js';
 import { allocatedPatterns } from './allocations/share-out.js';
 import { layerWeightName } from './layer-plan.js';
+import { measuredPasses } from './measured-passes.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlan, measuringPlans, measuringRecordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
@@ -55,22 +56,10 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
   const norms = new Map<string, Float32Array>();
   /** Takes windows through the passes that measure. */
   const measure = async (index: number, passes: BlockPasses, weights: Weights, own: StateRecords) => {
-    const inTurn = pruningPasses(passes);
-    for (const pass of inTurn) {
-      const measured = await collector.collect({
-        block: passes.block,
-        passes,
-        pass,
-        weights,
-        states: own,
-        gramWindows: 0,
-        moments: false,
-        onWindow: (done) =>
-          clock.step('forward', index, pass.index * own.windows + done, inTurn.length * own.windows),
-        onSeconds: (phase, seconds) => clock.add(phase, seconds),
-      });
+    const work = { block: passes.block, passes, weights, states: own, gramWindows: 0, moments: false };
+    for await (const { statistics } of measuredPasses({ clock, collector }, index, work)) {
       for (const { linear, name } of unitLayers(run, passes.block)) {
-        const group = measured.get(linear.inputGroup);
+        const group = statistics.get(linear.inputGroup);
         if (group) norms.set(name, columnNorms(group));
       }
     }

@@ -24,7 +24,6 @@ const blockSchema = z.object({
   kind: z.literal('block'),
   block: z.int().nonnegative(),
   layers: z.array(layerReportSchema),
-  notes: z.array(z.string()),
 });
 const evaluationSchema = z.object({
   kind: z.literal('dense evaluation'),

@@ -28,6 +28,7 @@ import { isCommit } from '../hub/repository.js';
 import { requiredTensors } from '../model/check-tensors.js';
 import type { ModelDescription } from '../model/description.js';
 import type { EncodedTensors } from '../quantization/encoded-tensors.js';
+import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
@@ -161,7 +162,7 @@ export async function prepareRun(
   }
   const run: PreparedRun = {
     config,
-    checkpoint,
+    checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
     tensors,
     model,
     locate,
@@ -341,7 +342,11 @@ function writeOrder(tensors: ReadonlyMap<string, ReadableTensor>, model: ModelDe
 function withoutQuantization(folder: string): Map<string, string> {
   const name = 'config.json';
   const text = new TextDecoder().decode(readSmallFile(join(folder, name), MAX_CONFIG_BYTES));
-  return new Map([[name, withoutMember(text, 'quantization_config')]]);
+  return new Map([[name, QUANTIZATION_PATHS.reduce(withoutMember, text)]]);
+}
+
+function withoutModelOptFile(checkpoint: Checkpoint): Checkpoint {
+  return { ...checkpoint, otherFiles: checkpoint.otherFiles.filter((name) => name !== MODELOPT_FILE) };
 }
 
 /** By the name of each source that names no commit itself, the one that was read. */

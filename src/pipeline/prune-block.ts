@@ -4,7 +4,7 @@
  */
 import { loadTensor } from '../forward/f32-tensors.js';
 import type { HiddenStates, StateRecords } from '../forward/hidden-states.js';
-import { type BlockPasses, pruningPasses } from '../graph/block-passes.js';
+import type { BlockPasses } from '../graph/block-passes.js';
 import { type BlockDescription, inputGroups } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { copyFloats, type TensorRef } from '../runtime/tensor-ref.js';
@@ -17,6 +17,7 @@ import type { DenseTargets } from './dense-targets.js';
 import { type LayerPlan, layerWeightName } from './layer-plan.js';
 import { layerReport } from './layer-report.js';
 import type { LossMeter } from './measure-loss.js';
+import { measuredPasses } from './measured-passes.js';
 import type { Ablation, MethodOutcome } from './methods/method.js';
 import type { CalibratedLoopOptions } from './prune-blocks.js';
 import type { RegionalBlocks } from './regional-blocks.js';
@@ -107,26 +108,13 @@ async function measurePasses(
   { states, gramWindows, counted }: PruningWindows,
   prune: (layers: readonly LayerPlan[], measured: Measured) => Promise<void>,
 ): Promise<void> {
-  const inTurn = pruningPasses(passes);
+  const { moments } = method;
   await clock.time('forward', async () => dense?.enter(passes, weights));
-  for (const pass of inTurn) {
-    const { groups } = pass;
-    const statistics = await collector.collect({
-      block,
-      passes,
-      pass,
-      weights,
-      states,
-      counted,
-      gramWindows,
-      moments: method.moments,
-      onWindow: (done) =>
-        clock.step('forward', index, pass.index * states.windows + done, inTurn.length * states.windows),
-      onSeconds: (phase, seconds) => clock.add(phase, seconds),
-    });
+  const work = { block, passes, weights, states, counted, gramWindows, moments };
+  for await (const { pass, statistics } of measuredPasses({ clock, collector }, index, work)) {
     const targets = await clock.time('statistics', async () => dense?.measure(passes, pass, weights, states));
     const inPass = layers.filter(
-      ({ pattern, linear }) => pattern !== 'dense' && groups.some(({ name }) => name === linear.inputGroup),
+      ({ pattern, linear }) => pattern !== 'dense' && statistics.has(linear.inputGroup),
     );
     await prune(inPass, { statistics, targets });
     dense?.release();

@@ -139,5 +139,5 @@ export async function recordBlock(
   layers: readonly LayerReport[],
 ): Promise<void> {
   await writer.stored.sync();
-  journal.append({ kind: 'block', block: index, layers: [...layers], notes: [] });
+  journal.append({ kind: 'block', block: index, layers: [...layers] });
 }

@@ -2,11 +2,15 @@
  * The tensors of a checkpoint as they are read: those that are stored as codes and scales stand for one of f32.
  * @module
  */
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseBoundedJson } from '../checkpoint/bounded-json.js';
+import { type Checkpoint, CONFIG_LIMITS, MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
 import type { Dtype } from '../checkpoint/dtype.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
 import type { TensorFile } from '../runtime/tensor-file.js';
 import { type EncodedTensors, encodedTensors } from './encoded-tensors.js';
-import { parseQuantization } from './quantization-config.js';
+import { MODELOPT_FILE, parseModelOpt, parseQuantization, type Quantization } from './quantization-config.js';
 
 export interface ReadableTensor {
   readonly name: string;
@@ -29,8 +33,18 @@ export function readableTensors({
   folder,
   tensors,
 }: Pick<Checkpoint, 'config' | 'folder' | 'tensors'>): Map<string, ReadableTensor> {
-  const quantization = parseQuantization(config, `${folder}/config.json`);
+  const quantization =
+    parseQuantization(config, `${folder}/config.json`) ?? modelOptQuantization(folder, tensors);
   return readWith(tensors, quantization ? encodedTensors(tensors, quantization, folder) : []);
+}
+
+/** Some checkpoints of ModelOpt say it in a file of their own alone. */
+function modelOptQuantization(folder: string, tensors: Checkpoint['tensors']): Quantization | undefined {
+  const path = join(folder, MODELOPT_FILE);
+  const hasCodes = [...tensors.values()].some(({ dtype }) => dtype === 'F8_E4M3');
+  if (!hasCodes || !existsSync(path)) return undefined;
+  const config = parseBoundedJson(readSmallFile(path, MAX_CONFIG_BYTES), CONFIG_LIMITS, path);
+  return parseModelOpt(config, path);
 }
 
 /** The tensors themselves, none of them decoded. */
@@ -43,7 +57,7 @@ function readWith(
   encoded: readonly EncodedTensors[],
 ): Map<string, ReadableTensor> {
   const byCodes = new Map(encoded.map((each) => [each.codes, each]));
-  const scales = new Set(encoded.map((each) => each.scales));
+  const scales = new Set(encoded.flatMap((each) => [each.scales, ...each.unread]));
   const locate = (name: string) => {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`there is no tensor ${name}`);

@@ -79,9 +79,9 @@ export const fp8Codec: Codec<Fp8Tensor> = {
         }
       }
       if (!widened) continue;
-      const isF32 = scales.dtype === 'F32';
-      if (!isF32) kernels.f32ToBf16(place, rounded, count);
-      const data = kernels.u8(isF32 ? place : rounded, count * bytes);
+      if (scales.dtype === 'BF16') kernels.f32ToBf16(place, rounded, count);
+      if (scales.dtype === 'F16') kernels.f32ToF16(place, rounded, count);
+      const data = kernels.u8(scales.dtype === 'F32' ? place : rounded, count * bytes);
       write(scales.path, scales.start + blockRow * count * bytes, data);
     }
   },
@@ -94,7 +94,7 @@ function scaleFor(magnitude: number, powersOfTwo: boolean): number {
 }
 
 function scaleBytes({ scales }: Fp8Tensor): 2 | 4 {
-  return scales.dtype === 'BF16' ? 2 : 4;
+  return scales.dtype === 'F32' ? 4 : 2;
 }
 
 function* rowPieces({ columns, block }: Fp8Tensor, first: number, n: number): Generator<RowPiece> {
@@ -119,6 +119,7 @@ function scaleReader(kernels: Kernels, tensor: Fp8Tensor, read: ReadBytes): (blo
     if (blockRow !== current) {
       read(scales.path, scales.start + blockRow * count * bytes, kernels.u8(stored, count * bytes));
       if (scales.dtype === 'BF16') kernels.bf16ToF32(stored, place, count);
+      else if (scales.dtype === 'F16') kernels.f16ToF32(stored, place, count);
       else kernels.u8(place, count * 4).set(kernels.u8(stored, count * 4));
       current = blockRow;
     }

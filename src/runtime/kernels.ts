@@ -126,6 +126,9 @@ interface Exports {
   transpose(source: number, target: number, rows: number, cols: number): void;
   tridiagonalise(a: number, n: number, d: number, e: number, work: number): void;
   upperGram(u: number, out: number, n: number): void;
+  xxh64Begin(state: number): void;
+  xxh64End(state: number, rest: number, total: number): number;
+  xxh64Stripes(state: number, data: number, n: number): void;
 }
 
 /** Hands out places one after the other until it is reset. */
@@ -571,6 +574,21 @@ export class Kernels {
     this.arena.borrow(4 * n * 8, (work) =>
       this.#exports.tridiagonalise(lower, n, diagonal, offDiagonal, work),
     );
+  }
+
+  /** Puts the 32 bytes of an XXH64 with seed 0 at `state`. */
+  xxh64Begin(state: number): void {
+    this.#exports.xxh64Begin(state);
+  }
+
+  /** Adds `n` stripes of 32 bytes to it. */
+  xxh64Stripes(state: number, data: number, n: number): void {
+    this.#exports.xxh64Stripes(state, data, n);
+  }
+
+  /** Its low 32 bits after `total` bytes, of which the last, fewer than a stripe, are at `rest`. */
+  xxh64End(state: number, rest: number, total: number): number {
+    return this.#exports.xxh64End(state, rest, total) >>> 0;
   }
 
   #obsBlock(

@@ -22,8 +22,11 @@ export interface TensorView {
   readonly strides: Strides;
 }
 
+/** What scales of FP8 are stored as. */
+export type Fp8ScaleDtype = 'F32' | 'BF16' | 'F16';
+
 /**
- * Codes of FP8 E4M3 [rows, columns] with a scale for every block of them, as if they were a file of f32: what each code stands
+ * Codes of FP8 E4M3 [rows, columns] with a scale for every block of them (which may be a row, or all of them), as if they were a file of f32: what each code stands
  * for times its scale, row after row, from 0 on.
  */
 export interface Fp8Tensor {
@@ -38,7 +41,7 @@ export interface Fp8Tensor {
     readonly path: string;
     /** Bytes before the scales [block rows, block columns]. */
     readonly start: number;
-    readonly dtype: 'F32' | 'BF16';
+    readonly dtype: Fp8ScaleDtype;
     /** Whether a scale has to be a power of two. */
     readonly powersOfTwo: boolean;
   };

@@ -42,8 +42,6 @@ export function sparseGptBytes(
 export interface SparseGptOptions extends BlockOptions {
   /** Among which weights of a block the lowest scores go, for a sparsity: all of them (`block`), or those of each row. */
   readonly mask_scope?: 'block' | 'row';
-  /** Whether weights that are zero are part of every mask, also where the matrix doesn't say so. */
-  readonly keep_zeros?: boolean;
 }
 
 /**
@@ -64,16 +62,15 @@ export async function sparseGpt(
   options: SparseGptOptions,
   oneLinear = false,
 ): Promise<Map<string, SolveOutcome>> {
-  return await solveInBlocks(pool, group, gram, matrices, options, oneLinear, (matrix, columns) => {
-    const keepZeros = options.keep_zeros === true || matrix.keepZeros === true;
-    return solveMatrix(pool, matrix, { ...columns, keepZeros }, options.mask_scope);
-  });
+  return await solveInBlocks(pool, group, gram, matrices, options, oneLinear, (matrix, columns) =>
+    solveMatrix(pool, matrix, columns, options.mask_scope),
+  );
 }
 
 async function solveMatrix(
   pool: WorkerPool,
-  { weights, pattern }: SolvableMatrix,
-  { steps, ...shared }: FactoredColumns & { readonly keepZeros: boolean },
+  { weights, pattern, keepZeros = false }: SolvableMatrix,
+  { steps, ...shared }: FactoredColumns,
   maskScope: SparseGptOptions['mask_scope'],
 ): Promise<number> {
   const [rows = 0, columns = 0] = weights.shape;
@@ -81,6 +78,7 @@ async function solveMatrix(
   try {
     const parts = equalParts(rows, TASK_ROWS).map(({ first, count }) => ({
       ...shared,
+      keepZeros,
       weights: weights.address + BigInt(first * columns * 4),
       rows: count,
       columns,

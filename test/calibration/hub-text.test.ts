@@ -154,6 +154,17 @@ describe('a dataset on the hub', () => {
     expect(contents).toEqual((await documentsOf(fileURLToPath(golden))).map(contentOf));
   });
 
+  it('has documents compressed by zstd, of which no more is fetched than is read', async () => {
+    const golden = (name: string) => fileURLToPath(new URL(`../golden/zstd/${name}`, import.meta.url));
+    const whole = readFileSync(golden('lines-frames.jsonl.zst'));
+    const here = await place({ 'a.jsonl.zst': whole, 'b.jsonl.zst': whole });
+    const plain = (await documentsOf(golden('lines.jsonl'))).map(contentOf);
+    expect((await documents(here.hub, source('*.jsonl.zst'))).contents).toEqual([...plain, ...plain]);
+    const { contents, read } = await documents(here.hub, source('*.jsonl.zst'), 3);
+    expect(contents).toEqual(plain.slice(0, 3));
+    expect(read).toEqual([address('a.jsonl.zst')]);
+  });
+
   it('goes on where the connection broke', async () => {
     const here = await place();
     const whole = files['en/part-0.json.gz'] as Buffer;
@@ -193,7 +204,7 @@ describe('a dataset on the hub', () => {
     );
     expect(await refused(source('eng/part-*'))).toMatch(/; the nearest names are en\/other\.jsonl, /);
     expect(await refused(source('README.md'))).toBe(
-      `${address('README.md')}: a text file is a .txt, a .jsonl, one of them as .gz, or a .parquet, found .md`,
+      `${address('README.md')}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found .md`,
     );
   });
 

@@ -47,7 +47,7 @@ describe('a .txt file', () => {
     expect(await refused('a.txt', Buffer.alloc(maximumDocumentBytes + 1, 'a'))).toBe(
       'a.txt: longer than 16777216 bytes; cut it, or make it a .jsonl with one document a line',
     );
-    const kinds = 'a text file is a .txt, a .jsonl, one of them as .gz, or a .parquet, found';
+    const kinds = 'a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found';
     expect(await refused('a.csv', 'x')).toBe(`a.csv: ${kinds} .csv`);
     expect(await refused('a.csv.gz', 'x')).toBe(`a.csv.gz: ${kinds} .csv.gz`);
     expect(await refused('a', 'x')).toBe(`a: ${kinds} no ending`);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ import type { BlockDescription } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
 import { float32View } from '../../src/system/native-memory.js';
+import { fillStates } from '../support/fill-states.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 
@@ -66,14 +67,7 @@ afterAll(async () => {
 let files = 0;
 function newStates(recordBytes = 0, count = windows, length = tokens): HiddenStates {
   const states = new HiddenStates(join(folder, `states-${files++}`), count, length, hidden, recordBytes);
-  const bytes = readFileSync(states.path);
-  const width = length * hidden;
-  for (let window = 0; window < count; window++) {
-    const record = input.slice(window * width, (window + 1) * width);
-    bytes.set(new Uint8Array(record.buffer), states.offset(window));
-  }
-  writeFileSync(states.path, bytes);
-  return states;
+  return fillStates(states, input, hidden);
 }
 
 /** Hidden states of every window. */

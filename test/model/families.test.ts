@@ -16,7 +16,9 @@ import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { collectGradients } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { evaluator } from '../support/evaluate-graph.js';
-import { type GoldenModel, goldenModel } from '../support/golden-model.js';
+import { crossEntropyOf, logitsOf } from '../support/golden-logits.js';
+import { goldenModel } from '../support/golden-model.js';
+import { largestDifference } from '../support/largest-difference.js';
 import { relativeError } from '../support/relative-error.js';
 
 const golden = fileURLToPath(new URL('../golden/families', import.meta.url));
@@ -32,39 +34,6 @@ declare module 'vitest' {
     /** For the table of docs/models.md: the largest difference of a logit, and the largest relative error of a gradient. */
     errors?: { logits: number; gradients: number };
   }
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  expect(a.length).toBe(b.length);
-  return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), 0);
-}
-
-/** Logits of the states that the head reads, in f64. */
-function logitsOf({ model, ids, weight }: GoldenModel, states: Float32Array): Float32Array {
-  const { vocabularySize, headBias, logitSoftcap: cap } = model;
-  const { features } = model.closing;
-  const head = weight(model.head.name);
-  const bias = headBias && weight(headBias.name);
-  return Float32Array.from({ length: ids.length * vocabularySize }, (_, index) => {
-    const [t, v] = [Math.floor(index / vocabularySize), index % vocabularySize];
-    let sum = bias?.[v] ?? 0;
-    for (let j = 0; j < features; j++) {
-      sum += (states[t * features + j] as number) * (head[v * features + j] as number);
-    }
-    return cap === undefined ? sum : cap * Math.tanh(sum / cap);
-  });
-}
-
-/** Mean of −log softmax(logits)[next token]. */
-function crossEntropy({ model, ids, expected }: GoldenModel): number {
-  const { vocabularySize } = model;
-  let loss = 0;
-  for (let t = 0; t < ids.length - 1; t++) {
-    const row = expected('logits').subarray(t * vocabularySize, (t + 1) * vocabularySize);
-    const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
-    loss += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
-  }
-  return loss;
 }
 
 /** Indices within the stored tensor of a part's elements. */
@@ -101,7 +70,7 @@ describe.each(readdirSync(golden).sort())('%s', (name) => {
       expect(largestDifference(read(hidden), wanted), `block ${index}`).toBeLessThan(1e-4);
     }
     const [loss] = await stream.crossEntropy(hidden, ids, locate);
-    expect(Math.abs((loss as number) - crossEntropy(own))).toBeLessThan(2e-5);
+    expect(Math.abs((loss as number) - crossEntropyOf(expected('logits'), ids))).toBeLessThan(2e-5);
     const logits = logitsOf(own, read(hidden, model.closing.features));
     const errors = { logits: largestDifference(logits, expected('logits')), gradients: 0 };
     expect(errors.logits).toBeLessThan(2e-4);

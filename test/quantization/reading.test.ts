@@ -19,6 +19,7 @@ import { runInspect } from '../../src/pipeline/inspect.js';
 import { readableTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { expectSameBits } from '../support/expect-same-bits.js';
+import { crossEntropyOf } from '../support/golden-logits.js';
 import { relativeError } from '../support/relative-error.js';
 import { readGolden } from '../support/safetensors.js';
 
@@ -56,14 +57,7 @@ describe.each(['qwen3-fp8', 'gpt-oss-mxfp4'])('%s', (name) => {
       const values = new Float32Array(Uint8Array.from(bytes).buffer);
       expect(relativeError(values, f32(`hidden_states.${index}`))).toBeLessThan(1e-5);
     }
-    const logits = f32('logits');
-    const { vocabularySize } = model;
-    let loss = 0;
-    for (let t = 0; t < ids.length - 1; t++) {
-      const row = logits.subarray(t * vocabularySize, (t + 1) * vocabularySize);
-      const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
-      loss += (Math.log(sum) - (row[ids[t + 1] as number] as number)) / (ids.length - 1);
-    }
+    const loss = crossEntropyOf(f32('logits'), ids);
     expect((await stream.crossEntropy(states, ids, locate))[0]).toBeCloseTo(loss, 4);
     states.dispose();
     stream.dispose();
@@ -96,6 +90,78 @@ function experts(config: unknown = { quantization_config: { quant_method: 'mxfp4
   };
   return checkpoint;
 }
+
+describe('FP8 with other scales than of blocks', () => {
+  const path = join(golden, 'fp8-scales.safetensors');
+  const stored = readSafetensorsHeader(path).tensors;
+  const expected = readGolden(path);
+  const readable = (kind: string, quantization: object, more: readonly string[] = []) => {
+    const own = [...stored].filter(([name]) => /weight|scale/.test(name) && name.startsWith(kind));
+    const [, scale] = own.find(([name]) => name.includes('scale')) ?? [];
+    if (!scale) throw new Error('no scale');
+    const named = [...own, ...more.map((name) => [name, { ...scale, name }] as const)];
+    return readableTensors({
+      folder: golden,
+      config: { quantization_config: quantization },
+      tensors: new Map(named.map(([name, tensor]) => [name, { ...tensor, path }])),
+    });
+  };
+  const compressed = (strategy: string, more: object = {}) => ({
+    quant_method: 'compressed-tensors',
+    format: 'float-quantized',
+    config_groups: { group_0: { weights: { num_bits: 8, type: 'float', strategy, ...more } } },
+  });
+
+  it.each([
+    ['tensor', compressed('tensor')],
+    ['tensor', { quant_method: 'modelopt', quant_algo: 'FP8' }],
+    ['tensor', { quant_method: 'fp8', activation_scheme: 'static' }],
+    ['channel', compressed('channel')],
+    ['channel', { quant_method: 'fbgemm_fp8' }],
+    ['half', compressed('channel')],
+    ['channel', compressed('block', { block_structure: [4, 5] })],
+    ['block', compressed('block', { block_structure: [4, 5] })],
+    ['block', { quant_method: 'fp8', weight_block_size: [4, 5] }],
+    ['inverse', { quant_method: 'fp8', activation_scheme: 'static', weight_block_size: null }],
+  ])('one a %s, by %o', (kind, quantization) => {
+    const tensors = readable(kind, quantization);
+    expect([...tensors.keys()]).toEqual([`${kind}.weight`]);
+    const tensor = floatTensor(tensors, `${kind}.weight`);
+    const decoded = expected.get(`${kind}.decoded`)?.data as Float32Array;
+    expectSameBits(read(tensor), decoded);
+    expectSameBits(read(tensor, 17, 50), decoded.slice(17, 67));
+    // What the libraries make of them has the scales' dtype.
+    const library = expected.get(`${kind}.library`)?.data as Float32Array;
+    expect(relativeError(decoded, library)).toBeLessThan(kind === 'channel' ? 2 ** -8 : 1e-12);
+  });
+
+  it('reads no scales of activations', () => {
+    const more = ['tensor.input_scale', 'tensor.k_scale', 'tensor.input_scale_ub', 'other.input_scale'];
+    const tensors = readable('tensor', compressed('tensor'), more);
+    expect([...tensors.keys()].sort()).toEqual(['other.input_scale', 'tensor.weight']);
+    expect(tensors.get('tensor.weight')?.encoded?.unread).toEqual(more.slice(0, 3));
+  });
+
+  it('may be described by a file of ModelOpt alone', () => {
+    const folder = mkdtempSync(join(scratch, 'modelopt-'));
+    const own = [...stored].filter(([name]) => name.startsWith('tensor.weight'));
+    const tensors = new Map(own.map(([name, tensor]) => [name, { ...tensor, path }]));
+    const say = (quant_algo: string) =>
+      writeFileSync(join(folder, 'hf_quant_config.json'), JSON.stringify({ quantization: { quant_algo } }));
+    say('FP8');
+    expect([...readableTensors({ folder, config: {}, tensors }).keys()]).toEqual(['tensor.weight']);
+    say('W4A8_AWQ');
+    expect(() => readableTensors({ folder, config: {}, tensors })).toThrow(
+      'hf_quant_config.json: the checkpoint is quantized with modelopt (quant_algo "W4A8_AWQ")',
+    );
+  });
+
+  it('is refused where a scale is neither of a block nor a row nor all', () => {
+    expect(() => readable('block', compressed('channel'))).toThrow(
+      'tensor block.weight_scale has shape [3, 4]; [12, 20] of block.weight needs [12, 1]',
+    );
+  });
+});
 
 describe('experts in MXFP4', () => {
   const name = 'experts.gate_up_proj';
@@ -177,22 +243,57 @@ describe('what is refused', () => {
 
   it.each(['gptq', 'awq', 'bitsandbytes', 'compressed-tensors', 'hqq'])('%s, by name', (method) => {
     const message = refusal(quantized({ quant_method: method, bits: 4 }));
-    expect(message).toContain(`/m/config.json: the checkpoint is quantized with ${method}`);
+    expect(message).toContain(
+      `/m/config.json: quantization_config: the checkpoint is quantized with ${method}`,
+    );
     expect(message).toContain('prune the checkpoint that');
   });
 
   it('no method, or a config that is none', () => {
     expect(refusal(quantized({}))).toContain('quant_method does not name');
     expect(refusal({ quantization_config: 'fp8' })).toContain('quantization_config');
-    const text = { text_config: quantized({ quant_method: 'fp8', weight_block_size: [128, 128] }) };
-    expect(refusal(text)).toContain('within text_config');
   });
 
-  it('FP8 with one scale a tensor, and static activations', () => {
-    expect(refusal(quantized({ quant_method: 'fp8' }))).toContain('weight_block_size');
+  it.each(['gptq', 'awq', 'bitsandbytes', 'hqq'])('%s within text_config, by name', (method) => {
+    const message = refusal({ quantization_config: null, text_config: quantized({ quant_method: method }) });
+    expect(message).toContain(
+      `/m/config.json: text_config.quantization_config: the checkpoint is quantized with ${method}`,
+    );
+  });
+
+  it('what only part of is known, naming the field', () => {
     const block = { quant_method: 'fp8', weight_block_size: [128, 128] };
-    expect(refusal(quantized({ ...block, activation_scheme: 'static' }))).toContain('activation_scheme');
+    expect(refusal(quantized({ ...block, activation_scheme: 'other' }))).toContain('activation_scheme');
     expect(refusal(quantized({ ...block, weight_block_size: [0, 128] }))).toContain('weight_block_size');
+    expect(refusal(quantized({ ...block, fmt: 'e5m2' }))).toContain('fmt');
+    const weights = { num_bits: 8, type: 'float', strategy: 'channel', symmetric: true };
+    const compressed = (more: object, own: object = {}) =>
+      refusal(
+        quantized({
+          quant_method: 'compressed-tensors',
+          format: 'float-quantized',
+          config_groups: { group_0: { weights: { ...weights, ...own } } },
+          ...more,
+        }),
+      );
+    expect(compressed({})).toBeUndefined();
+    expect(compressed({ format: 'pack-quantized' })).toContain(
+      'quantized with compressed-tensors (format "pack-quantized")',
+    );
+    expect(compressed({}, { num_bits: 4 })).toContain('config_groups.group_0.weights.num_bits');
+    expect(compressed({}, { type: 'int' })).toContain('config_groups.group_0.weights.type');
+    expect(compressed({}, { strategy: 'group' })).toContain('config_groups.group_0.weights.strategy');
+    expect(compressed({}, { symmetric: false })).toContain('config_groups.group_0.weights.symmetric');
+    expect(compressed({ sparsity_config: { format: 'sparse-24-bitmask' } })).toContain(
+      'sparsity_config.format',
+    );
+    expect(compressed({ transform_config: { config_groups: { R1: {} } } })).toContain(
+      'transform_config.config_groups.R1',
+    );
+    expect(refusal(quantized({ quant_method: 'modelopt', quant_algo: 'NVFP4' }))).toContain(
+      'quantized with modelopt (quant_algo "NVFP4")',
+    );
+    expect(refusal(quantized({ quant_method: 'modelopt', quant_algo: 'FP8' }))).toBeUndefined();
   });
 
   it('codes without scales, or with others than fit', async () => {

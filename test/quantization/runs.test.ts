@@ -1,5 +1,5 @@
 /** Whole runs on a checkpoint in FP8 with scales of blocks; what they write is decoded here by definition. */
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,10 +87,14 @@ function valuesOf(tensors: ReadonlyMap<string, Tensor>, name: string): Float32Ar
     return new Float32Array(bits.buffer);
   }
   const [, columns = 1] = shape;
-  const scales = valuesOf(tensors, `${name}_scale_inv`);
+  const hasBlocks = tensors.has(`${name}_scale_inv`);
+  const scales = valuesOf(tensors, hasBlocks ? `${name}_scale_inv` : `${name}_scale`);
   const across = Math.ceil(columns / BLOCK);
   return Float32Array.from(bytes, (code, i) => {
-    const block = Math.floor(Math.floor(i / columns) / BLOCK) * across + Math.floor((i % columns) / BLOCK);
+    const row = Math.floor(i / columns);
+    const block = hasBlocks
+      ? Math.floor(row / BLOCK) * across + Math.floor((i % columns) / BLOCK)
+      : row % scales.length;
     return Math.fround(fp8Value(code)) * (scales[block] as number);
   });
 }
@@ -214,6 +218,97 @@ it('a run that was stopped goes on to the same bytes', async () => {
   await expect(first).rejects.toBeInstanceOf(InterruptedError);
   await prune(stopped);
   expect(fileHashes(again)).toEqual(fileHashes(output));
+});
+
+/** The checkpoint with a scale a matrix and static activations in its first block, a scale a row in its second. */
+function writeOtherScales(): string {
+  const model = join(folder, 'other-scales');
+  cpSync(source, model, { recursive: true });
+  const tensors = new Map(before);
+  const f32 = (values: readonly number[], shape: readonly number[]) => ({
+    dtype: 'F32',
+    shape,
+    bytes: Buffer.from(Float32Array.from(values).buffer),
+  });
+  for (const name of encoded) {
+    const [rows = 0] = before.get(name)?.shape ?? [];
+    tensors.delete(`${name}_scale_inv`);
+    const isFirst = name.includes('.0.');
+    const scales = Array.from({ length: isFirst ? 1 : rows }, (_, row) => 0.0004 + (row % 7) * 0.0001);
+    tensors.set(`${name}_scale`, f32(scales, isFirst ? [] : [rows, 1]));
+    if (isFirst) tensors.set(name.replace('.weight', '.input_scale'), f32([0.5], [1]));
+  }
+  tensors.set('model.layers.1.self_attn.k_scale', f32([0.25], [1]));
+  writeTensors(join(model, 'model.safetensors'), tensors);
+  const { quantization_config: _, ...config } = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8'));
+  const weights = { num_bits: 8, type: 'float', symmetric: true, strategy: 'channel' };
+  const quantization = {
+    quant_method: 'compressed-tensors',
+    format: 'float-quantized',
+    config_groups: { group_0: { targets: ['Linear'], weights } },
+  };
+  const text = { ...config, quantization_config: quantization };
+  const whole = { model_type: 'llava', quantization_config: null, text_config: text };
+  writeFileSync(join(model, 'config.json'), JSON.stringify(whole, null, 2));
+  writeFileSync(join(model, 'hf_quant_config.json'), '{}');
+  return model;
+}
+
+function writeTensors(path: string, tensors: ReadonlyMap<string, Tensor>): void {
+  let end = 0;
+  const header = [...tensors].map(([name, { dtype, shape, bytes }]) => {
+    const start = end;
+    end += bytes.length;
+    return [name, { dtype, shape, data_offsets: [start, end] }];
+  });
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(json.length);
+  writeFileSync(path, Buffer.concat([length, json, ...[...tensors.values()].map(({ bytes }) => bytes)]));
+}
+
+describe('one scale a matrix or a row, said within text_config', () => {
+  const model = writeOtherScales();
+  const own = tensorsOf(model);
+  const isScale = (name: string) => name.endsWith('_scale');
+
+  it.each([...keepsValues, sparsegpt])('%s is written in bf16', async (goal) => {
+    const { output, report } = await newRun(goal, 'auto', 1, model);
+    const after = tensorsOf(output);
+    expect([...after.keys()].sort()).toEqual([...own.keys()].filter((name) => !isScale(name)).sort());
+    for (const { name, zeros } of report.layers) {
+      const values = valuesOf(after, `${name}.weight`);
+      expect(zerosOf(values)).toBe(zeros);
+      if (goal === sparsegpt) continue;
+      const dense = valuesOf(own, `${name}.weight`);
+      expect(values.every((value, i) => value === 0 || value === asBf16(dense[i] as number))).toBe(true);
+    }
+    const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'));
+    delete config.quantization_config;
+    delete config.text_config.quantization_config;
+    expect(JSON.parse(readFileSync(join(output, 'config.json'), 'utf8'))).toEqual(config);
+    expect(existsSync(join(output, 'hf_quant_config.json'))).toBe(false);
+  });
+
+  it.each([...keepsValues, sparsegpt])('%s is written in FP8', async (goal) => {
+    const { output, report } = await newRun(goal, 'same', 1, model);
+    const after = tensorsOf(output);
+    expect([...after.keys()].sort()).toEqual([...own.keys()].sort());
+    for (const [name, { bytes }] of own) {
+      const isOfActivations = isScale(name) && !name.endsWith('weight_scale');
+      if (isOfActivations || (goal !== sparsegpt && isScale(name)))
+        expect(after.get(name)?.bytes).toEqual(bytes);
+    }
+    for (const { name, zeros } of report.layers) {
+      const values = valuesOf(after, `${name}.weight`);
+      expect(zerosOf(values)).toBe(zeros);
+      if (goal === sparsegpt || !encoded.includes(`${name}.weight`)) continue;
+      const dense = valuesOf(own, `${name}.weight`);
+      expect(values.every((value, i) => value === 0 || value === dense[i])).toBe(true);
+    }
+    expect(readFileSync(join(output, 'config.json'))).toEqual(readFileSync(join(model, 'config.json')));
+    expect(existsSync(join(output, 'hf_quant_config.json'))).toBe(true);
+  });
 });
 
 it('experts in MXFP4 are decoded to the layout of transformers, or copied', async () => {

@@ -104,6 +104,25 @@ describe('FP8', () => {
     }
   });
 
+  it('scales in half precision stay so', async () => {
+    // 0.01, and for the last row of blocks 2⁻¹⁴.
+    const halves = Uint16Array.from({ length: 9 }, (_, at) => (at < 6 ? 0x211f : 0x0400));
+    const own = emptyFile('half.scales', 0, new Uint8Array(halves.buffer));
+    const codes = emptyFile('half.codes', rows * columns);
+    const scales = { ...own, dtype: 'F16', powersOfTwo: false } as const;
+    const file: Fp8Tensor = { encoding: 'fp8', ...codes, columns, block, scales };
+    const { memory } = await store(file, weights);
+    expectSameBits(read(file, weights.length), memory);
+    const bytes = Uint8Array.from(readFileSync(own.path).subarray(own.start));
+    const written = new Uint16Array(bytes.buffer);
+    expect(written.subarray(0, 6)).toEqual(halves.subarray(0, 6));
+    for (const at of [6, 7, 8]) {
+      const half = written[at] as number;
+      const scale = (1 + (half & 1023) / 1024) * 2 ** ((half >> 10) - 15);
+      expect((scale * 448) / (largest[at] as number)).toBeCloseTo(1, 3);
+    }
+  });
+
   it('a value that is too large for a scale that is left is an error, and so is NaN', async () => {
     const file = fp8('left', new Array(9).fill(1e-9));
     const region = allocateNative(weights.length * 4);
@@ -236,6 +255,19 @@ describe('withoutMember', () => {
     ['{"p": {"q": 1}}', '{"p": {"q": 1}}'],
     ['{}', '{}'],
   ])('%s', (json, expected) => {
-    expect(withoutMember(json, 'q')).toBe(expected);
+    expect(withoutMember(json, ['q'])).toBe(expected);
+  });
+
+  it.each([
+    [`{"a": 1, "p": {"r": 2, "q": ${value}}, "q": 3}`, '{"a": 1, "p": {"r": 2}, "q": 3}'],
+    [
+      `{\n  "p": {\n    "q": ${value},\n    "r": {"q": 1}\n  }\n}\n`,
+      '{\n  "p": {\n    "r": {"q": 1}\n  }\n}\n',
+    ],
+    ['{"p" :null , "q": 1}', '{"p" :null , "q": 1}'],
+    ['{"p": "{\\"q\\": 1}"}', '{"p": "{\\"q\\": 1}"}'],
+    ['{"q": 1}', '{"q": 1}'],
+  ])('within another: %s', (json, expected) => {
+    expect(withoutMember(json, ['p', 'q'])).toBe(expected);
   });
 });

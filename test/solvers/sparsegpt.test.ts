@@ -8,13 +8,13 @@ const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const
 afterAll(() => Promise.all(pools.map((each) => each.close())));
 
 describeSolver(sparseGptSolver('SparseGPT'), pools);
-describeSolver(sparseGptSolver('SparseGPT that keeps zeros', { keep_zeros: true, block_size: 48 }), pools);
+describeSolver(sparseGptSolver('SparseGPT that keeps zeros', { keepZeros: true, block_size: 48 }), pools);
 
 it('keeps all weights where more zeros are kept than have to go', async () => {
   const given = problem(12, 96, 6);
   for (const [i] of given.w.entries()) if ((i * 7919) % 10 < 6) given.w[i] = 0;
   const { outcome, pruned } = await solved(
-    sparseGptSolver('', { keep_zeros: true }),
+    sparseGptSolver('', { keepZeros: true }),
     given,
     { kind: 'unstructured', sparsity: 0.5 },
     pools[0],
@@ -26,15 +26,15 @@ it('keeps all weights where more zeros are kept than have to go', async () => {
 describe('SparseGPT', () => {
   it.each([false, true])(
     'agrees with a plain right-looking implementation in f64, zeros kept: %s',
-    async (keep_zeros) => {
+    async (keepZeros) => {
       const given = problem(24, 160, 11);
-      if (keep_zeros)
+      if (keepZeros)
         given.w.forEach((_, i) => {
           if ((i * 7919) % 10 < 4) given.w[i] = 0;
         });
       const pattern: Pattern = { kind: 'n:m', keep: 2, of: 4 };
-      const { pruned } = await solved(sparseGptSolver('', { keep_zeros }), given, pattern, pools[0]);
-      const expected = referenceNofM(given, 0.01, pattern, keep_zeros);
+      const { pruned } = await solved(sparseGptSolver('', { keepZeros }), given, pattern, pools[0]);
+      const expected = referenceNofM(given, 0.01, pattern, keepZeros);
       let different = 0;
       for (let i = 0; i < pruned.length; i++) {
         const [a, b] = [pruned[i] as number, expected[i] as number];

@@ -1,5 +1,5 @@
 /** What linears lack beside the dense model, against two separate forwards. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -14,6 +14,7 @@ import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { TargetCollector } from '../../src/statistics/collect-targets.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { evaluator } from '../support/evaluate-graph.js';
+import { fillStates } from '../support/fill-states.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
 import { relativeError } from '../support/relative-error.js';
@@ -56,16 +57,7 @@ afterAll(async () => {
 let files = 0;
 function newStates(input: Float32Array, windows: number, tokens: number, recordBytes: number): HiddenStates {
   const states = new HiddenStates(join(folder, `states-${files++}`), windows, tokens, hidden, recordBytes);
-  const bytes = readFileSync(states.path);
-  const width = tokens * hidden;
-  for (let window = 0; window < windows; window++) {
-    bytes.set(
-      new Uint8Array(input.slice(window * width, (window + 1) * width).buffer),
-      states.offset(window),
-    );
-  }
-  writeFileSync(states.path, bytes);
-  return states;
+  return fillStates(states, input, hidden);
 }
 
 /** Inputs and outputs of all linears, the residual stream after attention, and the block's output, of one window. */

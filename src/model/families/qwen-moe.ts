@@ -13,12 +13,12 @@ import { attentionSizes } from '../parts/attention-sizes.js';
 import { expertCounts, gatedExperts, routerPart } from '../parts/experts.js';
 import { gatedFeedForward, gatedLinears, gatedNames } from '../parts/feed-forward.js';
 import { headNorms, rmsNorms } from '../parts/norms.js';
+import { optionalWindowShape, windowedBlock, windowOf } from '../parts/optional-windows.js';
 import type { Part } from '../parts/part.js';
 import {
   attentionKinds,
   biasesOf,
   decoderConfigShape,
-  layerTypesShape,
   rmsNormShape,
   ropeDecoder,
 } from '../parts/rope-decoder.js';
@@ -29,13 +29,9 @@ const configSchema = z.looseObject({
   model_type: z.string(),
   ...decoderConfigShape,
   ...rmsNormShape,
-  ...layerTypesShape,
-  /** `transformers` writes 0 where there are no windows. */
-  sliding_window: configSize.or(z.literal(0)).nullish(),
+  ...optionalWindowShape,
   attention_bias: z.boolean().default(false),
   qkv_bias: z.boolean().default(true),
-  use_sliding_window: z.boolean().default(false),
-  max_window_layers: z.int().nonnegative().default(28),
   decoder_sparse_step: z.int().positive().default(1),
   mlp_only_layers: z.array(z.int()).nullish(),
   moe_intermediate_size: configSize,
@@ -84,7 +80,7 @@ export const qwenMoe = defineFamily(configSchema, {
     const { hidden, headDim } = sizes;
     const norm = rmsNorms(config.rms_norm_eps);
     const activation = activationNamed(config.hidden_act);
-    const slides = (config.use_sliding_window && config.sliding_window) || undefined;
+    const slides = windowOf(config);
     const kindOf = attentionKinds(config, (index) => index % 2 === 0 && index < config.max_window_layers);
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
@@ -107,8 +103,8 @@ export const qwenMoe = defineFamily(configSchema, {
       biases: isThird ? biasesOf(config) : { queryKeyValue: config.qkv_bias },
       blockKind(index) {
         // Qwen3's mixtures have one window for all blocks.
-        const window = isThird || kindOf(index) === 'sliding_attention' ? slides : undefined;
-        return { name: window ? 'sliding_attention' : 'full_attention', attention: { ...attention, window } };
+        const isWindowed = isThird || kindOf(index) === 'sliding_attention';
+        return windowedBlock(attention, isWindowed ? slides : undefined);
       },
       experts(index, prefix) {
         if (!hasExperts(index)) return undefined;

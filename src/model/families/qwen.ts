@@ -7,11 +7,11 @@ import { z } from 'zod';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { headNorms, rmsNorms } from '../parts/norms.js';
+import { optionalWindowShape, windowedBlock, windowOf } from '../parts/optional-windows.js';
 import {
   attentionKinds,
   biasesOf,
   decoderConfigShape,
-  layerTypesShape,
   rmsNormShape,
   ropeDecoder,
 } from '../parts/rope-decoder.js';
@@ -21,10 +21,8 @@ const configSchema = z.looseObject({
   model_type: z.string(),
   ...decoderConfigShape,
   ...rmsNormShape,
-  ...layerTypesShape,
+  ...optionalWindowShape,
   attention_bias: z.boolean().default(false),
-  use_sliding_window: z.boolean().default(false),
-  max_window_layers: z.int().nonnegative().default(28),
   tie_word_embeddings: z.boolean().default(false),
 });
 
@@ -64,7 +62,7 @@ export const qwen = defineFamily(configSchema, {
     const isThird = config.model_type.startsWith('qwen3');
     const sizes = attentionSizes(config);
     const norm = rmsNorms(config.rms_norm_eps);
-    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
+    const slides = windowOf(config);
     const kindOf = attentionKinds(
       config,
       (index) => slides !== undefined && index >= config.max_window_layers,
@@ -80,11 +78,8 @@ export const qwen = defineFamily(configSchema, {
       norm,
       tied: config.tie_word_embeddings,
       biases: isThird ? biasesOf(config) : { queryKeyValue: true },
-      blockKind(index) {
-        const kind = kindOf(index);
-        const window = kind === 'sliding_attention' ? slides : undefined;
-        return { name: window ? kind : 'full_attention', attention: { ...attention, window } };
-      },
+      blockKind: (index) =>
+        windowedBlock(attention, kindOf(index) === 'sliding_attention' ? slides : undefined),
     });
   },
 });

@@ -39,8 +39,10 @@ const options = z
 export const sparseGptMethod = gramMethod({
   name: 'sparsegpt',
   options,
-  solve: (pool, gram, { name, linears }, given, oneLinear) =>
-    sparseGpt(pool, name, gram, linears, given, oneLinear),
+  solve: (pool, gram, { name, linears }, { keep_zeros, ...given }, oneLinear) => {
+    const matrices = linears.map((linear) => ({ ...linear, keepZeros: keep_zeros || linear.keepZeros }));
+    return sparseGpt(pool, name, gram, matrices, given, oneLinear);
+  },
   work({ size, linears }, weights, { block_size: width }) {
     return {
       ...NO_WORK,
