@@ -15,7 +15,10 @@ export interface MeasuredPass {
 
 /** Takes windows through the passes of a block that measure; a pass begins when what came of the one before was taken. */
 export async function* measuredPasses(
-  { clock, collector }: { readonly clock: StageClock; readonly collector: StatisticsCollector },
+  {
+    clock,
+    collector,
+  }: { readonly clock: Pick<StageClock, 'step' | 'add'>; readonly collector: StatisticsCollector },
   index: number,
   work: Omit<CollectOptions, 'pass' | 'onWindow' | 'onSeconds'>,
 ): AsyncGenerator<MeasuredPass> {
