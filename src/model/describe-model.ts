@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
 import { ConfigError } from './config-error.js';
 import type { ModelDescription } from './description.js';
@@ -70,7 +71,9 @@ export function describeModel(
   const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
     const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
-    throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
+    throw new RequestError(
+      `${where}: model_type ${shortened(modelType)} is not supported yet; supported: ${supported}`,
+    );
   }
   const parsed = family.configSchema.safeParse({ ...family.defaults?.[modelType], ...text.config });
   if (!parsed.success) {

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import type { RotaryAngles, RotaryEmbedding } from '../graph/operators/rotary.js';
 import { ConfigError } from './config-error.js';
 import { configSize } from './config-size.js';
@@ -123,7 +124,7 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   const angles = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined;
   if (!angles) {
     const supported = Object.keys(TYPES).join(', ');
-    throw new ConfigError(`RoPE of type ${type} is not supported; supported: ${supported}`);
+    throw new ConfigError(`RoPE of type ${shortened(type)} is not supported; supported: ${supported}`);
   }
   return { pairs: size / 2, interleaved, angles: angles(rope) };
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
 
 /** FP8 E4M3 with a scale for every block, as DeepSeek-V3 and Qwen3 are published. */
@@ -72,8 +73,8 @@ export function parseQuantization(config: unknown, where: string): Quantization 
   if (method === 'mxfp4') return { method };
   if (method !== 'fp8') {
     throw new RequestError(
-      `${where}: the checkpoint is quantized with ${method}; quant_method fp8 and mxfp4 are read. ` +
-        `${REMEDIES[method] ?? REMEDY}`,
+      `${where}: the checkpoint is quantized with ${shortened(method)}; quant_method fp8 and mxfp4 are read. ` +
+        `${Object.hasOwn(REMEDIES, method) ? REMEDIES[method] : REMEDY}`,
     );
   }
   const parsed = fp8Schema.safeParse(found);

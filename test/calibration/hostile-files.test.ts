@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../src/calibration/tokenizer.js';
 import { documentsOf, inFolder, refusal, tinyTokenizer } from './fixture.js';
@@ -106,6 +107,28 @@ describe('a text', () => {
     await inFolder(async (_, write) => {
       const path = write('a.txt', Buffer.from('some words', 'utf16le'));
       expect(await refusal(() => documentsOf(path))).toMatch(/NUL characters.*is it UTF-16/);
+    });
+  });
+
+  it('that says the same over and over in next to no bytes is refused', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl.gz', gzipSync('{"text":"some words"}\n'.repeat(2_000_000)));
+      expect(await refusal(() => documentsOf(path))).toMatch(
+        /a\.jsonl\.gz:\d+: the compressed data are damaged here: \d+ bytes stand for \d{8}, which is no text$/,
+      );
+    });
+  });
+
+  it.each([
+    ['blank lines', '\n'],
+    ['lines without text', '{"text":""}\n'],
+    ['lines of null', '{"text":null}\n'],
+  ])('of %s without end is refused', async (_, line) => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl', `{"text":"words"}\n${line.repeat(500_001)}`);
+      expect(await refusal(() => documentsOf(path))).toMatch(
+        /a\.jsonl: more than 500000 lines or rows one after the other hold no text/,
+      );
     });
   });
 
