@@ -184,28 +184,8 @@ const plans = {
   'tokenizer.json: normaliser that puts 1 MB before each letter': tokenizer((value) => {
     value.normalizer = { type: 'Replace', pattern: { Regex: '' }, content: 'x'.repeat(MB) };
   }),
-  'tokenizer.json: an added token of no letters': tokenizer((value) => {
-    value.added_tokens.push({ id: 7, content: '', special: false, lstrip: true, rstrip: true });
-  }),
   'tokenizer.json: added tokens that are none': tokenizer((value) => {
     value.added_tokens.push({ id: 7, content: null }, { id: 8 }, { id: 9, content: { a: 1 } });
-  }),
-  'tokenizer.json: 200,000 added tokens': tokenizer((value) => {
-    for (let i = 0; i < 200_000; i++)
-      value.added_tokens.push({
-        id: i % 2048,
-        content: `${'a'.repeat(i % 100)}${i}`,
-        special: true,
-        lstrip: true,
-      });
-  }),
-  'tokenizer.json: merges that go in circles': tokenizer((value) => {
-    value.model.merges = [
-      ['a', ''],
-      ['', 'a'],
-      ['', ''],
-    ];
-    value.model.vocab[''] = 5;
   }),
   'tokenizer.json: Unigram with scores that are none': tokenizer((value) => {
     const vocab = Array.from({ length: 500 }, (_, i) => [i % 2 ? '' : `a${i}`, i % 3 ? null : 'x']);
@@ -225,14 +205,6 @@ const plans = {
     const { vocab } = value.model;
     value.model = { type: 'WordPiece', vocab, unk_token: 'no such', max_input_chars_per_word: 1e308 };
     value.pre_tokenizer = null;
-  }),
-  'tokenizer.json: a table of letters that is garbage': tokenizer((value) => {
-    value.normalizer = { type: 'Precompiled', precompiled_charsmap: 'A'.repeat(MB) };
-  }),
-  'tokenizer.json: 60 parts within each other': tokenizer((value) => {
-    let part = { type: 'Split', pattern: { Regex: '' }, behavior: 'Isolated', invert: true };
-    for (let i = 0; i < 28; i++) part = { type: 'Sequence', pretokenizers: [part, part] };
-    value.pre_tokenizer = part;
   }),
   'chat template: four nested loops': replaced(
     'chat_template.jinja',
@@ -271,9 +243,9 @@ const family = (name, changes) => (model) => {
 
 /** name → the same for models of other families. */
 const families = {
-  'Mixtral of 65,536 experts': family('families/mixtral', { num_hidden_layers: 4096, num_local_experts: 16 }),
-  'gpt-oss of 65,536 experts': family('families/gpt_oss', {
-    ...{ num_hidden_layers: 4096, num_local_experts: 16, layer_types: undefined },
+  'Mixtral of 32,768 experts': family('families/mixtral', { num_hidden_layers: 4096, num_local_experts: 8 }),
+  'gpt-oss of 32,768 experts': family('families/gpt_oss', {
+    ...{ num_hidden_layers: 4096, num_local_experts: 8, layer_types: undefined },
   }),
   'Qwen3-MoE with 490,000 blocks without experts': family('families/qwen3-moe', {
     ...{ num_hidden_layers: 4096, num_experts: 8, mlp_only_layers: Array(490_000).fill(-1) },

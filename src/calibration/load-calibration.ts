@@ -91,6 +91,13 @@ async function* tokenise(
   files: string[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Int32Array> {
+  /** There may be very many documents that are empty. */
+  let ofNothing: Int32Array | undefined;
+  const encode = (text: string) => {
+    if (text !== '') return tokenizer.encode(text);
+    ofNothing ??= tokenizer.encode(text);
+    return ofNothing;
+  };
   for await (const document of sourceDocuments(source, (name) => files.push(name))) {
     signal?.throwIfAborted();
     const { where, note } = document;
@@ -98,9 +105,7 @@ async function* tokenise(
     let tokens: Int32Array;
     try {
       tokens =
-        'text' in document
-          ? tokenizer.encode(document.text)
-          : await tokenizer.applyChatTemplate(document.messages);
+        'text' in document ? encode(document.text) : await tokenizer.applyChatTemplate(document.messages);
     } catch (cause) {
       if (cause instanceof RequestError) throw new RequestError(`${where}: ${cause.message}`, { cause });
       throw cause;

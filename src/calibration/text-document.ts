@@ -16,7 +16,7 @@ export const maximumDocumentBytes = 16 * 2 ** 20;
  * Lines or rows one after the other that hold no text, at most: they take next to no bytes where they are compressed, and would
  * be passed over for hours.
  */
-const maximumEmptyRows = 500_000;
+const maximumEmptyRows = 100_000;
 
 /** A text, or a conversation. */
 export type TextDocument = {

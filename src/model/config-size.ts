@@ -21,7 +21,7 @@ const MAX_EXPERTS = 4096;
 export const configExperts = z.int().positive().max(MAX_EXPERTS);
 
 /** Experts of all blocks. */
-export const MAX_ALL_EXPERTS = 2 ** 16;
+export const MAX_ALL_EXPERTS = 2 ** 15;
 
 /** Heads of all blocks that have tensors of their own, which are described one by one; published models have some 1,600. */
 export const MAX_ALL_HEADS = 2 ** 16;

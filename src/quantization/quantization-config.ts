@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
+import { schemaProblems } from '../model/schema-problems.js';
 
 /** FP8 E4M3 with a scale for every block, as DeepSeek-V3 and Qwen3 are published. */
 export interface Fp8Quantization {
@@ -67,7 +68,7 @@ export function parseQuantization(config: unknown, where: string): Quantization 
   }
   const header = headerSchema.safeParse(found);
   if (!header.success) {
-    throw new RequestError(`${where}: quantization_config: ${z.prettifyError(header.error)}`);
+    throw new RequestError(`${where}: quantization_config: ${schemaProblems(header.error)}`);
   }
   const method = header.data.quant_method ?? 'a method that quant_method does not name';
   if (method === 'mxfp4') return { method };
@@ -79,7 +80,7 @@ export function parseQuantization(config: unknown, where: string): Quantization 
   }
   const parsed = fp8Schema.safeParse(found);
   if (!parsed.success) {
-    throw new RequestError(`${where}: quantization_config: ${z.prettifyError(parsed.error)}`);
+    throw new RequestError(`${where}: quantization_config: ${schemaProblems(parsed.error)}`);
   }
   const { weight_block_size: block, scale_fmt: scaleFormat } = parsed.data;
   return { method, block, powersOfTwo: scaleFormat === 'ue8m0' };

@@ -44,6 +44,21 @@ describe('a tokenizer', () => {
     );
   });
 
+  it('may not replace a letter by a long text, nor have pieces of millions of letters', async () => {
+    const normalizer = { type: 'Replace', pattern: { Regex: '' }, content: 'x'.repeat(1e6) };
+    expect(await tokenizerRefusal({ tokenizer: { ...tinyJson(), normalizer } })).toBe(
+      'tokenizer.json: replacements that may make a text more than 256 times as long, which are not used',
+    );
+    const vocab = [
+      ['<unk>', 0],
+      ['a'.repeat(1e7), -1],
+    ];
+    const model = { type: 'Unigram', unk_id: 0, vocab };
+    expect(await tokenizerRefusal({ tokenizer: { ...tinyJson(), model } })).toMatch(
+      /^tokenizer\.json: pieces and added tokens of 10000\d{3} characters; 4000000 at most are read$/,
+    );
+  });
+
   it('that the library cannot apply is an error of ours', async () => {
     const tokenizer = tinyJson();
     tokenizer.model.merges = [1, null, ['a']];
@@ -125,9 +140,9 @@ describe('a text', () => {
     ['lines of null', '{"text":null}\n'],
   ])('of %s without end is refused', async (_, line) => {
     await inFolder(async (_, write) => {
-      const path = write('a.jsonl', `{"text":"words"}\n${line.repeat(500_001)}`);
+      const path = write('a.jsonl', `{"text":"words"}\n${line.repeat(100_001)}`);
       expect(await refusal(() => documentsOf(path))).toMatch(
-        /a\.jsonl: more than 500000 lines or rows one after the other hold no text/,
+        /a\.jsonl: more than 100000 lines or rows one after the other hold no text/,
       );
     });
   });
