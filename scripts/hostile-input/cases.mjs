@@ -255,7 +255,7 @@ const families = {
     ...{ num_hidden_layers: 4096, partial_rotary_factor: 1 },
   }),
   'layer_types too short': family('families/gemma3', { layer_types: ['full_attention'] }),
-  'layer_types too long': family('families/gemma3', { layer_types: Array(400_000).fill('full_attention') }),
+  'layer_types too long': family('families/gemma3', { layer_types: Array(100_000).fill('full_attention') }),
   'rope_parameters nested': family('families/gemma3-rope-parameters', {
     rope_parameters: { full_attention: { rope_type: { a: 1 }, rope_theta: 'x' } },
   }),
