@@ -16,8 +16,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import { copyGoldenModel } from '../golden-model.mjs';
 
 const quickstart = fileURLToPath(new URL('../../models/quickstart', import.meta.url));
+const golden = fileURLToPath(new URL('../../test/golden', import.meta.url));
 const MB = 1e6;
 
 /** A file of `size` bytes with `text` at its start, the rest a hole of zeros. */
@@ -175,6 +177,35 @@ const plans = {
   'tokenizer.json: pattern nested 100,000 deep': pattern(`${'(?:'.repeat(1e5)}a${')*'.repeat(1e5)}`),
   'tokenizer.json: pattern of 70,000 characters': pattern('[\\p{L}]'.repeat(1e4)),
   'tokenizer.json: pattern that is none': pattern('(?<a'),
+  'tokenizer.json: 40 normalisers that double': tokenizer((value) => {
+    const twice = { type: 'Replace', pattern: { String: 'e' }, content: 'ee' };
+    value.normalizer = { type: 'Sequence', normalizers: Array(40).fill(twice) };
+  }),
+  'tokenizer.json: normaliser that puts 1 MB before each letter': tokenizer((value) => {
+    value.normalizer = { type: 'Replace', pattern: { Regex: '' }, content: 'x'.repeat(MB) };
+  }),
+  'tokenizer.json: added tokens that are none': tokenizer((value) => {
+    value.added_tokens.push({ id: 7, content: null }, { id: 8 }, { id: 9, content: { a: 1 } });
+  }),
+  'tokenizer.json: Unigram with scores that are none': tokenizer((value) => {
+    const vocab = Array.from({ length: 500 }, (_, i) => [i % 2 ? '' : `a${i}`, i % 3 ? null : 'x']);
+    value.model = { type: 'Unigram', unk_id: 1e9, vocab };
+  }),
+  'tokenizer.json: Unigram of one piece of 10 MB': tokenizer((value) => {
+    value.model = {
+      type: 'Unigram',
+      unk_id: 0,
+      vocab: [
+        ['<unk>', 0],
+        ['a'.repeat(10 * MB), -1],
+      ],
+    };
+  }),
+  'tokenizer.json: WordPiece without limits': tokenizer((value) => {
+    const { vocab } = value.model;
+    value.model = { type: 'WordPiece', vocab, unk_token: 'no such', max_input_chars_per_word: 1e308 };
+    value.pre_tokenizer = null;
+  }),
   'chat template: four nested loops': replaced(
     'chat_template.jinja',
     `${'{% for a in range(99999) %}'.repeat(4)}${'{% endfor %}'.repeat(4)}`,
@@ -203,6 +234,46 @@ const plans = {
   'chat template: 10 MB': (model) => filled(join(model, 'chat_template.jinja'), '', '{{ 1 }}', 10 * MB),
 };
 
+/** A golden checkpoint of this family in the place of the quickstart's, its config changed. */
+const family = (name, changes) => (model) => {
+  rmSync(model, { recursive: true });
+  copyGoldenModel(join(golden, name), model);
+  config(changes)(model);
+};
+
+/** name → the same for models of other families. */
+const families = {
+  'Mixtral of 32,768 experts': family('families/mixtral', { num_hidden_layers: 4096, num_local_experts: 8 }),
+  'gpt-oss of 32,768 experts': family('families/gpt_oss', {
+    ...{ num_hidden_layers: 4096, num_local_experts: 8, layer_types: undefined },
+  }),
+  'Qwen3-MoE with 490,000 blocks without experts': family('families/qwen3-moe', {
+    ...{ num_hidden_layers: 4096, num_experts: 8, mlp_only_layers: Array(490_000).fill(-1) },
+  }),
+  'StableLM of 4 million normalised heads': family('families/stablelm-parallel', {
+    ...{ hidden_size: 2 ** 24, num_attention_heads: 2 ** 22, num_key_value_heads: 2 ** 22 },
+    ...{ num_hidden_layers: 4096, partial_rotary_factor: 1 },
+  }),
+  'layer_types too short': family('families/gemma3', { layer_types: ['full_attention'] }),
+  'layer_types too long': family('families/gemma3', { layer_types: Array(100_000).fill('full_attention') }),
+  'rope_parameters nested': family('families/gemma3-rope-parameters', {
+    rope_parameters: { full_attention: { rope_type: { a: 1 }, rope_theta: 'x' } },
+  }),
+  'FP8 blocks of 2^53': quantization('qwen3-fp8', { weight_block_size: [2 ** 53, 2 ** 53] }),
+  'FP8 blocks of 0': quantization('qwen3-fp8', { weight_block_size: [0, 0] }),
+  'FP8 blocks of 65,536': quantization('qwen3-fp8', { weight_block_size: [65_536, 65_536] }),
+  'FP8 blocks of 100,000 sides': quantization('qwen3-fp8', { weight_block_size: Array(1e5).fill(1) }),
+  'quantized by __proto__': quantization('qwen3-fp8', { quant_method: '__proto__' }),
+  'MXFP4 that says it is FP8': quantization('gpt-oss-mxfp4', {
+    ...{ quant_method: 'fp8', weight_block_size: [1, 1] },
+  }),
+};
+
+function quantization(name, changes) {
+  const { quantization_config: own } = parsed(join(golden, 'quantized', name, 'config.json'));
+  return family(`quantized/${name}`, { quantization_config: { ...own, ...changes } });
+}
+
 /** A .parquet with this footer. */
 const footer = (bytes, claim = bytes.length) => {
   const length = Buffer.alloc(4);
@@ -216,6 +287,10 @@ function parquet(codec, compress) {
   const column = { name: 'text', data, type: 'STRING' };
   return Buffer.from(parquetWriteBuffer({ columnData: [column], codec, compressors: { [codec]: compress } }));
 }
+
+/** In a gzip of a hundredth of it, a hundred times. */
+const tenGigabytes = (piece) =>
+  Buffer.concat(Array(100).fill(gzipSync(Buffer.alloc(100 * MB, piece), { level: 1 })));
 
 const otherColumn = () =>
   Buffer.from(parquetWriteBuffer({ columnData: [{ name: 'text', data: [1, 2], type: 'INT32' }] }));
@@ -273,12 +348,7 @@ const texts = {
     symlinkSync('/dev/zero', join(folder, 'd.txt'));
     return join(folder, 'd.txt');
   },
-  '.jsonl.gz of a line of 10 GB': (folder) =>
-    written(
-      folder,
-      'a.jsonl.gz',
-      Buffer.concat(Array(100).fill(gzipSync(Buffer.alloc(100 * MB, 'a'), { level: 1 }))),
-    ),
+  '.jsonl.gz of a line of 10 GB': (folder) => written(folder, 'a.jsonl.gz', tenGigabytes('a')),
   '.jsonl.gz cut in half': (folder) =>
     written(folder, 'a.jsonl.gz', gzipSync('{"text":"words"}\n').subarray(0, 20)),
   '.jsonl.gz that is none': (folder) => written(folder, 'a.jsonl.gz', '{"text":"words"}\n'),
@@ -292,6 +362,20 @@ const texts = {
       zstdFrame(0x50, Array(1_000).fill([0x54, 0, 0, 8, 0x61, 255, 255, 255, 0x54, 0, 0, 52, 1]).flat()),
     ),
   '.jsonl.zst with a window of 3 TB': (folder) => written(folder, 'a.jsonl.zst', zstdFrame(0xff, [1, 0, 0])),
+  '.jsonl.gz of 10 GB of line ends': (folder) => written(folder, 'a.jsonl.gz', tenGigabytes('\n')),
+  '.jsonl.gz of 10 GB of documents without text': (folder) =>
+    written(folder, 'a.jsonl.gz', tenGigabytes('{"text":""}\n')),
+  '.txt.gz of 10 GB': (folder) => written(folder, 'a.txt.gz', tenGigabytes('words ')),
+  '.jsonl of 12 MB of documents without text': (folder) =>
+    filled(join(folder, 'a.jsonl'), '', '{"text":""}\n', 12 * MB) ?? join(folder, 'a.jsonl'),
+  '.parquet of a million rows without text': (folder) =>
+    written(
+      folder,
+      'a.parquet',
+      Buffer.from(
+        parquetWriteBuffer({ columnData: [{ name: 'text', data: Array(MB).fill(''), type: 'STRING' }] }),
+      ),
+    ),
   '.parquet that claims a footer of 4 GB': (folder) =>
     written(folder, 'a.parquet', footer(Buffer.alloc(100), 2 ** 32 - 1)),
   '.parquet that claims a footer of 31 MB': (folder) =>
@@ -408,6 +492,10 @@ const each = (group, cases, prepare) =>
 /** Every case: `prepare(folder)` makes its files in an empty folder and gives the arguments of `secateur`. */
 export const CASES = [
   ...each('checkpoint', checkpoints, (folder, change) => ['inspect', changedModel(folder, change)]),
+  ...each('family', families, (folder, change) => {
+    const text = written(folder, 'a.txt', 'words and more of them '.repeat(99));
+    return ['plan', runFile(folder, changedModel(folder, change), text)];
+  }),
   ...each('checkpoint', plans, (folder, change) => {
     const line = `${json({ messages: conversation })}\n`;
     return [

@@ -1,6 +1,6 @@
 // Prunes copies of golden checkpoints by the command line.
 import { execFile } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -8,35 +8,17 @@ import { openCheckpoint } from '../../dist/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../dist/forward/checkpoint-model.js';
 import { inspect } from '../../dist/index.js';
 import { describedTensors } from '../../dist/model/check-tensors.js';
+import { copyGoldenModel, goldenFamilies } from '../golden-model.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const golden = join(root, 'test/golden/families');
 
 const CONTEXT = 32;
 const WINDOWS = 8;
 /** Of 2:4. */
 const GROUP = 4;
-/** Golden values, which aren't part of the checkpoint. */
-const EXPECTED = ['expected.safetensors', 'gradients.safetensors'];
-const CHARACTERS = ' \netaoinshrdlcumwfgypbvkTAISHWMBCPNDRLEFGOUjxqzVYKJQXZ,.\'"-:;?!()0123456789';
-
 /** Names of the golden checkpoints. */
 export function goldenNames() {
-  return readdirSync(golden).sort();
-}
-
-/** A tokenizer of characters that fits the vocabulary; the rarer ones are unknown to it. */
-function characterTokenizer(vocabularySize) {
-  // A text has no token below 2: some models treat that of the padding index in another way.
-  const tokens = ['<pad>', '<s>', '<unk>', ...CHARACTERS].slice(0, vocabularySize);
-  const nothing = ['truncation', 'padding', 'normalizer', 'pre_tokenizer', 'post_processor', 'decoder'];
-  const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
-  return {
-    version: '1.0',
-    added_tokens: [],
-    ...Object.fromEntries(nothing.map((part) => [part, null])),
-    model: { type: 'BPE', unk_token: '<unk>', fuse_unk: false, byte_fallback: false, vocab, merges: [] },
-  };
+  return readdirSync(goldenFamilies).sort();
 }
 
 /** The texts of all families, a character a token: one to calibrate with, another to evaluate on. */
@@ -74,13 +56,9 @@ function goalsOf(linears) {
  */
 export async function pruneFamily(name, folder, texts) {
   const source = join(folder, name);
-  cpSync(join(golden, name), source, {
-    recursive: true,
-    filter: (path) => !EXPECTED.some((file) => path.endsWith(`/${file}`)),
-  });
+  copyGoldenModel(join(goldenFamilies, name), source);
   const checkpoint = await openCheckpoint(source);
   const { model } = checkpointModel(checkpoint);
-  writeFileSync(join(source, 'tokenizer.json'), JSON.stringify(characterTokenizer(model.vocabularySize)));
   const placements = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor.stored]));
   const { linears: inspected } = await inspect(source);
   const linears = inspected.map((linear) => ({ ...linear, stored: placements.get(`${linear.name}.weight`) }));

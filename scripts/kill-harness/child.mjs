@@ -1,4 +1,4 @@
-// One `prune` as a process of its own, killed at a drawn moment or at a drawn change in its output folder.
+// One `prune` as a process of its own, sent a signal at a drawn moment or at a drawn change in its output folder.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ export function subject(name) {
   if (/^journal/.test(name)) return 'journal';
   if (/^report\./.test(name)) return 'report';
   if (/\.hidden$/.test(name)) return 'hidden states';
+  if (/\.f32(\.tmp)?$/.test(name)) return 'gradients or block';
   if (name === 'lock') return 'lock';
   return 'other files';
 }
@@ -45,10 +46,15 @@ function watchOutput(output, onChange) {
   };
 }
 
+/** What a run that heard a signal exits with. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 };
+/** A second signal comes so long after the first. */
+const AGAIN_MS = 20;
+
 /**
- * @param kill undefined, `{after: ms}`, or `{subject, count, delay: ms}`: at the count-th change of such a file
- * @returns exit code, seconds, words on stderr, changes by subject, and for a kill the file that changed last and how
- *   many milliseconds before
+ * @param kill undefined, `{signals, after: ms}`, or `{signals, subject, count, delay: ms}`: at the count-th change of such a file
+ * @returns exit code, seconds, words on stderr, changes by subject, and of a run that ended by the signals the file that changed
+ *   last, how many milliseconds before them, and how many seconds after them it ended
  */
 export function runPrune(args, output, kill) {
   return new Promise((resolve) => {
@@ -60,7 +66,9 @@ export function runPrune(args, output, kill) {
     const end = () => {
       if (killed) return;
       const now = performance.now();
-      if (child.kill('SIGKILL')) killed = { last: last?.name, since: last ? now - last.at : Infinity };
+      const [first, second] = kill.signals;
+      if (child.kill(first)) killed = { at: now, last: last?.name, since: last ? now - last.at : Infinity };
+      if (second) timer = setTimeout(() => child.kill(second), AGAIN_MS);
     };
     const unwatch = watchOutput(output, (name) => {
       last = { name, at: performance.now() };
@@ -80,8 +88,13 @@ export function runPrune(args, output, kill) {
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       unwatch();
-      const seconds = (performance.now() - started) / 1000;
-      resolve({ code, signal, seconds, stderr, changes, killed: signal === 'SIGKILL' ? killed : undefined });
+      const now = performance.now();
+      // Before it listens, it ends by the signal itself.
+      const heard = kill?.signals.some((each) => signal === each || code === EXIT_CODES[each]);
+      resolve({
+        ...{ code, signal, seconds: (now - started) / 1000, stderr, changes },
+        killed: killed && heard ? { ...killed, seconds: (now - killed.at) / 1000 } : undefined,
+      });
     });
   });
 }

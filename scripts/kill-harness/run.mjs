@@ -1,13 +1,17 @@
-// Kills `prune` with SIGKILL again and again, at random moments and in the middle of its writes, goes on with it
-// until it is done, and compares every byte with what an undisturbed run wrote.
+// Kills `prune` again and again, at random moments and in the middle of its writes, goes on with it until it is done,
+// and compares every byte with what an undisturbed run wrote.
 //
 //   node scripts/kill-harness/run.mjs [--kills 200] [--seed 1] [--samples 8] [--length 64] [--evaluate]
-//     [--run configs/quickstart.yaml] [--model models/quickstart] [--json figures.json]
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+//     [--run configs/quickstart.yaml] [--model models/quickstart] [--json figures.json] [--set key=value]…
+//     [--signals SIGKILL | SIGINT,SIGTERM,SIGINT+SIGTERM]
+//
+// A model that is test/golden/… gets a tokenizer. Of several signals one is drawn for each kill; after + comes the second.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { copyGoldenModel } from '../golden-model.mjs';
 import { runPrune } from './child.mjs';
 import { difference, progress, result, snapshot } from './folder.mjs';
 
@@ -22,6 +26,8 @@ const { values: options } = parseArgs({
     run: { type: 'string', default: join(root, 'configs/quickstart.yaml') },
     model: { type: 'string', default: join(root, 'models/quickstart') },
     json: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
+    signals: { type: 'string', default: 'SIGKILL' },
   },
 });
 /** A change this short before the kill means that the file was being written. */
@@ -42,20 +48,31 @@ function uniform(seed) {
 }
 
 const random = uniform(Number(options.seed));
-const source = resolve(options.model);
-const blocks = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')).num_hidden_layers;
 const folder = mkdtempSync(join(tmpdir(), 'secateur-kills-'));
+const source = sourceFolder();
+const config = JSON.parse(readFileSync(join(source, 'config.json'), 'utf8'));
+const blocks = (config.text_config ?? config).num_hidden_layers ?? config.n_layer;
 const sets = [
   `model=${source}`,
   `calibration.samples=${options.samples}`,
   `calibration.sequence_length=${options.length}`,
   'write.max_shard_size=2MB',
   ...(options.evaluate ? [`evaluation.context=${options.length}`, 'evaluation.windows=8'] : ['evaluation=']),
+  ...options.set,
 ];
 const argumentsFor = (output) => [
   resolve(options.run),
   ...[...sets, `output=${output}`].flatMap((set) => ['--set', set]),
 ];
+
+/** The folder of the model; of a golden one, a copy with a tokenizer. */
+function sourceFolder() {
+  const model = resolve(options.model);
+  if (existsSync(join(model, 'tokenizer.json'))) return model;
+  const copy = join(folder, 'model');
+  copyGoldenModel(model, copy);
+  return copy;
+}
 
 function fail(message, { stderr } = {}) {
   console.error(`${message}\n${stderr ?? ''}The outputs are in ${folder}`);
@@ -76,17 +93,22 @@ const expected = result(referenceOutput);
 const subjects = Object.keys(reference.changes);
 console.log(`undisturbed: ${reference.seconds.toFixed(1)} s, changes ${JSON.stringify(reference.changes)}`);
 
+const choices = options.signals.split(',').map((each) => each.split('+'));
+
 /** Half of the kills at moments spread over the run, half at changes of its files. */
 function drawKill() {
-  if (random() < 0.5) return { after: random() * seconds * 1000 };
+  const signals = choices.length > 1 ? choices[Math.floor(random() * choices.length)] : choices[0];
+  if (random() < 0.5) return { signals, after: random() * seconds * 1000 };
   const subject = subjects[Math.floor(random() * subjects.length)];
   const count = 1 + Math.floor(random() * reference.changes[subject]);
-  return { subject, count, delay: random() * 4 - 1 };
+  return { signals, subject, count, delay: random() * 4 - 1 };
 }
 
 const wanted = Number(options.kills);
 const where = {};
 const inWrites = {};
+/** Longest time from a signal to the end. */
+let slowest = 0;
 let kills = 0;
 let runs = 0;
 let starts = 0;
@@ -101,6 +123,7 @@ while (kills < wanted) {
       const at = progress(output, blocks);
       where[at] = (where[at] ?? 0) + 1;
       const { last, since } = run.killed;
+      slowest = Math.max(slowest, run.killed.seconds);
       if (since < WRITE_MS) inWrites[last] = (inWrites[last] ?? 0) + 1;
       if (kills % 50 === 0) console.log(`${kills} kills, ${runs} runs`);
       continue;
@@ -117,8 +140,9 @@ while (kills < wanted) {
 rmSync(folder, { recursive: true });
 
 const sorted = (counts) => Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
-const figures = { kills, runs, starts, where: sorted(where), inWrites: sorted(inWrites) };
+const figures = { kills, runs, starts, slowest, where: sorted(where), inWrites: sorted(inWrites) };
 console.log(`${kills} kills in ${runs} runs: every run ended with the bytes of the undisturbed one`);
+console.log(`the slowest to end did ${slowest.toFixed(2)} s after its signal`);
 console.table(figures.where);
 const writes = Object.values(inWrites).reduce((sum, count) => sum + count, 0);
 console.log(`${writes} of them within ${WRITE_MS} ms after a change of`);

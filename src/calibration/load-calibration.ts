@@ -71,23 +71,33 @@ export interface EvaluationText {
   readonly fingerprint: string;
 }
 
-/** The token ids of each document of a source, checked against the model's vocabulary; `files` gets what is read. */
+/**
+ * The token ids of each document of a source, checked against the model's vocabulary; `files` gets what is read.
+ * @throws RequestError for what can't be understood; the signal's reason between documents
+ */
 async function* tokenise(
   source: OpenTextSource,
   tokenizer: Tokenizer,
   vocabularySize: number,
   notes: string[],
   files: string[],
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Int32Array> {
+  /** There may be very many documents that are empty. */
+  let ofNothing: Int32Array | undefined;
+  const encode = (text: string) => {
+    if (text !== '') return tokenizer.encode(text);
+    ofNothing ??= tokenizer.encode(text);
+    return ofNothing;
+  };
   for await (const document of sourceDocuments(source, (name) => files.push(name))) {
+    signal?.throwIfAborted();
     const { where, note } = document;
     if (note !== undefined) notes.push(note);
     let tokens: Int32Array;
     try {
       tokens =
-        'text' in document
-          ? tokenizer.encode(document.text)
-          : await tokenizer.applyChatTemplate(document.messages);
+        'text' in document ? encode(document.text) : await tokenizer.applyChatTemplate(document.messages);
     } catch (cause) {
       if (cause instanceof RequestError) throw new RequestError(`${where}: ${cause.message}`, { cause });
       throw cause;
@@ -151,13 +161,16 @@ export async function loadCalibration(
     }
     const open = await openTextSource(source, options);
     const files: string[] = [];
-    const part = await makeWindows(tokenise(open, tokenizer, limits.vocabularySize, notes, files), {
-      samples: share,
-      sequenceLength,
-      mode,
-      seed: seed + index,
-      source: open.name,
-    });
+    const part = await makeWindows(
+      tokenise(open, tokenizer, limits.vocabularySize, notes, files, options.signal),
+      {
+        samples: share,
+        sequenceLength,
+        mode,
+        seed: seed + index,
+        source: open.name,
+      },
+    );
     sources.push({ source: open.name, files, windows: share, tokens: share * sequenceLength });
     if (part.skipped > 0) {
       notes.push(
@@ -200,7 +213,7 @@ export async function loadEvaluationText(
   const open = await openTextSource(source, options);
   const files: string[] = [];
   const { tokens, samples, totalTokens } = await makeWindows(
-    tokenise(open, tokenizer, request.vocabularySize, notes, files),
+    tokenise(open, tokenizer, request.vocabularySize, notes, files, options.signal),
     {
       samples: request.windows ?? 'all',
       sequenceLength: context,

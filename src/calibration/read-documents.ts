@@ -4,18 +4,21 @@
  */
 import { extname } from 'node:path';
 import { RequestError } from '../errors.js';
+import { decompressText } from './decompress-text.js';
 import { gunzip } from './gunzip.js';
 import { readJsonLines } from './read-json-lines.js';
 import { readPlainText } from './read-plain-text.js';
 import type { TextDocument } from './text-document.js';
 import type { TextFile } from './text-file.js';
 
+type Chunks = AsyncIterable<Uint8Array>;
+
 /** By the ending behind that of what was compressed. */
-const decompressors: Readonly<Record<string, (file: TextFile) => AsyncIterable<Uint8Array>>> = {
-  '.gz': (file) => gunzip(file.chunks()),
-  async *'.zst'(file) {
+const decompressors: Readonly<Record<string, (chunks: Chunks, name: string) => Chunks>> = {
+  '.gz': gunzip,
+  async *'.zst'(chunks, name) {
     const { unzstd } = await import('./zstd/unzstd.js');
-    yield* unzstd(file.chunks(), file.name);
+    yield* unzstd(chunks, name);
   },
 };
 
@@ -36,7 +39,8 @@ export async function* readDocuments(file: TextFile, field?: string): AsyncGener
   }
   const decompress = decompressors[ending];
   const format = decompress ? extname(name.slice(0, -ending.length)).toLowerCase() : ending;
-  const chunks = () => (decompress ? decompress(file) : file.chunks());
+  const chunks = () =>
+    decompress ? decompressText(file.chunks(), (stored) => decompress(stored, name)) : file.chunks();
   if (format === '.jsonl' || format === '.json') {
     yield* readJsonLines(name, chunks(), field);
     return;

@@ -80,16 +80,16 @@ function parseLine(bytes: Uint8Array, asked: string | undefined, where: string):
   );
 }
 
-/** A document or null for every line that isn't blank. */
+/** A document or null for every line, undefined for blank ones. */
 async function* lineDocuments(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   field: string | undefined,
-): AsyncGenerator<TextDocument | null> {
+): AsyncGenerator<TextDocument | null | undefined> {
   let line = 0;
   for await (const bytes of readLines(name, chunks)) {
     line++;
-    if (!isBlank(bytes)) yield parseLine(bytes, field, `${name}:${line}`);
+    yield isBlank(bytes) ? undefined : parseLine(bytes, field, `${name}:${line}`);
   }
 }
 

@@ -12,6 +12,12 @@ import type { ChatMessage } from './chat-message.js';
  */
 export const maximumDocumentBytes = 16 * 2 ** 20;
 
+/**
+ * Lines or rows one after the other that hold no text, at most: they take next to no bytes where they are compressed, and would
+ * be passed over for hours.
+ */
+const maximumEmptyRows = 100_000;
+
 /** A text, or a conversation. */
 export type TextDocument = {
   /** File, and the line or row where there is one, for messages. */
@@ -72,19 +78,32 @@ export function parseMessages(value: unknown, field: string, where: string): Cha
   });
 }
 
+function isEmpty(document: TextDocument | null | undefined): boolean {
+  return !document || ('text' in document && document.text === '');
+}
+
 /**
- * Leaves out what is null, which the next document tells, the first time.
+ * Leaves out what isn't there, and what is null, which the next document tells, the first time.
+ * @param documents null where the field is, undefined where there is nothing
  * @param field that was asked for
  * @param name of the file
+ * @throws RequestError where nothing comes for too long
  */
 export async function* withoutNulls(
-  documents: AsyncIterable<TextDocument | null>,
+  documents: AsyncIterable<TextDocument | null | undefined>,
   field: string | undefined,
   name: string,
 ): AsyncGenerator<TextDocument> {
   let nulls = 0;
   let told = false;
+  let empty = 0;
   for await (const document of documents) {
+    empty = isEmpty(document) ? empty + 1 : 0;
+    if (empty > maximumEmptyRows)
+      throw new RequestError(
+        `${name}: more than ${maximumEmptyRows} lines or rows one after the other hold no text; take them out`,
+      );
+    if (document === undefined) continue;
     if (document === null) {
       nulls++;
     } else if (nulls > 0 && !told) {

@@ -35,6 +35,15 @@ const maximumTokenId = 2 ** 24;
 /** Longest regular expression of a tokenizer; published ones have some hundred characters. */
 const maximumPatternCharacters = 4096;
 
+/** How many times as long replacements may make a text, all together; published ones leave it as long as it is, nearly. */
+const maximumGrowth = 256;
+
+/**
+ * Characters of a Unigram model's pieces and of added tokens: each is an object, of a hundred bytes or more, in a tree of
+ * characters. The largest published ones have less than half as many.
+ */
+const maximumTreeCharacters = 4_000_000;
+
 /**
  * Milliseconds of computing for whatever a tokenizer does once; its patterns come from a file, and a pattern may take
  * longer than the universe lasts. Beyond that so many bytes a millisecond, a tenth of what tokenizers take or less.
@@ -113,6 +122,7 @@ function countVocabulary(json: Json, path: string): number {
  * stack ends it ends the process.
  */
 function checkPatterns(json: Json, path: string): void {
+  let growth = 1;
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
     for (const [key, inner] of Object.entries(value)) {
@@ -120,11 +130,40 @@ function checkPatterns(json: Json, path: string): void {
         throw new RequestError(
           `${path}: a pattern of ${inner.length} characters; ${maximumPatternCharacters} at most are used`,
         );
+      if (key === 'content' && typeof inner === 'string') growth *= growthOf(value as Json, inner);
       visit(inner);
     }
   };
-  const { model: _, added_tokens: __, ...parts } = json;
+  // Decoders are never used.
+  const { model: _, added_tokens: __, decoder: ___, ...parts } = json;
   visit(parts);
+  if (growth > maximumGrowth)
+    throw new RequestError(
+      `${path}: replacements that may make a text more than ${maximumGrowth} times as long, which are not used`,
+    );
+}
+
+/** How many times as long a replacement may make a text. */
+function growthOf({ pattern }: Json, content: string): number {
+  const replaced = isObject(pattern) && typeof pattern.String === 'string' ? pattern.String.length : 1;
+  return Math.max(1, content.length / Math.max(1, replaced));
+}
+
+/** Refuses pieces that would take a multiple of their size in memory. */
+function checkPieces({ model, added_tokens: added }: Json, path: string): void {
+  const vocab = isObject(model) && Array.isArray(model.vocab) ? model.vocab : [];
+  const texts = [
+    ...vocab.map((piece): unknown => (Array.isArray(piece) ? piece[0] : undefined)),
+    ...((added as unknown[] | undefined) ?? []).map((token) => (isObject(token) ? token.content : undefined)),
+  ];
+  const characters = texts.reduce(
+    (sum: number, text) => sum + (typeof text === 'string' ? text.length : 0),
+    0,
+  );
+  if (characters > maximumTreeCharacters)
+    throw new RequestError(
+      `${path}: pieces and added tokens of ${characters} characters; ${maximumTreeCharacters} at most are read`,
+    );
 }
 
 const specialTokenKeys = [
@@ -184,6 +223,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const config = configBytes === undefined ? {} : parseObject(configBytes, configLimits, configPath);
   const vocabularySize = countVocabulary(json, path);
   checkPatterns(json, path);
+  checkPieces(json, path);
   const specialTokens = specialTokensOf(config);
   const template = findChatTemplate(folder, config);
 

@@ -21,18 +21,22 @@ interface StoredTensor {
 
 /** Every tensor of the description, by full name, in the order of the computation. */
 export function describedTensors(model: ModelDescription): TensorDescription[] {
-  const blocks = model.blocks
-    .flatMap(unitsOf)
-    .flatMap((unit) => unit.tensors.map((tensor) => inBlock(unit, tensor)));
+  return [...inOrder(model)];
+}
+
+/** The same one by one, since a model may be described that no checkpoint holds. */
+function* inOrder(model: ModelDescription): Generator<TensorDescription> {
   const { embedding, opening, closing, head, headBias } = model;
-  return [
-    embedding,
-    ...(opening?.tensors ?? []),
-    ...blocks,
-    ...closing.tensors,
-    ...(head.name === embedding.name ? [] : [head]),
-    ...(headBias ? [headBias] : []),
-  ];
+  yield embedding;
+  yield* opening?.tensors ?? [];
+  for (const block of model.blocks) {
+    for (const unit of unitsOf(block)) {
+      for (const tensor of unit.tensors) yield inBlock(unit, tensor);
+    }
+  }
+  yield* closing.tensors;
+  if (head.name !== embedding.name) yield head;
+  if (headBias) yield headBias;
 }
 
 /** The same tensor by its full name. */
@@ -59,11 +63,13 @@ export function storedNames(block: BlockDescription): string[] {
 
 /** Every tensor that the checkpoint must have, by full name, in the order of the computation. */
 export function requiredTensors(model: ModelDescription): TensorDescription[] {
-  const tensors = describedTensors(model).map((tensor) => {
-    const name = storedName(tensor);
-    return [name, { name, shape: tensor.stored?.shape ?? tensor.shape }] as const;
-  });
-  return [...new Map(tensors).values()];
+  return [
+    ...new Map(describedTensors(model).map((tensor) => [storedName(tensor), asStored(tensor)])).values(),
+  ];
+}
+
+function asStored(tensor: TensorDescription): TensorDescription {
+  return { name: storedName(tensor), shape: tensor.stored?.shape ?? tensor.shape };
 }
 
 /**
@@ -75,7 +81,8 @@ export function checkTensors(
   stored: ReadonlyMap<string, StoredTensor>,
   folder: string,
 ): void {
-  for (const { name, shape } of requiredTensors(model)) {
+  for (const described of inOrder(model)) {
+    const { name, shape } = asStored(described);
     const tensor = stored.get(name);
     if (!tensor) throw new RequestError(`${folder}: tensor ${name} is missing, and config.json implies it`);
     if (tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis])) {

@@ -2,7 +2,7 @@
  * `config.json` → description of the model.
  * @module
  */
-import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
 import { ConfigError } from './config-error.js';
 import type { ModelDescription } from './description.js';
@@ -27,6 +27,7 @@ import { smollm3 } from './families/smollm3.js';
 import { stablelm } from './families/stablelm.js';
 import { starcoder2 } from './families/starcoder2.js';
 import type { Family, TensorNames } from './family.js';
+import { schemaProblems } from './schema-problems.js';
 import { textConfig } from './text-config.js';
 
 /** All that are supported. */
@@ -70,11 +71,13 @@ export function describeModel(
   const family = families.find((candidate) => candidate.modelTypes.includes(modelType));
   if (!family) {
     const supported = families.flatMap((candidate) => candidate.modelTypes).join(', ');
-    throw new RequestError(`${where}: model_type ${modelType} is not supported yet; supported: ${supported}`);
+    throw new RequestError(
+      `${where}: model_type ${shortened(modelType)} is not supported yet; supported: ${supported}`,
+    );
   }
   const parsed = family.configSchema.safeParse({ ...family.defaults?.[modelType], ...text.config });
   if (!parsed.success) {
-    throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}`);
+    throw new RequestError(`${where}: ${schemaProblems(parsed.error)}`);
   }
   try {
     return family.describe(parsed.data, names);

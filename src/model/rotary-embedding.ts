@@ -3,9 +3,11 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import type { RotaryAngles, RotaryEmbedding } from '../graph/operators/rotary.js';
 import { ConfigError } from './config-error.js';
 import { configSize } from './config-size.js';
+import { schemaProblems } from './schema-problems.js';
 
 const factors = z.array(z.number().positive()).max(2 ** 13);
 
@@ -123,7 +125,7 @@ export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): Rot
   const angles = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined;
   if (!angles) {
     const supported = Object.keys(TYPES).join(', ');
-    throw new ConfigError(`RoPE of type ${type} is not supported; supported: ${supported}`);
+    throw new ConfigError(`RoPE of type ${shortened(type)} is not supported; supported: ${supported}`);
   }
   return { pairs: size / 2, interleaved, angles: angles(rope) };
 }
@@ -151,7 +153,7 @@ function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
   if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};
   const parsed = scalingSchema.safeParse(own);
   if (!parsed.success) {
-    throw new ConfigError(`rope_parameters.${kind}: ${z.prettifyError(parsed.error)}`);
+    throw new ConfigError(`rope_parameters.${kind}: ${schemaProblems(parsed.error)}`);
   }
   return parsed.data;
 }

@@ -41,7 +41,9 @@ export class FailureContext {
     const { message } = error;
     const prefix = this.#prefixes[this.#block]?.replace(/\.$/, '');
     const where = [this.#stage, prefix].filter((part) => part !== undefined).join(', ');
-    const known = prefix === undefined || message.includes(prefix);
+    // What fails may be ahead of what has been told.
+    const known =
+      prefix === undefined || this.#prefixes.some((each) => message.includes(each.replace(/\.$/, '')));
     const total = this.#prefixes.length;
     return new RunError(
       `${where === '' || known ? '' : `${where}: `}${message}\n` +

@@ -3,7 +3,9 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError } from '../errors.js';
+import { schemaProblems } from '../model/schema-problems.js';
 
 /** FP8 E4M3 with scales of blocks, rows or whole matrices. */
 export interface Fp8Quantization {
@@ -113,17 +115,17 @@ const methods: Readonly<Record<string, (found: Found) => Quantization>> = {
 const readMethods = 'fp8, fbgemm_fp8, compressed-tensors and modelopt in FP8, and mxfp4';
 
 function notRead(method: string, field: string | undefined, value: unknown, where: string): RequestError {
-  const detail = field === undefined ? '' : ` (${field} ${JSON.stringify(value) ?? 'missing'})`;
+  const detail = field === undefined ? '' : ` (${field} ${shortened(JSON.stringify(value) ?? 'missing')})`;
   return new RequestError(
-    `${where}: the checkpoint is quantized with ${method}${detail}; quant_method ${readMethods} are read. ` +
-      `${REMEDIES[method] ?? REMEDY}`,
+    `${where}: the checkpoint is quantized with ${shortened(method)}${detail}; quant_method ${readMethods} are read. ` +
+      `${Object.hasOwn(REMEDIES, method) ? REMEDIES[method] : REMEDY}`,
   );
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new RequestError(`${where}: ${z.prettifyError(parsed.error)}. ${REMEDY}`);
+  throw new RequestError(`${where}: ${schemaProblems(parsed.error)}. ${REMEDY}`);
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -147,15 +147,15 @@ async function scoredRows(
     for (let j = 0; j < columns; j++) columnSums[j] = (columnSums[j] as number) + (part.columns[j] as number);
   }
   const vectors = score.vectors({ columnNorms, tokens, gradientTokens, rowSums, columnSums }, options);
-  return parts.map(({ first, ...part }) => ({
+  return parts.map((part) => ({
     ...part,
     score: score.name,
     options,
     goFirst: matrix.keepZeros ? ('zeros' as const) : undefined,
-    gradients: gradients.map(({ path, offset }) => ({ path, offset: offset + first * columns * 4 })),
+    gradients: gradients.map(({ path, offset }) => ({ path, offset: offset + part.first * columns * 4 })),
     vectors: {
       columns: vectors.columns,
-      rows: vectors.rows.map((vector) => vector.slice(first, first + part.rows)),
+      rows: vectors.rows.map((vector) => vector.slice(part.first, part.first + part.rows)),
     },
   }));
 }

@@ -25,6 +25,8 @@ export interface ScoredRows {
   readonly place: RowsPlace;
   readonly rows: number;
   readonly columns: number;
+  /** Which row of the matrix the first one is, for messages; 0 when left out. */
+  readonly first?: number | undefined;
   /** The score's vectors: each [columns], and each [rows]. */
   readonly vectors: ScoreVectors;
   /** The moments of gradients that the score asks for, from the first row on; none when left out. */
@@ -87,7 +89,10 @@ export function forEachChunk(kernels: Kernels, args: ScoredRows, visit: (chunk: 
       options,
     });
     const bad = kernels.firstNonFinite(scores, elements);
-    if (bad >= 0) throw new RunError(`${args.name}: the ${args.score} score isn't finite`);
+    if (bad >= 0) {
+      const index = (args.first ?? 0) * columns + first + bad;
+      throw new RunError(`${args.name}: the ${args.score} score isn't finite, first at index ${index}`);
+    }
     if (args.goFirst !== undefined) {
       if (args.goFirst === 'zeros') kernels.markZeros(weights, elements, mask);
       else kernels.u8(mask, elements).set(bytesView(args.goFirst + BigInt(first), elements));

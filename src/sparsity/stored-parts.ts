@@ -34,6 +34,7 @@ export function storedParts(
       firstIndex: first * columns,
     },
     rows: count,
+    first,
     columns,
     vectors: { columns: factors ? [factors] : [], rows: [] },
   }));

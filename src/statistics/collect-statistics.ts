@@ -171,7 +171,8 @@ export class StatisticsCollector {
         }
         const bad = sumOfSquares.findIndex((value) => !Number.isFinite(value));
         if (bad >= 0) {
-          throw new RunError(`${block.prefix}: the ${name} isn't finite, first in feature ${bad}`);
+          const where = block.prefix.replace(/\.$/, '');
+          throw new RunError(`${where}: the ${name} isn't finite, first in feature ${bad}`);
         }
         const inGram = Math.min(counted, gramWindows * tokens);
         const gram = address === undefined ? undefined : { address, size, tokens: inGram };

@@ -2,10 +2,12 @@
  * The eigenvalues of WWᵀ or WᵀW, whichever is smaller. Used inside workers.
  * @module
  */
+
 import { RunError } from '../errors.js';
 import { bytesPerElement } from '../forward/float-storage.js';
 import { readElements } from '../forward/read-elements.js';
 import { columnsOf, type StoredFloatTensor } from '../forward/stored-tensor.js';
+import { firstNonFinite } from '../runtime/first-non-finite.js';
 import { gemm } from '../runtime/gemm.js';
 import { type Part, partsOf } from '../runtime/parts.js';
 import { scratch } from '../runtime/scratch.js';
@@ -39,11 +41,17 @@ export function spectrumBytes(rows: number, columns: number): number {
  *
  * @param tensor W [out, in]
  * @returns ascending, none negative, [min(out, in)]
- * @throws RunError naming a stored weight that isn't finite
+ * @throws RunError naming a stored weight that isn't finite, or the tensor where a product isn't
  */
 export function weightSpectrum(tensor: StoredFloatTensor): Float64Array {
   const n = Math.min(...tensor.shape);
   const products = smallerProducts(tensor);
+  const bad = firstNonFinite(products.subarray(0, n * n));
+  if (bad >= 0) {
+    throw new RunError(
+      `${tensor.name}: the product of ${tensor.shape[0] === n ? 'rows' : 'columns'} ${Math.floor(bad / n)} and ${bad % n} isn't finite`,
+    );
+  }
   const { diagonal, offDiagonal } =
     n > LARGEST_AT_ONCE ? tridiagonalInStages(products, n) : tridiagonalAtOnce(products, n);
   tridiagonalEigenvalues(diagonal, offDiagonal);

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../src/calibration/tokenizer.js';
 import { documentsOf, inFolder, refusal, tinyTokenizer } from './fixture.js';
@@ -40,6 +41,21 @@ describe('a tokenizer', () => {
     const deep = `${'(?:'.repeat(1e5)}a${')*'.repeat(1e5)}`;
     expect(await tokenizerRefusal({ tokenizer: withPattern(deep) })).toBe(
       'tokenizer.json: a pattern of 500001 characters; 4096 at most are used',
+    );
+  });
+
+  it('may not replace a letter by a long text, nor have pieces of millions of letters', async () => {
+    const normalizer = { type: 'Replace', pattern: { Regex: '' }, content: 'x'.repeat(1e6) };
+    expect(await tokenizerRefusal({ tokenizer: { ...tinyJson(), normalizer } })).toBe(
+      'tokenizer.json: replacements that may make a text more than 256 times as long, which are not used',
+    );
+    const vocab = [
+      ['<unk>', 0],
+      ['a'.repeat(1e7), -1],
+    ];
+    const model = { type: 'Unigram', unk_id: 0, vocab };
+    expect(await tokenizerRefusal({ tokenizer: { ...tinyJson(), model } })).toMatch(
+      /^tokenizer\.json: pieces and added tokens of 10000\d{3} characters; 4000000 at most are read$/,
     );
   });
 
@@ -106,6 +122,28 @@ describe('a text', () => {
     await inFolder(async (_, write) => {
       const path = write('a.txt', Buffer.from('some words', 'utf16le'));
       expect(await refusal(() => documentsOf(path))).toMatch(/NUL characters.*is it UTF-16/);
+    });
+  });
+
+  it('that says the same over and over in next to no bytes is refused', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl.gz', gzipSync('{"text":"some words"}\n'.repeat(2_000_000)));
+      expect(await refusal(() => documentsOf(path))).toMatch(
+        /a\.jsonl\.gz:\d+: the compressed data are damaged here: \d+ bytes stand for \d{8}, which is no text$/,
+      );
+    });
+  });
+
+  it.each([
+    ['blank lines', '\n'],
+    ['lines without text', '{"text":""}\n'],
+    ['lines of null', '{"text":null}\n'],
+  ])('of %s without end is refused', async (_, line) => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl', `{"text":"words"}\n${line.repeat(100_001)}`);
+      expect(await refusal(() => documentsOf(path))).toMatch(
+        /a\.jsonl: more than 100000 lines or rows one after the other hold no text/,
+      );
     });
   });
 

@@ -57,7 +57,7 @@ it.each([
   const own = { model_type: modelType, num_hidden_layers: 2, num_experts_per_tok: 2 };
   const of = (fields: object) => () => describeModel({ ...own, ...fields }, 'config.json');
   expect(of({ [key]: 1e9 })).toThrow(/<=4096/);
-  expect(of({ [key]: 4096, num_hidden_layers: 4096 })).toThrow(/no more than 65536 experts/);
+  expect(of({ [key]: 4096, num_hidden_layers: 4096 })).toThrow(/no more than 32768 experts/);
   expect(of({ [key]: 2, num_experts_per_tok: 3 })).toThrow(/3 of 2 experts/);
   expect(of({ [key]: 1024 })().blocks).toHaveLength(2);
 });
@@ -68,6 +68,25 @@ it.each<[string, object]>([
   ['the activation tanhish', { hidden_act: 'tanhish' }],
   ['RoPE of type spiral', { rope_scaling: { type: 'spiral' } }],
   ['layer_types[0] is linear', { model_type: 'qwen2', layer_types: ['linear', 'linear'] }],
+  [
+    'layer_types has 1 entries for num_hidden_layers 2',
+    { model_type: 'olmo3', layer_types: ['full_attention'] },
+  ],
+  [
+    'layer_types has 3 entries for num_hidden_layers 2',
+    { model_type: 'qwen2', layer_types: Array(3).fill('full_attention') },
+  ],
+  ['no_rope_layers has 1 entries for num_hidden_layers 2', { model_type: 'smollm3', no_rope_layers: [1] }],
+  [
+    'qk_layernorm in 4096 blocks of 16 and 16 heads',
+    {
+      model_type: 'stablelm',
+      num_hidden_layers: 4096,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+      qk_layernorm: true,
+    },
+  ],
   ['num_experts_per_tok 9 of 8 experts', { model_type: 'mixtral', num_experts_per_tok: 9 }],
   ['use_bidirectional_attention', { model_type: 'gemma', use_bidirectional_attention: true }],
 ])('says where the config lies: %s', (message, fields) => {

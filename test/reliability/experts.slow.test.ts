@@ -1,10 +1,10 @@
-/** Runs on a mixture of experts that are killed, or lose what they wrote. */
+/** Runs on a mixture of experts that are killed, fail, or lose what they wrote. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { prune } from '../../src/index.js';
 import { makeFamilyModel } from '../support/family-model.js';
-import { Workplace } from './real-run.js';
+import { type Fault, Workplace } from './real-run.js';
 
 const place = new Workplace((folder) => makeFamilyModel('qwen3-moe', folder));
 afterAll(() => place.dispose());
@@ -23,6 +23,44 @@ describe('a run on a mixture of experts', () => {
     expect(await place.prune(output, { faults, sets })).toMatchObject({ signal: 'SIGKILL' });
     const left = readdirSync(join(output, 'secateur')).filter((name) => new RegExp(path).test(name));
     expect(left).toHaveLength(1);
+    await place.expectFinishes(output, sets);
+  });
+
+  it.concurrent.each<[string, Fault, RegExp]>([
+    [
+      'no space for the moments of gradients',
+      {
+        call: 'writeSync',
+        path: 'gradients\\.f32\\.tmp$',
+        nth: 3,
+        thread: 'worker',
+        effect: { code: 'ENOSPC' },
+      },
+      /cannot write .*gradients\.f32\.tmp: no space left/,
+    ],
+    [
+      'gradients that can not be put on the disk',
+      { call: 'handle.sync', path: 'gradients\\.f32\\.tmp$', effect: { code: 'EIO' } },
+      /cannot sync .*gradients\.f32\.tmp: EIO/,
+    ],
+    [
+      'a worker that ends while it gathers the tokens of an expert',
+      {
+        call: 'writeSync',
+        path: 'gradients-expert-\\d+\\.hidden$',
+        nth: 4,
+        thread: 'worker',
+        effect: { exit: 7 },
+      },
+      /a worker thread failed in forward\/\S+: worker exited with code: 7/,
+    ],
+  ])('gblm: %s', async (_, fault, words) => {
+    const output = place.output();
+    const sets = ['prune.method=gblm', experts];
+    const ended = await place.prune(output, { faults: [fault], sets });
+    expect(ended).toMatchObject({ code: 1, signal: null, stdout: '' });
+    expect(ended.stderr).toMatch(words);
+    expect(ended.stderr).toContain('the same command goes on from there');
     await place.expectFinishes(output, sets);
   });
 

@@ -314,7 +314,7 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
             // What is stored can be named by its place in the file.
             await expect(attempt).rejects.toThrow(
               place === 'memory'
-                ? /layer\.w.*isn't finite/
+                ? /layer\.w.*isn't finite, first at index \d+$/
                 : `from: tensor layer.w.weight holds ${bad} at index 171`,
             );
           }

@@ -111,6 +111,11 @@ describe('the spectrum of weights', () => {
     expect(exponent(rankOne, [6, 6])).toBeGreaterThan(1);
     expect(exponent(rankOne, [6, 6])).toBeLessThan(2);
   });
+
+  it('that goes beyond f32 is refused by name', () => {
+    const large = storedMatrix(folder, 'large', Float32Array.of(1, 2, 3, 1e30, 1, 1e30), [2, 3]);
+    expect(() => weightSpectrum(large)).toThrow("large: the product of rows 1 and 1 isn't finite");
+  });
 });
 
 it("finds the exponent of eigenvalues that follow Pareto's law", () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../../checkpoint/strict-json.js';
 import { ConfigError } from '../config-error.js';
 import { configExperts, configHeadSize, configSize } from '../config-size.js';
 import { defineFamily } from '../family.js';
@@ -164,7 +165,9 @@ function secondRouting(config: DeepseekConfig, counts: Counts): Routing {
   if (method === 'group_limited_greedy') {
     return groupedSoftmaxRouting(perToken, groupsOf(config, counts), factor);
   }
-  throw new ConfigError(`topk_method ${method} is not supported; supported: greedy, group_limited_greedy`);
+  throw new ConfigError(
+    `topk_method ${shortened(method)} is not supported; supported: greedy, group_limited_greedy`,
+  );
 }
 
 function thirdRouting(config: DeepseekConfig, counts: Counts): Routing {

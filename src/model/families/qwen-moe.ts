@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { sigmoid } from '../../graph/operators/activation.js';
 import { linear, multiply } from '../../graph/operators/arithmetic.js';
-import { configExperts, configSize } from '../config-size.js';
+import { configExperts, configSize, MAX_LAYERS } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { activationNamed } from '../parts/activations.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
@@ -33,7 +33,7 @@ const configSchema = z.looseObject({
   attention_bias: z.boolean().default(false),
   qkv_bias: z.boolean().default(true),
   decoder_sparse_step: z.int().positive().default(1),
-  mlp_only_layers: z.array(z.int()).nullish(),
+  mlp_only_layers: z.array(z.int()).max(MAX_LAYERS).nullish(),
   moe_intermediate_size: configSize,
   shared_expert_intermediate_size: configSize.nullish(),
   /** 0 is no experts at all. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from 'zod';
+import { ConfigError } from '../config-error.js';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { rmsNorms } from '../parts/norms.js';
@@ -46,11 +47,13 @@ export const smollm3 = defineFamily(configSchema, {
   describe(config, names) {
     const { headDim } = attentionSizes(config);
     const embedding = rotaryEmbedding(config, { headDim });
+    const { no_rope_layers: roped, num_hidden_layers: blocks } = config;
+    if (roped && roped.length < blocks) {
+      throw new ConfigError(`no_rope_layers has ${roped.length} entries for num_hidden_layers ${blocks}`);
+    }
     // The list says of each block whether it has positions, whatever its name.
     const hasRope = (index: number) =>
-      config.no_rope_layers
-        ? config.no_rope_layers[index] !== 0
-        : (index + 1) % config.no_rope_layer_interval !== 0;
+      roped ? roped[index] !== 0 : (index + 1) % config.no_rope_layer_interval !== 0;
     const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
     const kindOf = attentionKinds(config, (index) => slides !== undefined && !hasRope(index));
     return ropeDecoder({

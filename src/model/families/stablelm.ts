@@ -4,6 +4,8 @@
  * @module
  */
 import { z } from 'zod';
+import { ConfigError } from '../config-error.js';
+import { MAX_ALL_HEADS } from '../config-size.js';
 import { defineFamily } from '../family.js';
 import { attentionSizes } from '../parts/attention-sizes.js';
 import { layerNorms, perHeadWeights } from '../parts/norms.js';
@@ -38,8 +40,14 @@ export const stablelm = defineFamily(configSchema, {
     const config = { ...parsed, head_dim: undefined };
     const { layer_norm_eps: epsilon, use_parallel_residual: isParallel } = config;
     const { heads, keyValueHeads, headDim } = attentionSizes(config);
+    const { qk_layernorm: isNormed, num_hidden_layers: count } = config;
+    if (isNormed && count * (heads + keyValueHeads) > MAX_ALL_HEADS) {
+      throw new ConfigError(
+        `qk_layernorm in ${count} blocks of ${heads} and ${keyValueHeads} heads; no more than ${MAX_ALL_HEADS} heads are read`,
+      );
+    }
     const headNorm = (name: string, count: number) => {
-      if (!config.qk_layernorm) return undefined;
+      if (!isNormed) return undefined;
       const weights = Array.from({ length: count }, (_, head) => `self_attn.${name}.norms.${head}.weight`);
       return perHeadWeights(weights, { heads: count, headDim, epsilon });
     };

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { shortened } from '../../checkpoint/strict-json.js';
 import type { GraphBuilder } from '../../graph/graph-builder.js';
 import { gelu, geluSigmoid, geluTanh, relu, silu, squaredRelu } from '../../graph/operators/activation.js';
 import type { Value } from '../../graph/value.js';
@@ -27,5 +28,5 @@ export function activationNamed(name: string): Activation {
   const activation = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
   if (activation) return activation;
   const supported = Object.keys(ACTIVATIONS).join(', ');
-  throw new ConfigError(`the activation ${name} is not supported; supported: ${supported}`);
+  throw new ConfigError(`the activation ${shortened(name)} is not supported; supported: ${supported}`);
 }

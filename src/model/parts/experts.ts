@@ -18,7 +18,7 @@ import type {
 import type { TensorNames } from '../family.js';
 import type { Activation } from './activations.js';
 import { type GatedLinears, type GatedNames, gatedFeedForward, gatedLinears } from './feed-forward.js';
-import { type AnyPart, blockOf, type Part } from './part.js';
+import type { AnyPart, Part } from './part.js';
 import { rowsOf } from './placement.js';
 
 /** The weights [tokens, experts] that the experts have for each token, from the router's logits of the same shape. */
@@ -86,23 +86,37 @@ export interface ExpertNetwork extends AnyPart {
   apply(scope: BlockScope, x: Value, weights: Value): Value;
 }
 
-/** Experts in the order of their indices. */
+/**
+ * Experts in the order of their indices.
+ *
+ * @param network of an expert; asked for when the expert is looked at, since configs may claim more experts than anyone has
+ */
 export function expertList(options: ExpertList, network: (index: number) => ExpertNetwork): Experts {
   const { prefix, graphKey, count, perToken, hidden, list } = options;
   const units = Array.from({ length: count }, (_, index): BlockDescription => {
-    const part = network(index);
-    return blockOf([part], {
+    let known: ExpertNetwork | undefined;
+    const part = () => {
+      known ??= network(index);
+      return known;
+    };
+    return {
       prefix: `${prefix}${list}.${index}.`,
       wholePrefix: `${prefix}${list}.`,
       hiddenSize: hidden + 1,
       graphKey,
+      get tensors() {
+        return part().tensors;
+      },
+      get linears() {
+        return part().linears;
+      },
       forward(scope, rows) {
         const { graph } = scope;
         const weights = slice(graph, rows, 1, hidden, hidden + 1);
-        const given = part.apply(scope, slice(graph, rows, 1, 0, hidden), weights);
+        const given = part().apply(scope, slice(graph, rows, 1, 0, hidden), weights);
         return concat(graph, [multiply(graph, given, weights), weights], 1);
       },
-    });
+    };
   });
   return { perToken, units };
 }
@@ -118,10 +132,11 @@ export interface ExpertsOptions extends ExpertList {
 /** Experts that are gated feed-forward networks, each with tensors of its own or all in tensors of three axes. */
 export function gatedExperts(options: ExpertsOptions): Experts {
   const { prefix, list, names, activation } = options;
-  const isFused = names.has(`${prefix}${list}.gate_up_proj`);
-  return expertList(options, (index) =>
-    gatedFeedForward(isFused ? fusedLinears(options, index) : expertLinears(options), activation),
-  );
+  if (names.has(`${prefix}${list}.gate_up_proj`)) {
+    return expertList(options, (index) => gatedFeedForward(fusedLinears(options, index), activation));
+  }
+  const network = gatedFeedForward(expertLinears(options), activation);
+  return expertList(options, () => network);
 }
 
 /** The linears of an expert, each a tensor of its own. */

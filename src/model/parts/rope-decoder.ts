@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from 'zod';
+import { shortened } from '../../checkpoint/strict-json.js';
 import type { Value } from '../../graph/value.js';
 import { ConfigError } from '../config-error.js';
 import { configHeadSize, configLayers, configSize } from '../config-size.js';
@@ -195,16 +196,25 @@ export type AttentionKind = 'full_attention' | 'sliding_attention';
  *
  * @param slides where the config has no list: whether a block has a window
  * @returns throws ConfigError for a kind that isn't known
+ * @throws ConfigError for a list of another length than there are blocks, as `transformers` does
  */
 export function attentionKinds(
-  { layer_types: types }: { readonly layer_types?: readonly string[] | null | undefined },
+  config: Pick<DecoderConfig, 'num_hidden_layers'> & {
+    readonly layer_types?: readonly string[] | null | undefined;
+  },
   slides: (index: number) => boolean,
 ): (index: number) => AttentionKind {
+  const { layer_types: types, num_hidden_layers: blocks } = config;
+  if (types && types.length !== blocks) {
+    throw new ConfigError(`layer_types has ${types.length} entries for num_hidden_layers ${blocks}`);
+  }
   return (index) => {
     if (!types) return slides(index) ? 'sliding_attention' : 'full_attention';
     const type = types[index];
     if (type === 'full_attention' || type === 'sliding_attention') return type;
-    throw new ConfigError(`layer_types[${index}] is ${type}; supported: full_attention, sliding_attention`);
+    throw new ConfigError(
+      `layer_types[${index}] is ${shortened(String(type))}; supported: full_attention, sliding_attention`,
+    );
   };
 }
 
