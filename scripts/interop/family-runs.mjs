@@ -1,6 +1,6 @@
 // Prunes copies of golden checkpoints by the command line.
 import { execFile } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -10,20 +10,16 @@ import { inspect } from '../../dist/index.js';
 import { describedTensors } from '../../dist/model/check-tensors.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const golden = join(root, 'test/golden/families');
+/** Where the golden checkpoints are. */
+export const GOLDEN = join(root, 'test/golden/families');
 
 const CONTEXT = 32;
 const WINDOWS = 8;
 /** Of 2:4. */
 const GROUP = 4;
-/** Golden values, which aren't part of the checkpoint. */
-const EXPECTED = ['expected.safetensors', 'gradients.safetensors'];
+/** Golden values and how they were made, which aren't part of the checkpoint. */
+const EXPECTED = ['expected.safetensors', 'gradients.safetensors', 'variant.json'];
 const CHARACTERS = ' \netaoinshrdlcumwfgypbvkTAISHWMBCPNDRLEFGOUjxqzVYKJQXZ,.\'"-:;?!()0123456789';
-
-/** Names of the golden checkpoints. */
-export function goldenNames() {
-  return readdirSync(golden).sort();
-}
 
 /** A tokenizer of characters that fits the vocabulary; the rarer ones are unknown to it. */
 function characterTokenizer(vocabularySize) {
@@ -68,12 +64,14 @@ function goalsOf(linears) {
 }
 
 /**
- * Copies a golden checkpoint and prunes the copy to every goal.
+ * Copies a checkpoint of a folder like the golden ones and prunes the copy to every goal.
  *
  * @returns a case as check-families.py reads it, with what the table needs; `failures` holds what failed runs said, by goal
  */
-export async function pruneFamily(name, folder, texts) {
+export async function pruneFamily(name, golden, folder, texts) {
   const source = join(folder, name);
+  const how = join(golden, name, 'variant.json');
+  const variant = existsSync(how) ? JSON.parse(readFileSync(how, 'utf8')) : null;
   cpSync(join(golden, name), source, {
     recursive: true,
     filter: (path) => !EXPECTED.some((file) => path.endsWith(`/${file}`)),
@@ -97,7 +95,7 @@ export async function pruneFamily(name, folder, texts) {
   const perplexity = runs[0]?.dense;
   return {
     ...{ name, source, text: texts.heldOut, context: CONTEXT, windows: WINDOWS, perplexity, runs, failures },
-    ...{ checkpoint, model },
+    ...{ variant, checkpoint, model },
   };
 }
 
