@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CHARACTERS = ' \netaoinshrdlcumwfgypbvkTAISHWMBCPNDRLEFGOUjxqzVYKJQXZ,.\'"-:;?!()0123456789';
-/** Golden values, which aren't part of the checkpoint. */
-const EXPECTED = ['expected.safetensors', 'gradients.safetensors'];
+/** Golden values and how they were made, which aren't part of the checkpoint. */
+const EXPECTED = ['expected.safetensors', 'gradients.safetensors', 'variant.json'];
 
 export const goldenFamilies = fileURLToPath(new URL('../test/golden/families', import.meta.url));
 

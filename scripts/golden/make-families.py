@@ -2,12 +2,16 @@
 """Makes random tiny checkpoints of every model family, and what transformers computes with them.
 
 usage: make-families.py [--out FOLDER] [NAME…]      default: all, into test/golden/families of this project
+       make-families.py --random SEEDS --out FOLDER [MODEL_TYPE…]      random ones (random_variants.py); SEEDS: 5 or 5-9
 
 The variants are in families/*.py beside this script: by name, a seed, the number of tokens and the config as a checkpoint has
 it; where they need it, the class that loads them, a prefix of names to drop, buffers that checkpoints have, factors of weights
-by the last part of their names, and another implementation of attention. For each: config.json, model.safetensors (bf16, as transformers writes it), expected.safetensors
+by the last part of their names, another implementation of attention, a dtype other than bf16, whether the checkpoint is in
+shards, whether experts are stored as transformers has them in memory, whether config.json is as transformers writes it, and
+whether gradients that are zero are kept.
+For each: config.json, model.safetensors (as transformers writes it), expected.safetensors
 (float32: the tokens, what the first block reads, what each block gives, the logits) and gradients.safetensors (of the mean
-cross-entropy, by parameters of the blocks; computed in float64).
+cross-entropy, by parameters of the blocks; computed in float64). Random ones have a variant.json, which says the rest.
 """
 
 import argparse
@@ -20,12 +24,15 @@ import sys
 import tempfile
 
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 import transformers
 from transformers import AutoConfig
+from transformers.utils import logging
 
 # Plain products instead of fused kernels, in float64 as well.
 EXPERTS = {"experts_implementation": "eager"}
+SHARDS = 3
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -40,12 +47,14 @@ def variants() -> dict[str, dict]:
 
 
 def blocks_of(model: torch.nn.Module, count: int) -> torch.nn.ModuleList:
-    lists = [m for _, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
+    lists = [m for name, m in model.named_modules()
+             if isinstance(m, torch.nn.ModuleList) and len(m) == count and not name.startswith(("model.vis", "visual"))]
     return lists[0]
 
 
-def randomise(model: torch.nn.Module, generator: torch.Generator, gains: dict[str, float]) -> None:
-    """Weights large enough that attention is far from uniform and every part of a block matters; values that bf16 holds."""
+def randomise(
+        model: torch.nn.Module, generator: torch.Generator, gains: dict[str, float], dtype: torch.dtype) -> None:
+    """Weights large enough that attention is far from uniform and every part of a block matters; values that the dtype holds."""
     conv1d = {id(m.weight) for m in model.modules() if type(m).__name__ == "Conv1D"}
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     with torch.no_grad():
@@ -60,7 +69,7 @@ def randomise(model: torch.nn.Module, generator: torch.Generator, gains: dict[st
             else:
                 value = noise * 1.4 / p.shape[-1] ** 0.5
             value = value * gains.get(name.rsplit(".", 1)[-1], 1.0)
-            p.copy_(value.bfloat16().float())
+            p.copy_(value.to(dtype).float())
 
 
 def auto_class(variant: dict):
@@ -97,6 +106,26 @@ def expected(model, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     return result
 
 
+def saved_tensors(variant: dict, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What transformers writes, by the names that it writes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch, save_original_format=not variant.get("fused"))
+        return load_file(pathlib.Path(scratch) / "model.safetensors")
+
+
+def save_checkpoint(variant: dict, weights: dict[str, torch.Tensor], folder: pathlib.Path) -> None:
+    if not variant.get("shards"):
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    plan = split_torch_state_dict_into_shards(weights, max_shard_size=size // SHARDS)
+    for file, names in plan.filename_to_tensors.items():
+        save_file({name: weights[name] for name in names}, folder / file, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def gradients(variant: dict, folder: pathlib.Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """By the names that the checkpoint has."""
     model, _ = load(variant, folder, torch.float64)
@@ -105,12 +134,11 @@ def gradients(variant: dict, folder: pathlib.Path, ids: torch.Tensor) -> dict[st
     for p in model.parameters():
         p.data = torch.zeros_like(p) if p.grad is None else p.grad.detach()
     # Saved like the weights, so that the names and shapes are those of the checkpoint, whatever the model calls them.
-    with tempfile.TemporaryDirectory() as scratch:
-        model.save_pretrained(scratch)
-        saved = load_file(pathlib.Path(scratch) / "model.safetensors")
+    saved = saved_tensors(variant, model)
     marks = (".layers.", ".h.", "layers.", "h.")
     return {k: v.float() for k, v in saved.items()
-            if any(k.startswith(m) or m in k for m in marks) and v.dim() >= 2 and v.abs().max() > 0}
+            if any(k.startswith(m) or m in k for m in marks) and v.dim() >= 2
+            and (variant.get("zero_gradients") or v.abs().max() > 0)}
 
 
 def make(name: str, variant: dict, root: pathlib.Path) -> None:
@@ -123,16 +151,16 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     torch.manual_seed(variant["seed"])
     model = auto_class(variant).from_config(
         copy.deepcopy(config), attn_implementation="eager", **EXPERTS, dtype=torch.float32).eval()
-    randomise(model, generator, variant.get("gains", {}))
+    dtype = getattr(torch, variant.get("dtype", "bfloat16"))
+    randomise(model, generator, variant.get("gains", {}), dtype)
     # Without the token that models with a padding index treat in another way.
     vocabulary = config.get_text_config().vocab_size
     ids = torch.randint(2, vocabulary, (1, variant["tokens"]), generator=generator)
-    with tempfile.TemporaryDirectory() as scratch:
-        model.to(torch.bfloat16).save_pretrained(scratch)
-        weights = load_file(pathlib.Path(scratch) / "model.safetensors")
     prefix = variant.get("drop_prefix", "")
-    weights = {k.removeprefix(prefix): v for k, v in weights.items()} | variant.get("buffers", {})
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    weights = {k.removeprefix(prefix): v for k, v in saved_tensors(variant, model.to(dtype)).items()}
+    save_checkpoint(variant, weights | variant.get("buffers", {}), folder)
+    if variant.get("resaved"):
+        config.save_pretrained(folder)
     reloaded, info = load(variant, folder, torch.float32)
     assert not any(info[k] for k in ("missing_keys", "unexpected_keys", "mismatched_keys")), (name, info)
     values = expected(reloaded.eval(), ids)
@@ -146,12 +174,35 @@ def make(name: str, variant: dict, root: pathlib.Path) -> None:
     print(f"{name:28} {size:8} bytes, logits sd {values['logits'].std():.2f}, {len(of_weights)} gradients")
 
 
+def make_random(model_types: list[str], seeds: range, root: pathlib.Path) -> None:
+    sys.path.insert(0, str(HERE))
+    from random_variants import MODEL_TYPES, random_variant
+    for model_type in model_types or MODEL_TYPES:
+        for seed in seeds:
+            name = f"{model_type}-{seed}"
+            variant = random_variant(model_type, seed)
+            try:
+                make(name, variant, root)
+            except Exception as error:  # Not everything that can be drawn is a model in transformers.
+                print(f"{name:28} left out, {type(error).__name__}: {str(error)[:300]}")
+                shutil.rmtree(root / name)
+                continue
+            kept = {key: variant[key] for key in ("auto", "attention") if key in variant}
+            (root / name / "variant.json").write_text(json.dumps(kept))
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parents[1] / "test/golden/families")
+    parser.add_argument("--random")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
+    if arguments.random:
+        first, _, last = arguments.random.partition("-")
+        make_random(arguments.names, range(int(first), int(last or first) + 1), arguments.out)
+        return
     known = variants()
     for name in arguments.names or known:
         make(name, known[name], arguments.out)

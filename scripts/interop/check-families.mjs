@@ -1,16 +1,18 @@
-// Prunes a copy of every golden checkpoint of test/golden/families, and checks in PyTorch what came of it
-// (check-families.py says what). Prints a line a checkpoint and `N passed, N failed`; the exit status is 1 when something
-// failed. --write puts the tables into a document, with the errors that test/model/families.test.ts measures.
+// Prunes a copy of every golden checkpoint of test/golden/families, or of another folder that make-families.py has made, and
+// checks in PyTorch what came of it (check-families.py says what). Prints a line a checkpoint and `N passed, N failed`; the
+// exit status is 1 when something failed. --write puts the tables into a document, with the errors that
+// test/model/families.test.ts measures.
 //
-//   node scripts/interop/check-families.mjs [--python python3] [--jobs 2] [--write docs/models.md] [NAME…]
+//   node scripts/interop/check-families.mjs [--python python3] [--jobs 2] [--from FOLDER] [--write docs/models.md] [NAME…]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pLimit from 'p-limit';
-import { goldenNames, pruneFamily, writeTexts } from './family-runs.mjs';
+import { goldenFamilies } from '../golden-model.mjs';
+import { pruneFamily, writeTexts } from './family-runs.mjs';
 import { withTables } from './family-table.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,6 +21,7 @@ const { values, positionals } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
     jobs: { type: 'string', default: '2' },
+    from: { type: 'string', default: goldenFamilies },
     write: { type: 'string' },
   },
 });
@@ -26,11 +29,11 @@ const { values, positionals } = parseArgs({
 const folder = mkdtempSync(join(tmpdir(), 'secateur-families-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 const texts = writeTexts(folder);
-const names = positionals.length > 0 ? positionals : goldenNames();
+const names = positionals.length > 0 ? positionals : readdirSync(values.from).sort();
 const limit = pLimit(Number(values.jobs));
 const cases = await Promise.all(
   names.map((name) =>
-    limit(() => pruneFamily(name, folder, texts)).catch((error) => ({
+    limit(() => pruneFamily(name, values.from, folder, texts)).catch((error) => ({
       name,
       runs: [],
       failures: { checkpoint: error.message },

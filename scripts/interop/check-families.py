@@ -26,13 +26,14 @@ from stored_tensors import StoredTensor, layout, stored_tensors
 TOLERANCE = 1e-3
 """Relative, of perplexities."""
 
-GOLDEN = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))
-VARIANTS = GOLDEN["variants"]()
+MAKER = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "golden/make-families.py"))
+VARIANTS = MAKER["variants"]()
 
 
-def load(name: str, folder: str) -> tuple[torch.nn.Module, list[str]]:
+def load(case: dict, folder: str) -> tuple[torch.nn.Module, list[str]]:
     """The model, and what is wrong with the checkpoint's keys."""
-    model, info = GOLDEN["load"](VARIANTS[name], folder, torch.float32)
+    variant = VARIANTS[case["name"]] if case["variant"] is None else case["variant"]
+    model, info = MAKER["load"](variant, folder, torch.float32)
     wrong = [f"{key}: {sorted(map(str, info[key]))}"
              for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[key]]
     return model.eval(), wrong
@@ -129,7 +130,7 @@ def check_perplexity(model, case: dict, ours: float) -> tuple[float, list[str]]:
 
 
 def check_dense(case: dict) -> dict:
-    model, problems = load(case["name"], case["source"])
+    model, problems = load(case, case["source"])
     theirs, more = check_perplexity(model, case, case["perplexity"])
     return {"perplexity": theirs, "problems": problems + more}
 
@@ -139,7 +140,7 @@ def check_pruned(case: dict, run: dict) -> dict:
     if layout(source) != layout(output):
         return {"problems": ["names, dtypes or shapes are not those of the source"]}
     problems = check_stored(stored_tensors(source), stored_tensors(output), run["linears"])
-    model, wrong = load(case["name"], run["output"])
+    model, wrong = load(case, run["output"])
     modules, unkept = check_modules(model, output, run["linears"])
     theirs, more = check_perplexity(model, case, run["perplexity"])
     return {"perplexity": theirs, "modules": modules, "problems": problems + wrong + unkept + more}

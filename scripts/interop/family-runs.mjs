@@ -1,6 +1,6 @@
 // Prunes copies of golden checkpoints by the command line.
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import { openCheckpoint } from '../../dist/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../dist/forward/checkpoint-model.js';
 import { inspect } from '../../dist/index.js';
 import { describedTensors } from '../../dist/model/check-tensors.js';
-import { copyGoldenModel, goldenFamilies } from '../golden-model.mjs';
+import { copyGoldenModel } from '../golden-model.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -16,10 +16,6 @@ const CONTEXT = 32;
 const WINDOWS = 8;
 /** Of 2:4. */
 const GROUP = 4;
-/** Names of the golden checkpoints. */
-export function goldenNames() {
-  return readdirSync(goldenFamilies).sort();
-}
 
 /** The texts of all families, a character a token: one to calibrate with, another to evaluate on. */
 export function writeTexts(folder) {
@@ -50,13 +46,15 @@ function goalsOf(linears) {
 }
 
 /**
- * Copies a golden checkpoint and prunes the copy to every goal.
+ * Copies a checkpoint of a folder like the golden ones and prunes the copy to every goal.
  *
  * @returns a case as check-families.py reads it, with what the table needs; `failures` holds what failed runs said, by goal
  */
-export async function pruneFamily(name, folder, texts) {
+export async function pruneFamily(name, golden, folder, texts) {
   const source = join(folder, name);
-  copyGoldenModel(join(goldenFamilies, name), source);
+  const how = join(golden, name, 'variant.json');
+  const variant = existsSync(how) ? JSON.parse(readFileSync(how, 'utf8')) : null;
+  copyGoldenModel(join(golden, name), source);
   const checkpoint = await openCheckpoint(source);
   const { model } = checkpointModel(checkpoint);
   const placements = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor.stored]));
@@ -75,7 +73,7 @@ export async function pruneFamily(name, folder, texts) {
   const perplexity = runs[0]?.dense;
   return {
     ...{ name, source, text: texts.heldOut, context: CONTEXT, windows: WINDOWS, perplexity, runs, failures },
-    ...{ checkpoint, model },
+    ...{ variant, checkpoint, model },
   };
 }
 

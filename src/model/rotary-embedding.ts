@@ -50,6 +50,8 @@ export type RopeConfig = z.infer<z.ZodObject<typeof ropeConfigShape>> & {
 export interface RotaryOptions {
   readonly headDim: number;
   readonly interleaved?: boolean;
+  /** Whether the config may say that a part of each head is turned. */
+  readonly isPartial?: boolean;
   /** Kind of the block, where `rope_parameters` has one entry a kind. */
   readonly kind?: string;
   /** Where the config has none. */
@@ -83,8 +85,11 @@ const TYPES: Readonly<Record<string, RopeType>> = {
   /** Positions in time, height and width (Wang et al. 2024, arXiv 2409.12191), which are the same for tokens of text. */
   mrope: plain,
   linear: (rope) => {
-    const factor = rope.required('factor');
-    return fixed({ frequencies: plainFrequencies(rope).map((frequency) => frequency / factor), scale: 1 });
+    const factor = f32(rope.required('factor'));
+    return fixed({
+      frequencies: plainFrequencies(rope).map((frequency) => f32(frequency / factor)),
+      scale: 1,
+    });
   },
   dynamic,
   llama3,
@@ -103,8 +108,9 @@ const TYPES: Readonly<Record<string, RopeType>> = {
  */
 export function rotaryEmbedding(config: RopeConfig, options: RotaryOptions): RotaryEmbedding {
   const { headDim, interleaved = false, kind } = options;
-  const scaling = scalingOf(config, kind);
-  const partial = scaling.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
+  const scaling = ropeScaling(config, kind);
+  const share = scaling.partial_rotary_factor ?? config.partial_rotary_factor;
+  const partial = (options.isPartial ? share : undefined) ?? 1;
   const size = options.dimensions ?? Math.trunc(headDim * partial);
   if (size < 2 || size % 2 !== 0 || size > headDim) {
     throw new ConfigError(
@@ -148,9 +154,15 @@ export function rotaryByKind(
   };
 }
 
-function scalingOf(config: RopeConfig, kind: string | undefined): RopeScaling {
-  const own = kind === undefined ? undefined : config.rope_parameters?.[kind];
-  if (own === undefined || own === null) return config.rope_parameters ?? config.rope_scaling ?? {};
+/** What a config says of RoPE's type. The older spelling counts where it has both, unless there is nothing in it. */
+export function ropeScaling(
+  { rope_scaling: older, rope_parameters: newer }: Pick<RopeConfig, 'rope_scaling' | 'rope_parameters'>,
+  kind?: string,
+): RopeScaling {
+  const own = kind === undefined ? undefined : newer?.[kind];
+  if (own === undefined || own === null) {
+    return (older && Object.keys(older).length > 0 ? older : newer) ?? {};
+  }
   const parsed = scalingSchema.safeParse(own);
   if (!parsed.success) {
     throw new ConfigError(`rope_parameters.${kind}: ${schemaProblems(parsed.error)}`);
@@ -178,18 +190,28 @@ function plain(rope: Rope): RotaryEmbedding['angles'] {
   return fixed({ frequencies: plainFrequencies(rope), scale: 1 });
 }
 
+/** Frequencies are rounded where `transformers` rounds them: positions multiply what they differ by. */
+const f32 = Math.fround;
+
+/** theta^(2i/size) */
+function periods({ size, theta }: Pick<Rope, 'size' | 'theta'>): Float64Array {
+  return Float64Array.from({ length: size / 2 }, (_, pair) => f32(f32(theta) ** f32((2 * pair) / size)));
+}
+
 /** theta^(−2i/size) */
-function plainFrequencies({ size, theta }: Pick<Rope, 'size' | 'theta'>): Float64Array {
-  return Float64Array.from({ length: size / 2 }, (_, pair) => theta ** ((-2 * pair) / size));
+function plainFrequencies(rope: Pick<Rope, 'size' | 'theta'>): Float64Array {
+  return periods(rope).map((period) => f32(1 / period));
 }
 
 function dynamic(rope: Rope): RotaryEmbedding['angles'] {
   const { size, theta, longest } = rope;
   const factor = rope.required('factor');
   return (tokens) => {
-    const stretch = (factor * Math.max(tokens, longest)) / longest - (factor - 1);
+    const length = Math.max(tokens, longest);
+    const round = tokens > longest ? f32 : Number;
+    const stretch = round(round(round(factor * length) / longest) - (factor - 1));
     return {
-      frequencies: plainFrequencies({ size, theta: theta * stretch ** (size / (size - 2)) }),
+      frequencies: plainFrequencies({ size, theta: round(theta * round(stretch ** (size / (size - 2)))) }),
       scale: 1,
     };
   };
@@ -200,9 +222,10 @@ function llama3(rope: Rope): RotaryEmbedding['angles'] {
   const low = rope.required('low_freq_factor');
   const high = rope.required('high_freq_factor');
   const frequencies = plainFrequencies(rope).map((frequency) => {
-    const turns = (rope.original * frequency) / (2 * Math.PI);
-    const smooth = Math.min(Math.max((turns - low) / (high - low), 0), 1);
-    return (1 - smooth) * (frequency / factor) + smooth * frequency;
+    const length = f32(f32(1 / frequency) * f32(2 * Math.PI));
+    const turns = f32(f32(1 / length) * rope.original);
+    const smooth = Math.min(Math.max(f32(f32(turns - f32(low)) / f32(high - low)), 0), 1);
+    return f32(f32(f32(f32(1 - smooth) * frequency) / f32(factor)) + f32(smooth * frequency));
   });
   return fixed({ frequencies, scale: 1 });
 }
@@ -225,9 +248,11 @@ function yarn(rope: Rope): RotaryEmbedding['angles'] {
   const first = Math.max(round[0]?.(pairWith(scaling.beta_fast ?? 32)) ?? 0, 0);
   const last = Math.min(round[1]?.(pairWith(scaling.beta_slow ?? 1)) ?? 0, size - 1);
   const width = first === last ? 0.001 : last - first;
-  const frequencies = plainFrequencies(rope).map((frequency, pair) => {
-    const interpolated = Math.min(Math.max((pair - first) / width, 0), 1);
-    return (frequency / factor) * interpolated + frequency * (1 - interpolated);
+  const frequencies = periods(rope).map((period, pair) => {
+    const ramp = Math.min(Math.max(f32(f32(pair - f32(first)) / f32(width)), 0), 1);
+    const kept = f32(1 - ramp);
+    const interpolated = f32(f32(1 / f32(f32(factor) * period)) * f32(1 - kept));
+    return f32(interpolated + f32(f32(1 / period) * kept));
   });
   return fixed({ frequencies, scale });
 }
@@ -239,11 +264,12 @@ function longRope(rope: Rope): RotaryEmbedding['angles'] {
     scaling.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
   const divided = (name: 'long_factor' | 'short_factor'): RotaryAngles => {
     const divisors = requiredParameter(scaling, type, name);
-    const plain = plainFrequencies(rope);
+    const plain = periods(rope);
     if (divisors.length !== plain.length) {
       throw new ConfigError(`${name} has ${divisors.length} numbers for ${plain.length} pairs`);
     }
-    return { frequencies: plain.map((frequency, pair) => frequency / (divisors[pair] as number)), scale };
+    const frequencies = plain.map((period, pair) => f32(1 / f32(f32(divisors[pair] as number) * period)));
+    return { frequencies, scale };
   };
   const [long, short] = [divided('long_factor'), divided('short_factor')];
   return (tokens) => (tokens > original ? long : short);

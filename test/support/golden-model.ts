@@ -1,5 +1,5 @@
 /** Checkpoints of golden data, and what transformers computes with them. @module */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
@@ -8,13 +8,19 @@ import { elementCount } from '../../src/graph/value.js';
 import { describedTensors, storedName } from '../../src/model/check-tensors.js';
 import type { ModelDescription, TensorDescription } from '../../src/model/description.js';
 
-/** All floating-point tensors of a small file, as f32. */
+function halfToFloat(bits: number): number {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}
+
+/** All finite floating-point tensors of a small file, as f32. */
 export function readFloats(path: string): Map<string, Float32Array> {
   const file = readFileSync(path);
   return new Map(
     [...readSafetensorsHeader(path).tensors].flatMap(([name, { dtype, offset, bytes }]) => {
       const buffer = file.buffer.slice(file.byteOffset + offset, file.byteOffset + offset + bytes);
       if (dtype === 'F32') return [[name, new Float32Array(buffer)]];
+      if (dtype === 'F16') return [[name, Float32Array.from(new Uint16Array(buffer), halfToFloat)]];
       if (dtype !== 'BF16') return [];
       const bits = Uint32Array.from(new Uint16Array(buffer), (half) => half * 65_536);
       return [[name, new Float32Array(bits.buffer)]];
@@ -44,20 +50,20 @@ export interface GoldenModel {
   expected(name: string): Float32Array;
 }
 
-/** A model's tensors in a file of its checkpoint, by full names. */
-export type TensorsOf = (file: string) => (name: string) => Float32Array;
+/** A model's tensors in files of its checkpoint, by full names. */
+export type TensorsOf = (...files: string[]) => (name: string) => Float32Array;
 
 export async function describedModel(
   folder: string,
 ): Promise<{ readonly model: ModelDescription; readonly named: TensorsOf }> {
   const { model } = checkpointModel(await openCheckpoint(folder));
   const described = new Map(describedTensors(model).map((tensor) => [tensor.name, tensor]));
-  const named: TensorsOf = (file) => {
-    const tensors = readFloats(join(folder, file));
+  const named: TensorsOf = (...files) => {
+    const tensors = new Map(files.flatMap((file) => [...readFloats(join(folder, file))]));
     return (name) => {
       const tensor = described.get(name) ?? { name, shape: [] };
       const whole = tensors.get(storedName(tensor));
-      if (!whole) throw new Error(`${file} has no ${storedName(tensor)}`);
+      if (!whole) throw new Error(`${files.join(', ')}: no ${storedName(tensor)}`);
       return placed(tensor, whole);
     };
   };
@@ -78,7 +84,7 @@ export async function goldenModel(folder: string): Promise<GoldenModel> {
   return {
     model,
     ids: Int32Array.from(ids, Number),
-    weight: named('model.safetensors'),
+    weight: named(...readdirSync(folder).filter((file) => /^model.*\.safetensors$/.test(file))),
     gradient: named('gradients.safetensors'),
     expected: named('expected.safetensors'),
   };

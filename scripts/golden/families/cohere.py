@@ -10,6 +10,10 @@ def cohere(seed: int, architecture: str, **config) -> dict:
 
 VARIANTS = {
     "cohere": cohere(71, "CohereForCausalLM", model_type="cohere", num_hidden_layers=2, use_qk_norm=True),
+    # A weight of normalisation for the only head of keys, and a field that is nothing to this family.
+    "cohere-one-key": cohere(
+        73, "CohereForCausalLM", model_type="cohere", num_hidden_layers=1, num_key_value_heads=1, use_qk_norm=True,
+        attention_bias=False, hidden_act="gelu_accurate", partial_rotary_factor=0.5),
     "cohere2": cohere(
         72, "Cohere2ForCausalLM", model_type="cohere2", num_hidden_layers=3, sliding_window=7, sliding_window_pattern=2),
 }

@@ -35,9 +35,10 @@ VARIANTS = {
             n_routed_experts=9, num_experts_per_tok=3, n_shared_experts=1, n_group=3, topk_group=2,
             norm_topk_prob=True, routed_scaling_factor=2.5, rope_scaling=YARN),
         "buffers": corrections(50, [1, 2], 9)},
+    # Every block after the first ones has experts, whatever moe_layer_freq says.
     "deepseek_v3-plain": {
         **variant(
-            44, "DeepseekV3ForCausalLM", model_type="deepseek_v3", **SIZES, q_lora_rank=None, n_routed_experts=6,
+            44, "DeepseekV3ForCausalLM", model_type="deepseek_v3", **{**SIZES, "moe_layer_freq": 2}, q_lora_rank=None, n_routed_experts=6,
             num_experts_per_tok=2, n_shared_experts=2, n_group=1, topk_group=1, norm_topk_prob=False,
             routed_scaling_factor=1.5, rope_interleave=False),
         "buffers": corrections(44, [1], 6)},

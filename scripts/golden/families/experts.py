@@ -17,4 +17,10 @@ VARIANTS = {
     "qwen3-moe": variant(
         33, "Qwen3MoeForCausalLM", model_type="qwen3_moe", head_dim=12, num_experts=8, num_experts_per_tok=2,
         moe_intermediate_size=20, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[]),
+    # As transformers 5 saves it: another name for the number of experts, all experts of a block in one tensor; f16, in shards.
+    "qwen3-moe-saved": {
+        **variant(
+            35, "Qwen3MoeForCausalLM", model_type="qwen3_moe", num_hidden_layers=1, head_dim=6, num_local_experts=5,
+            num_experts_per_tok=2, moe_intermediate_size=18, hidden_act="gelu_python_tanh"),
+        "fused": True, "dtype": "float16", "shards": True},
 }

@@ -29,6 +29,19 @@ VARIANTS = {
     "smollm3": variant(
         16, "SmolLM3ForCausalLM", model_type="smollm3", num_hidden_layers=3, no_rope_layers=[1, 0, 1],
         no_rope_layer_interval=2, tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2),
+    # RoPE in both spellings, of which the older counts; a window where the list says it, whatever use_sliding_window does.
+    "smollm3-windows": variant(
+        19, "SmolLM3ForCausalLM", model_type="smollm3", hidden_act="gelu_python", use_sliding_window=False,
+        sliding_window=7, layer_types=["full_attention", "sliding_attention"], rope_scaling={"type": "linear", "factor": 4.0},
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0}, pad_token_id=0, bos_token_id=1, eos_token_id=2),
+    # Of many tokens, so that it matters how the frequencies are rounded.
+    "smollm3-llama3": variant(
+        62, "SmolLM3ForCausalLM", tokens=160, model_type="smollm3", hidden_size=18, intermediate_size=54,
+        num_attention_heads=3, num_key_value_heads=1, vocab_size=76, no_rope_layer_interval=3, hidden_act="relu",
+        rms_norm_eps=1e-3, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, rope_theta=2e6, rope_scaling={
+            "rope_type": "llama3", "factor": 4.861, "low_freq_factor": 1.485, "high_freq_factor": 4.248,
+            "original_max_position_embeddings": 16}),
     "granite": variant(
         17, "GraniteForCausalLM", model_type="granite", embedding_multiplier=3.5, logits_scaling=2.5,
         residual_multiplier=0.6, attention_multiplier=0.4, attention_bias=True, mlp_bias=True, tie_word_embeddings=True),

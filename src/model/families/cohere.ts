@@ -82,7 +82,7 @@ function blockKinds(config: CohereConfig): (index: number) => BlockKind {
     const rotary = rotaryEmbedding(config, { headDim, interleaved: true });
     const normed = (name: string, count: number) =>
       config.use_qk_norm
-        ? perHeadWeights([`self_attn.${name}.weight`], {
+        ? perHeadWeights(`self_attn.${name}.weight`, {
             heads: count,
             headDim,
             epsilon: config.layer_norm_eps,

@@ -23,7 +23,7 @@ import {
   sigmoidRouting,
   softmaxRouting,
 } from '../parts/routings.js';
-import { rotaryEmbedding, yarnScale } from '../rotary-embedding.js';
+import { ropeScaling, rotaryEmbedding, yarnScale } from '../rotary-embedding.js';
 
 const configSchema = z.looseObject({
   model_type: z.string(),
@@ -35,6 +35,7 @@ const configSchema = z.looseObject({
   qk_nope_head_dim: configHeadSize.default(128),
   qk_rope_head_dim: configHeadSize.default(64),
   v_head_dim: configHeadSize.default(128),
+  /** Of DeepSeek-V3. */
   rope_interleave: z.boolean().default(true),
   attention_bias: z.boolean().default(false),
   /** Of DeepSeek-V2. */
@@ -44,8 +45,6 @@ const configSchema = z.looseObject({
   num_experts_per_tok: configExperts,
   moe_intermediate_size: configSize,
   first_k_dense_replace: z.int().nonnegative(),
-  /** One in so many blocks has experts. */
-  moe_layer_freq: z.int().positive().default(1),
   n_group: configSize.nullish(),
   topk_group: configSize.nullish(),
   /** Of DeepSeek-V2. */
@@ -133,7 +132,7 @@ export const deepseek = defineFamily(configSchema, {
       biases: { feedForward: feedForwardBias },
       blockKind: () => ({ name: 'block', attention }),
       experts(index, prefix) {
-        if (index < config.first_k_dense_replace || index % config.moe_layer_freq !== 0) return undefined;
+        if (index < config.first_k_dense_replace) return undefined;
         return {
           router,
           experts: gatedExperts({
@@ -220,14 +219,15 @@ function latentAttention(config: DeepseekConfig): Part {
     heads,
     sizes: { plain, rotated, value },
     scale: attentionScale(config) / Math.sqrt(headSize),
-    rotary: rotaryEmbedding(config, { headDim: rotated, interleaved: config.rope_interleave }),
+    rotary: rotaryEmbedding(config, {
+      headDim: rotated,
+      interleaved: config.model_type === 'deepseek_v2' || config.rope_interleave,
+    }),
   });
 }
 
 /** The square of YaRN's length of q and of k that `mscale_all_dim` asks for. */
-function attentionScale({ rope_parameters: parameters, rope_scaling }: DeepseekConfig): number {
-  const scaling = parameters ?? rope_scaling;
-  const type = scaling?.rope_type ?? scaling?.type ?? 'default';
-  const { mscale_all_dim: all, factor } = scaling ?? {};
-  return type === 'default' || !all || !factor ? 1 : yarnScale(factor, all) ** 2;
+function attentionScale(config: DeepseekConfig): number {
+  const { rope_type, type = 'default', mscale_all_dim: all, factor } = ropeScaling(config);
+  return (rope_type ?? type) === 'default' || !all || !factor ? 1 : yarnScale(factor, all) ** 2;
 }

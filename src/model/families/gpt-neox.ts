@@ -53,7 +53,7 @@ export const gptNeox = defineFamily(configSchema, {
         partial_rotary_factor: config.rotary_pct,
         max_position_embeddings: config.max_position_embeddings,
       },
-      { headDim },
+      { headDim, isPartial: true },
     );
     const norm = layerNorms(config.layer_norm_eps, { bias: true });
     const name = 'attention.query_key_value';

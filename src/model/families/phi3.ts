@@ -43,7 +43,7 @@ export const phi3 = defineFamily(configSchema, {
     const config = withLongRope(parsed);
     const sizes = attentionSizes(config);
     const attention = {
-      rotary: rotaryEmbedding(config, { headDim: sizes.headDim }),
+      rotary: rotaryEmbedding(config, { headDim: sizes.headDim, isPartial: true }),
       window: config.sliding_window ?? undefined,
     };
     return ropeDecoder({

@@ -38,6 +38,8 @@ const configSchema = z.looseObject({
   shared_expert_intermediate_size: configSize.nullish(),
   /** 0 is no experts at all. */
   num_experts: configExperts.or(z.literal(0)),
+  /** Of Qwen3: the name that `transformers` 5 writes, which counts where a config has both. */
+  num_local_experts: configExperts.or(z.literal(0)).nullish(),
   num_experts_per_tok: configExperts,
   norm_topk_prob: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(false),
@@ -86,8 +88,9 @@ export const qwenMoe = defineFamily(configSchema, {
       rotary: rotaryEmbedding(config, { headDim }),
       ...(isThird ? headNorms(norm, sizes) : {}),
     };
+    const experts = (isThird ? config.num_local_experts : undefined) ?? config.num_experts;
     const hasExperts = (index: number) =>
-      config.num_experts > 0 &&
+      experts > 0 &&
       (index + 1) % config.decoder_sparse_step === 0 &&
       !config.mlp_only_layers?.includes(index);
     const shared =
@@ -109,7 +112,7 @@ export const qwenMoe = defineFamily(configSchema, {
       experts(index, prefix) {
         if (!hasExperts(index)) return undefined;
         const { count, perToken } = expertCounts(
-          config.num_experts,
+          experts,
           config.num_experts_per_tok,
           config.num_hidden_layers,
         );

@@ -54,8 +54,12 @@ export const smollm3 = defineFamily(configSchema, {
     // The list says of each block whether it has positions, whatever its name.
     const hasRope = (index: number) =>
       roped ? roped[index] !== 0 : (index + 1) % config.no_rope_layer_interval !== 0;
-    const slides = config.use_sliding_window ? (config.sliding_window ?? undefined) : undefined;
-    const kindOf = attentionKinds(config, (index) => slides !== undefined && !hasRope(index));
+    const window = config.sliding_window ?? undefined;
+    // Blocks that the list says to have a window have it in any case.
+    const kindOf = attentionKinds(
+      config,
+      (index) => config.use_sliding_window && window !== undefined && !hasRope(index),
+    );
     return ropeDecoder({
       family: 'smollm3',
       config,
@@ -66,8 +70,8 @@ export const smollm3 = defineFamily(configSchema, {
       blockKind(index) {
         const kind = kindOf(index);
         const rotary = hasRope(index) ? embedding : undefined;
-        const window = kind === 'sliding_attention' ? slides : undefined;
-        return { name: `${kind}${rotary ? '' : ' without positions'}`, attention: { rotary, window } };
+        const attention = { rotary, window: kind === 'sliding_attention' ? window : undefined };
+        return { name: `${kind}${rotary ? '' : ' without positions'}`, attention };
       },
     });
   },

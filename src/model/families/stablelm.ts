@@ -54,7 +54,7 @@ export const stablelm = defineFamily(configSchema, {
     const attention = {
       queryNorm: headNorm('q_layernorm', heads),
       keyNorm: headNorm('k_layernorm', keyValueHeads),
-      rotary: rotaryEmbedding(config, { headDim }),
+      rotary: rotaryEmbedding(config, { headDim, isPartial: true }),
     };
     return ropeDecoder({
       family: 'stablelm',

@@ -74,15 +74,18 @@ export function headNorms(norm: NormKind, { heads, keyValueHeads, headDim }: Att
 /**
  * Layer normalisation of each head on its own, every head with a weight of its own and without bias.
  *
- * @param weights names of the tensors [head_dim] of the heads, or of the one [heads, head_dim]
+ * @param weights names of the tensors [head_dim] of the heads, or the name of one [heads, head_dim]
  */
 export function perHeadWeights(
-  weights: readonly string[],
+  weights: readonly string[] | string,
   { heads, headDim, epsilon }: { readonly heads: number; readonly headDim: number; readonly epsilon: number },
 ): NormPart {
-  const rows = heads / weights.length;
+  const tensors =
+    typeof weights === 'string'
+      ? [{ name: weights, shape: [heads, headDim] }]
+      : weights.map((name) => ({ name, shape: [headDim] }));
   return {
-    tensors: weights.map((name) => ({ name, shape: rows === 1 ? [headDim] : [rows, headDim] })),
+    tensors,
     linears: [],
     apply({ graph, weight }, x) {
       const split = [dimension(x, 0), heads, headDim];
@@ -95,7 +98,7 @@ export function perHeadWeights(
       );
       const scale = concat(
         graph,
-        weights.map((name) => reshape(graph, weight(name), [rows, headDim])),
+        tensors.map(({ name }) => reshape(graph, weight(name), [heads / tensors.length, headDim])),
         0,
       );
       return reshape(graph, multiply(graph, centred, scale), x.shape);
