@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { RequestError } from '../../src/errors.js';
 import { checkTensors } from '../../src/model/check-tensors.js';
 import { describeModel } from '../../src/model/describe-model.js';
@@ -62,8 +62,8 @@ const configs = readdirSync(families).map((name): [type: unknown, folder: string
 /** One of each type. */
 const byType = [...new Map(configs.map((each) => [each[0], each])).values()];
 
-describe.each(byType)('%s', (_, folder, whole) => {
-  const { tensors } = readSafetensorsHeader(join(folder, 'model.safetensors'));
+describe.each(byType)('%s', async (_, folder, whole) => {
+  const { tensors } = await openCheckpoint(folder);
   const names = new Set(tensors.keys());
   /** What is said against a config, if anything. */
   const refusal = (config: Json): string | undefined => {
