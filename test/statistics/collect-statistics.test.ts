@@ -187,7 +187,7 @@ describe('statistics of a block', () => {
     const poisoned = data.slice();
     poisoned[5 * hidden + 2] = Number.NaN;
     await expect(collect(pools[0] as WorkerPool, 0, poisoned)).rejects.toThrow(
-      /model\.layers\.0\.: the attention input/,
+      /model\.layers\.0: the attention input/,
     );
   });
 });
