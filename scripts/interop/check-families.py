@@ -81,7 +81,7 @@ def check_stored(source: dict[str, StoredTensor], pruned: dict[str, StoredTensor
         own = bits[linear["tensor"]][place]
         zero = zeros_of(own)
         wanted = out * columns // 2
-        # What SparseGPT keeps it moves, in steps of 2^-27 or so: of ten million weights one or the other ends at zero.
+        # What SparseGPT keeps it moves, in steps of 2^-28 or so: one of some fifty million ends at zero.
         if zero.sum() != linear["zeros"] or not wanted <= linear["zeros"] <= wanted + 1:
             problems.append(f"{name} has {zero.sum()} zeros, the report says {linear['zeros']}, the run file {wanted}")
         if (own[zero] != 0).any():
