@@ -41,8 +41,8 @@ const SESSIONS_BYTES: Readonly<Record<Work, number>> = {
  * Loading the charts, drawing each of their cells, and what is said of each linear; the workers have ended by then. 18,624 linears
  * in 336 cells take 41 MB more than 336.
  */
-const CHARTS_BYTES = 45e6;
-const CHART_CELL_BYTES = 0.2e6;
+const CHARTS_BYTES = 36e6;
+const CHART_CELL_BYTES = 0.1e6;
 const LAYER_REPORT_BYTES = 4e3;
 /** Buffers that were replaced by larger ones stay until the thread collects its garbage: at the latest at this size. */
 const GARBAGE_BYTES = 48e6;

@@ -16,6 +16,9 @@ import { gradientGraphs } from './estimate-flops.js';
 import { headGradientSessions } from './head-sessions.js';
 import type { CommonParts, MemoryMoment, MemoryPart, StageMemory } from './stage-memory.js';
 
+/** It is loaded while workers wait for the disk. */
+const CHARTS_CODE_BYTES = 28e6;
+
 export function gradientMemory(run: PreparedRun): StageMemory {
   const { gradients, method } = run;
   const backward = backwardSessions(gradientGraphs(run));
@@ -41,7 +44,8 @@ export function gradientMemory(run: PreparedRun): StageMemory {
           name: 'histograms of scores',
           bytes: storedHistogramBytes(run, linearsAtOnce(settings)),
         };
-        moments.push({ moment: 'pruning linears', parts: [...parts, histograms] });
+        const charts = { name: 'code of the charts', bytes: CHARTS_CODE_BYTES };
+        moments.push({ moment: 'pruning linears', parts: [...parts, histograms, charts] });
       }
       return moments;
     },
