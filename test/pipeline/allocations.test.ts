@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
-import { InterruptedError, type ProgressEvent, plan, prune, RequestError } from '../../src/index.js';
+import { plan, prune, RequestError } from '../../src/index.js';
+import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 import { writeShortText } from '../support/short-text.js';
 
@@ -182,12 +183,7 @@ it.each(['options: {scope: model}', 'allocation: {name: loss, windows: 2}'])(
     const undisturbed = runFile(`{method: magnitude, sparsity: 0.6, ${settings}}`, calibrated);
     await prune(undisturbed.path);
     const { path, output } = runFile(`{method: magnitude, sparsity: 0.6, ${settings}}`, calibrated);
-    const controller = new AbortController();
-    const onProgress = (event: ProgressEvent) => {
-      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
-    };
-    const stopped = prune(path, { onProgress, signal: controller.signal });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(path, isPrunedBlock);
     const { report } = await prune(path);
     expect(report.phases.some(({ stage }) => stage === 'allocate')).toBe(false);
     expectSame(output, linears(undisturbed.output));

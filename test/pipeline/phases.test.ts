@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { InterruptedError, prune } from '../../src/index.js';
+import { prune } from '../../src/index.js';
 import { REPORT_PHASES, REPORT_STAGES } from '../../src/pipeline/progress.js';
 import type { Report } from '../../src/report/report-schema.js';
+import { pruneUntil } from '../support/prune-until.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-phases-'));
@@ -56,14 +57,7 @@ it('adds up to the wall time with calibration and evaluation, and after a stop',
     '{method: gblm, pattern: "2:4", options: {windows: 2}, allocation: {name: owl, windows: 2}}',
     [calibration, `evaluation: {data: ${text}, context: 64, windows: 4}`],
   );
-  const controller = new AbortController();
-  const stopped = prune(path, {
-    signal: controller.signal,
-    onProgress: (event) => {
-      if (event.kind === 'block' && event.stage === 'prune' && event.block === 1) controller.abort();
-    },
-  });
-  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  await pruneUntil(path, (event) => event.kind === 'block' && event.stage === 'prune' && event.block === 1);
   const { report } = await prune(path);
   expectWholeTime(report);
   const again = await prune(path, { fresh: true, reuse: join(folder, 'shared') });

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { InterruptedError, type ProgressEvent, prune, type Report } from '../../src/index.js';
+import { type ProgressEvent, prune, type Report } from '../../src/index.js';
 import { makeFamilyModel } from '../support/family-model.js';
+import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { fileHashes, quickstartRuns, refusal } from '../support/quickstart-runs.js';
 
 const { runFile, newPath, shallow, text } = quickstartRuns();
@@ -67,19 +68,11 @@ describe('gradients', () => {
 
   it.each<[string, (event: ProgressEvent) => boolean, string[]]>([
     ['while it collects', (event) => event.kind === 'step' && event.phase === 'backward', ['gradients']],
-    ['while it prunes', (event) => event.kind === 'block' && event.stage === 'prune', []],
+    ['while it prunes', isPrunedBlock, []],
   ])('of a run that is stopped %s: it goes on to the same bytes', async (_, stopsAt, measured) => {
     const own = newPath('stopped');
     const { path } = runFile(settings);
-    const controller = new AbortController();
-    const stopped = prune(path, {
-      reuse: own,
-      signal: controller.signal,
-      onProgress: (event) => {
-        if (stopsAt(event)) controller.abort();
-      },
-    });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(path, stopsAt, { reuse: own });
     const again = await reusing(own, path);
     expect(again.measured).toEqual(measured);
     expect(again.hashes).toEqual(first.hashes);
@@ -88,12 +81,7 @@ describe('gradients', () => {
 
   it('that the run has collected itself are kept when it goes on with a folder', async () => {
     const { path } = runFile(settings);
-    const controller = new AbortController();
-    const onProgress = (event: ProgressEvent) => {
-      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
-    };
-    const stopped = prune(path, { signal: controller.signal, onProgress });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(path, isPrunedBlock);
     const again = await reusing(newPath('late'), path);
     expect(again.measured).toEqual([]);
     expect(again.hashes).toEqual(first.hashes);

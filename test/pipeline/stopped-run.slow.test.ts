@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { InterruptedError, type ProgressEvent, prune } from '../../src/index.js';
+import { type ProgressEvent, prune } from '../../src/index.js';
+import { pruneUntil } from '../support/prune-until.js';
 import { type Changes, fileHashes, quickstartRuns, refusal } from '../support/quickstart-runs.js';
 
 const BLOCKS = 3;
@@ -23,12 +24,10 @@ describe('a run that was stopped', () => {
     const expected = await expectedFiles(changes);
     expect(Object.keys(expected).filter((name) => name.endsWith('.safetensors'))).toHaveLength(4);
     const { path, output } = runFile(changes);
-    const controller = new AbortController();
-    const onProgress = (event: ProgressEvent) => {
-      if (event.kind === 'block' && event.stage === 'prune' && event.block === last) controller.abort();
-    };
-    const stopped = prune(path, { onProgress, signal: controller.signal });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(
+      path,
+      (event) => event.kind === 'block' && event.stage === 'prune' && event.block === last,
+    );
     const blocks: number[] = [];
     const { report } = await prune(path, {
       onProgress: (event) => {
@@ -51,14 +50,7 @@ describe('a run that was stopped', () => {
     const changes = { prune: '{method: gblm, sparsity: 0.5, options: {windows: 4}}' };
     const expected = await expectedFiles(changes);
     const { path, output } = runFile(changes);
-    const controller = new AbortController();
-    const stopped = prune(path, {
-      signal: controller.signal,
-      onProgress: (event) => {
-        if (stopsAt(event)) controller.abort();
-      },
-    });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(path, stopsAt);
     expect(readdirSync(join(output, 'secateur')).includes('gradients.f32')).toBe(!again);
     const { report } = await prune(path);
     expect(report.phases.some(({ stage }) => stage === 'gradients')).toBe(again);
@@ -72,14 +64,10 @@ describe('a run that was stopped', () => {
     };
     const expected = await expectedFiles(changes);
     const { path, output } = runFile(changes);
-    const controller = new AbortController();
-    const stopped = prune(path, {
-      signal: controller.signal,
-      onProgress: (event) => {
-        if (event.kind === 'step' && event.block === 1 && event.phase === 'backward') controller.abort();
-      },
-    });
-    await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+    await pruneUntil(
+      path,
+      (event) => event.kind === 'step' && event.block === 1 && event.phase === 'backward',
+    );
     expect(readdirSync(join(output, 'secateur')).some((name) => name.startsWith('regional'))).toBe(false);
     await prune(path);
     expect(fileHashes(output)).toEqual(expected);

@@ -3,7 +3,8 @@ import { cpSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
-import { InterruptedError, prune, RequestError } from '../../src/index.js';
+import { prune, RequestError } from '../../src/index.js';
+import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { Workplace } from './real-run.js';
 
 const SHARD = 'model-00002-of-00002.safetensors';
@@ -17,15 +18,7 @@ afterAll(() => place.dispose());
 /** An output whose run was stopped after its first block. */
 async function unfinished(): Promise<string> {
   const output = place.output();
-  const controller = new AbortController();
-  const stopped = prune(place.runFile, {
-    set: [`output=${output}`],
-    signal: controller.signal,
-    onProgress: (event) => {
-      if (event.kind === 'block' && event.stage === 'prune') controller.abort();
-    },
-  });
-  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  await pruneUntil(place.runFile, isPrunedBlock, { set: [`output=${output}`] });
   return output;
 }
 

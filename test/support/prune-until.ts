@@ -1,0 +1,26 @@
+/** Runs that are stopped on the way. */
+import { expect } from 'vitest';
+import { InterruptedError, type PruneOptions, prune } from '../../src/index.js';
+import type { ProgressEvent } from '../../src/pipeline/progress.js';
+
+/** Once a block is pruned, written and in the journal. */
+export function isPrunedBlock(event: ProgressEvent): boolean {
+  return event.kind === 'block' && event.stage === 'prune';
+}
+
+/** Stops a run at the first event that is asked for, and expects that it says so. */
+export async function pruneUntil(
+  path: string,
+  stopsAt: (event: ProgressEvent) => boolean,
+  options: PruneOptions = {},
+): Promise<void> {
+  const controller = new AbortController();
+  const stopped = prune(path, {
+    ...options,
+    signal: controller.signal,
+    onProgress: (event) => {
+      if (stopsAt(event)) controller.abort();
+    },
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+}
