@@ -22,6 +22,13 @@ const decompressors: Readonly<Record<string, (chunks: Chunks, name: string) => C
   },
 };
 
+/** How a file of this name is read, in lower case: `.jsonl` and, where it is compressed, `.gz`, or else nothing. */
+export function textEnding(name: string): { readonly format: string; readonly compression: string } {
+  const ending = extname(name).toLowerCase();
+  if (!decompressors[ending]) return { format: ending, compression: '' };
+  return { format: extname(name.slice(0, -ending.length)).toLowerCase(), compression: ending };
+}
+
 /**
  * The documents of a file, in its order; its ending says how they are stored. A `.txt` is one, a `.jsonl` or `.json` has
  * one a line, a JSON object, a `.parquet` one a row; all but the last also compressed, as `.txt.gz`, `.json.zst` and
@@ -31,14 +38,13 @@ const decompressors: Readonly<Record<string, (chunks: Chunks, name: string) => C
  */
 export async function* readDocuments(file: TextFile, field?: string): AsyncGenerator<TextDocument> {
   const { name } = file;
-  const ending = extname(name).toLowerCase();
-  if (ending === '.parquet') {
+  const { format, compression } = textEnding(name);
+  if (`${format}${compression}` === '.parquet') {
     const { readParquet } = await import('./parquet/read-parquet.js');
     yield* readParquet(file, field);
     return;
   }
-  const decompress = decompressors[ending];
-  const format = decompress ? extname(name.slice(0, -ending.length)).toLowerCase() : ending;
+  const decompress = decompressors[compression];
   const chunks = () =>
     decompress ? decompressText(file.chunks(), (stored) => decompress(stored, name)) : file.chunks();
   if (format === '.jsonl' || format === '.json') {
@@ -47,7 +53,7 @@ export async function* readDocuments(file: TextFile, field?: string): AsyncGener
   }
   if (format !== '.txt') {
     throw new RequestError(
-      `${name}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found ${`${format}${decompress ? ending : ''}` || 'no ending'}`,
+      `${name}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found ${`${format}${compression}` || 'no ending'}`,
     );
   }
   if (field !== undefined) throw new RequestError(`${name}: a .txt has no field ${field}; leave field out`);

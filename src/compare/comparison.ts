@@ -2,7 +2,8 @@
  * What a comparison leaves in `compare.json`.
  * @module
  */
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
+import { basename } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { parseBoundedJson } from '../checkpoint/bounded-json.js';
@@ -49,13 +50,41 @@ export type Comparison = z.infer<typeof comparisonSchema>;
 const MAX_BYTES = 4_000_000;
 const LIMITS = { maxDepth: 16, maxValues: 100_000, maxKeys: 1000 };
 
-/** Undefined when there is none. @throws RequestError when what is there is none of this version */
-export function readComparison(output: string): Comparison | undefined {
+/**
+ * What an output has of the comparison with a dense model's figures; undefined when it has nothing. Another comparison that is
+ * in the place of it is left beside it, where it is found again.
+ *
+ * @param denseFingerprint of the model, the evaluation and the version
+ * @param onLine told where the other comparison is now
+ * @throws RequestError when what is there is none of this version
+ */
+export function findComparison(
+  output: string,
+  denseFingerprint: string,
+  onLine?: (line: string) => void,
+): Comparison | undefined {
   const { json } = comparisonFiles(output);
-  if (!existsSync(json)) return undefined;
-  const parsed = comparisonSchema.safeParse(parseBoundedJson(readSmallFile(json, MAX_BYTES), LIMITS, json));
+  const there = readComparison(json);
+  if (there?.dense.fingerprint === denseFingerprint) return there;
+  const beside = (fingerprint: string) => json.replace(/\.json$/, `-${fingerprint.slice(0, 8)}.json`);
+  if (there) {
+    const kept = beside(there.dense.fingerprint);
+    renameSync(json, kept);
+    onLine?.(
+      `note: what ${json} had is of another model, evaluation or version; its rows are in ${basename(kept)} now`,
+    );
+  }
+  const known = readComparison(beside(denseFingerprint));
+  if (known?.dense.fingerprint !== denseFingerprint) return undefined;
+  renameSync(beside(denseFingerprint), json);
+  return known;
+}
+
+function readComparison(file: string): Comparison | undefined {
+  if (!existsSync(file)) return undefined;
+  const parsed = comparisonSchema.safeParse(parseBoundedJson(readSmallFile(file, MAX_BYTES), LIMITS, file));
   if (parsed.success) return parsed.data;
-  throw new RequestError(`${json}: not a comparison that this version can read; --fresh overwrites it`);
+  throw new RequestError(`${file}: not a comparison that this version can read; --fresh overwrites it`);
 }
 
 export async function writeComparison(output: string, comparison: Comparison): Promise<void> {

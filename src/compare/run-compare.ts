@@ -2,9 +2,10 @@
  * Several methods at several goals, each pruned and evaluated like the others.
  * @module
  */
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinTextSource } from '../calibration/open-text-source.js';
+import { textIdentity } from '../calibration/text-identity.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
@@ -20,7 +21,7 @@ import { planLayers } from '../pipeline/layer-plan.js';
 import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
 import type { ProgressListener } from '../pipeline/progress.js';
 import { version } from '../version.js';
-import { type Comparison, type ComparisonRow, readComparison, writeComparison } from './comparison.js';
+import { type Comparison, type ComparisonRow, findComparison, writeComparison } from './comparison.js';
 import { comparisonFiles } from './comparison-files.js';
 import { ComparisonRuns, type ComparisonRunsOptions } from './comparison-runs.js';
 import { type Variant, variantsOf } from './variant.js';
@@ -62,28 +63,31 @@ async function compare(given: RunConfig, options: CompareOptions): Promise<Compa
   const { output, evaluation } = asked;
   const named = variantsOf(asked, options.methods, options.goals);
   // Before a model is downloaded: a text may be missing.
-  const text = { evaluation, file: textState(evaluation.data) };
-  const calibration = calibrationFiles(asked);
+  const identify = textIdentifier(options.signal);
+  const base = await deciding(asked, identify);
   const { name: model, folder } = await locate(asked.model, options);
   const variants = named.map((each) => ({ ...each, config: { ...each.config, model } }));
   const checkpoint = await openCheckpoint(folder);
   requireFitting(variants, checkpointModel(checkpoint).model);
   const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
-  const wanted = variants.map((variant) => ({
-    variant,
-    own: fingerprint({ ...source, ...text, config: variant.config, calibration }),
-  }));
-  const denseFingerprint = fingerprint({ ...source, ...text });
+  const measured = { ...source, evaluation: base.evaluation };
+  const wanted = await Promise.all(
+    variants.map(async (variant) => ({
+      variant,
+      own: fingerprint({ ...(await deciding(variant.config, identify)), ...measured }),
+    })),
+  );
+  const denseFingerprint = fingerprint(measured);
   const remove = (path: string) => rmSync(path, { recursive: true, force: true });
   const { html, shared } = comparisonFiles(output);
   if (options.fresh)
     for (const path of [shared, ...variants.map(({ folder }) => join(output, folder))]) remove(path);
-  const earlier = options.fresh ? undefined : readComparison(output);
+  const earlier = options.fresh ? undefined : findComparison(output, denseFingerprint, options.onLine);
   makeFolder(join(output, 'runs'));
   const runs = new ComparisonRuns(asked, evaluation, options);
 
   let comparison: Comparison;
-  if (earlier?.dense.fingerprint === denseFingerprint) {
+  if (earlier) {
     comparison = earlier;
   } else {
     const { checkpoint: dense, windows, tokens } = await runs.evaluate('dense', model);
@@ -162,19 +166,30 @@ function knownRows(
   return asked.flatMap(({ own }) => known.get(own) ?? []);
 }
 
-/** What of the calibration text is there, so that another one is noticed. */
-function calibrationFiles({ calibration }: RunConfig): unknown {
-  return calibration?.data.map(textState) ?? null;
+/** `textIdentity`, once for each text. */
+function textIdentifier(signal: AbortSignal | undefined): typeof textIdentity {
+  const known = new Map<string, ReturnType<typeof textIdentity>>();
+  return (source) => {
+    const key = JSON.stringify(source);
+    const identity = known.get(key) ?? textIdentity(source, signal);
+    known.set(key, identity);
+    return identity;
+  };
 }
 
 /**
- * Changes when the file does; of a dataset on the hub its commit says what is in it.
- * @throws RequestError when there is no such file
+ * What of a run file decides its figures: texts by what is in them, and neither where the model is, which its hash tells, nor
+ * where the output goes.
+ * @throws RequestError when there is no such text
  */
-function textState(source: TextSource): { size: number; changed: number } | string {
-  if (!('path' in source)) return textSourceName(source);
-  const { path } = source;
-  if (!existsSync(path)) throw new RequestError(`${path}: no such file`);
-  const { size, mtimeMs } = statSync(path);
-  return { size, changed: mtimeMs };
+async function deciding({ model, output, ...config }: RunConfig, identify: typeof textIdentity) {
+  const { calibration, evaluation, ...others } = config;
+  return {
+    ...others,
+    calibration: calibration && {
+      ...calibration,
+      data: await Promise.all(calibration.data.map((source) => identify(source))),
+    },
+    evaluation: evaluation && { ...evaluation, data: await identify(evaluation.data) },
+  };
 }

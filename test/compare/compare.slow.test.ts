@@ -1,5 +1,5 @@
 /** A whole comparison on the quickstart model. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -155,4 +155,30 @@ it('keeps finished rows while others are measured anew', async () => {
   await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
   const left = JSON.parse(readFileSync(join(folder, 'interrupted/compare.json'), 'utf8'));
   expect(left.rows.map((row: { method: string }) => row.method)).toEqual(['magnitude', 'wanda']);
+});
+
+it('knows texts by what is in them, and leaves rows of another evaluation beside its own', async () => {
+  const asked = { methods: ['magnitude', 'wanda'], goals: ['2:4'] };
+  const output = join(folder, 'interrupted');
+  const rowsOf = (name: string) => JSON.parse(readFileSync(join(output, name), 'utf8')).rows;
+  const before = rowsOf('compare.json');
+  renameSync(text, join(folder, 'renamed.jsonl'));
+  const path = runFile('interrupted');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(text, join(folder, 'renamed.jsonl')));
+  const none: string[] = [];
+  await compare(path, { ...asked, onLine: (line) => none.push(line) });
+  expect(none).toEqual([]);
+  expect(rowsOf('compare.json')).toEqual(before);
+
+  writeFileSync(path, readFileSync(path, 'utf8').replace('windows: 3', 'windows: 2'));
+  const lines: string[] = [];
+  await compare(path, { methods: ['magnitude'], goals: ['2:4'], onLine: (line) => lines.push(line) });
+  const [, kept = ''] = /its rows are in (compare-[0-9a-f]{8}\.json) now/.exec(lines[0] ?? '') ?? [];
+  expect(rowsOf(kept)).toEqual(before);
+  expect(rowsOf('compare.json')).toHaveLength(1);
+  writeFileSync(path, readFileSync(path, 'utf8').replace('windows: 2', 'windows: 3'));
+  lines.length = 0;
+  await compare(path, { ...asked, onLine: (line) => lines.push(line) });
+  expect(lines).toEqual([expect.stringContaining('its rows are in')]);
+  expect(rowsOf('compare.json')).toEqual(before);
 });
