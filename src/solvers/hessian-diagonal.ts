@@ -15,7 +15,7 @@ export interface DampedDiagonal {
 
 /**
  * @param damping as a fraction of the diagonal's mean
- * @param deadValue H_jj of dead inputs, before the mean is taken
+ * @param deadValue H_jj of dead inputs, before the mean is taken; 1 where all are dead, so that there is something to solve
  */
 export function dampedDiagonal(gram: GramRef, damping: number, deadValue: number): DampedDiagonal {
   const scale = 2 / gram.tokens;
@@ -30,6 +30,7 @@ export function dampedDiagonal(gram: GramRef, damping: number, deadValue: number
       diagonal[first + j] = value === 0 ? deadValue : value;
     }
   }
+  if (dead.every((value) => value === 1)) diagonal.fill(1);
   const lambda = (damping * diagonal.reduce((sum, value) => sum + value, 0)) / n;
   return { dead, diagonal: diagonal.map((value) => value + lambda) };
 }

@@ -217,6 +217,7 @@ function bringUpToDate(args: SolveRows, { block, strip }: BlockStep, state: Bloc
   const slab = kernels.f32(state.slab, elements);
   if (args.keepZeros) kernels.markZeros(state.slab, elements, state.mask);
   else kernels.u8(state.mask, elements).fill(0);
+  // For their scores: those that stay get their values again.
   for (let c = 0; c < width; c++) if (dead[block.first + c]) slab.fill(0, c * rows, (c + 1) * rows);
 
   const done = strip.rows - width;
@@ -274,10 +275,17 @@ function update(args: SolveRows, step: BlockStep, state: BlockState, choice: Mas
   for (let c = 0; c < width; c++) {
     native.set(computed.subarray(c * rows, (c + 1) * rows), (width - 1 - c) * rows);
   }
-  kernels.transpose(slab, scores, width, rows);
-  const pruned = kernels.f32(scores, elements);
   const weights = float32View(args.weights, rows * columns);
   const places = args.order.subarray(block.first, block.first + width);
+  const updated = kernels.f32(slab, elements);
+  const goes = kernels.u8(mask, elements);
+  for (let c = 0; c < width; c++) {
+    if (!args.dead[block.first + c]) continue;
+    for (let row = 0, i = c * rows; row < rows; row++, i++)
+      if (goes[i] === 0) updated[i] = weights[row * columns + (places[c] as number)] as number;
+  }
+  kernels.transpose(slab, scores, width, rows);
+  const pruned = kernels.f32(scores, elements);
   const start = firstOfRun(places);
   for (let row = 0, i = 0; row < rows; row++) {
     const before = row * columns;

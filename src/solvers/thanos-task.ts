@@ -42,7 +42,7 @@ export type ThanosMask =
   /** All but `keep` of every `of` consecutive columns. */
   | { readonly kind: 'n:m'; readonly keep: number; readonly of: number };
 
-/** Copies the rows into the state. */
+/** Copies the rows into the state, those of dead inputs as zeros, which are the first to go. */
 export function startState(args: ThanosRows): void {
   const { rows, columns, steps, dead } = args;
   const weights = float32View(args.weights, rows * columns);
@@ -142,7 +142,7 @@ export function removeFromBlock(args: RemoveArguments): Removal {
   gemm(tensorAt(multipliers, [rows, width]), u, error, { transposeB: true });
   gemm(error, u, tensorAt(room.weights, [rows, width]), { alpha: -1, accumulate: true });
   kernels.applyMask(room.weights, mask, elements);
-  storeBlock(kernels, args, block, room.weights);
+  storeBlock(kernels, args, block, room.weights, mask);
   reverseRows(kernels.f32(errors, elements), width);
   for (const later of args.steps.slice(index + 1)) settleDebt(args, step, later, error);
   const zeros = kernels.u8(mask, elements).reduce((sum, value) => sum + value, 0);
@@ -226,10 +226,23 @@ function stateOf({ state, rows }: ThanosRows, { first, width }: ColumnBlock): Fl
   return float32View(state + BigInt(first * rows * 4), rows * width);
 }
 
-function storeBlock(kernels: Kernels, args: ThanosRows, { first, width }: ColumnBlock, place: number): void {
-  const { rows, columns } = args;
+/** Into the matrix; what is left of dead inputs is there as it was. */
+function storeBlock(
+  kernels: Kernels,
+  args: ThanosRows,
+  { first, width }: ColumnBlock,
+  place: number,
+  mask: number,
+): void {
+  const { rows, columns, dead } = args;
   const values = kernels.f32(place, rows * width);
+  const goes = kernels.u8(mask, rows * width);
   const weights = float32View(args.weights, rows * columns);
+  for (let c = 0; c < width; c++) {
+    if (!dead[first + c]) continue;
+    for (let row = 0, i = c; row < rows; row++, i += width)
+      if (goes[i] === 0) values[i] = weights[row * columns + first + c] as number;
+  }
   for (let row = 0; row < rows; row++) {
     weights.set(values.subarray(row * width, (row + 1) * width), row * columns + first);
   }

@@ -192,6 +192,33 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
       for (let r = 0; r < 20; r++) expect(pruned[r * 48 + 17]).toBe(0);
     });
 
+    it('removes as many weights where more inputs are dead, and leaves the rest of theirs as they were', async () => {
+      const given = problem(20, 48, 9);
+      for (let t = 0; t < given.tokens; t++) given.x.fill(0, t * 48, t * 48 + 40);
+      for (const [pattern, zeros] of [
+        [{ kind: 'unstructured', sparsity: 0.5 }, 480],
+        [{ kind: 'n:m', keep: 2, of: 4 }, 480],
+        [{ kind: 'unstructured', sparsity: 0 }, 0],
+      ] as const) {
+        const { pruned } = await solved(solver, given, pattern, pool);
+        expect(zerosOf(pruned)).toBe(zeros);
+        for (let i = 0; i < pruned.length; i++)
+          if (i % 48 < 40 && pruned[i] !== 0) expect(pruned[i]).toBeCloseTo(given.w[i] as number, 3);
+      }
+    });
+
+    it('prunes where no input ever was anything but zero', async () => {
+      const given = { ...problem(8, 24, 3), x: new Float32Array(72 * 24) };
+      for (const pattern of [
+        { kind: 'unstructured', sparsity: 0.5 },
+        { kind: 'n:m', keep: 2, of: 4 },
+      ] as const) {
+        const { pruned } = await solved(solver, given, pattern, pool);
+        expect(zerosOf(pruned)).toBe(96);
+        expect(pruned.every(Number.isFinite)).toBe(true);
+      }
+    });
+
     it('is finite where all inputs are the same, and where all weights are', async () => {
       for (const pattern of [
         { kind: 'unstructured', sparsity: 0.5 },
