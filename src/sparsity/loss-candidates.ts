@@ -26,7 +26,7 @@ export interface MaskProblem {
   readonly gram: GramRef;
   /** [rows, columns] of what goes together where the pattern is a sparsity. */
   readonly tile: readonly [number, number];
-  /** Whether masks of N:M take the weights that are zero first. */
+  /** Whether masks take the weights that are zero first. */
   readonly keepZeros?: boolean | undefined;
 }
 
@@ -68,15 +68,24 @@ export async function lossCandidates(
 
 /**
  * Tiles, in the order of what each alone costs a weight; of equal ones the first. The first go until the count is reached.
- * Of the last one go the weights with the smallest ½·w²·H_jj.
+ * Of the last one go the weights with the smallest ½·w²·H_jj. With `keepZeros` weights that are zero go beforehand, and tiles
+ * are what is left of them.
  */
 async function tileCandidates(
   pool: WorkerPool,
-  { weights, pattern, gram, tile }: MaskProblem,
+  { weights, pattern, gram, tile, keepZeros = false }: MaskProblem,
   most: number,
 ): Promise<LossCandidates> {
   const [rows = 0, columns = 0] = weights.shape;
   const tiling = new Tiling(rows, columns, tile);
+  const matrix = float32View(weights.address, rows * columns);
+  const existing = keepZeros ? zeroIndices(matrix) : new Uint32Array();
+  const indicesOf = (index: number) =>
+    keepZeros ? tiling.indices(index).filter((i) => matrix[i] !== 0) : tiling.indices(index);
+  const sizes = Uint32Array.from({ length: tiling.count }, (_, index) =>
+    keepZeros ? indicesOf(index).length : tiling.size(index),
+  );
+  const sizeOf = (index: number) => sizes[index] as number;
   const parts = tiling.parts(TASK_ELEMENTS).map(({ firstRow, rows: count }) => ({
     gram,
     weights: weights.address + BigInt(firstRow * columns * 4),
@@ -85,11 +94,13 @@ async function tileCandidates(
     tile,
   }));
   const losses = joined(await pool.map(TASKS, tileLosses, parts));
-  const order = inOrder(losses.map((loss, index) => loss / tiling.size(index)));
-  const zeros = maskZeros(pattern, rows, columns);
-  let [whole, left] = [0, zeros];
-  while (whole < order.length && tiling.size(order[whole] as number) <= left) {
-    left -= tiling.size(order[whole] as number);
+  const order = inOrder(
+    losses.map((loss, index) => (sizeOf(index) === 0 ? Number.POSITIVE_INFINITY : loss / sizeOf(index))),
+  ).filter((index) => sizeOf(index) > 0);
+  const zeros = Math.max(existing.length, maskZeros(pattern, rows, columns));
+  let [whole, left] = [0, zeros - existing.length];
+  while (whole < order.length && sizeOf(order[whole] as number) <= left) {
+    left -= sizeOf(order[whole] as number);
     whole++;
   }
   // Where nothing or everything goes there is no cut.
@@ -97,18 +108,19 @@ async function tileCandidates(
   const end = Math.min(order.length, Math.max(0, whole - Math.floor(contended / 2)) + contended);
   const first = end - contended;
   return {
-    contenders: Array.from(order.subarray(first, end), (index) => () => tiling.indices(index)),
+    contenders: Array.from(order.subarray(first, end), (index) => () => indicesOf(index)),
     mask(measured = []) {
       const ranks = inOrder(
-        Float64Array.from(measured, (loss, at) => loss / tiling.size(order[first + at] as number)),
+        Float64Array.from(measured, (loss, at) => loss / sizeOf(order[first + at] as number)),
       );
       const ranked = order.slice();
       for (const [at, rank] of ranks.entries()) ranked[first + at] = order[first + rank] as number;
       const indices = new Uint32Array(zeros);
-      let [count, outputLoss] = [0, 0];
+      indices.set(existing);
+      let [count, outputLoss] = [existing.length, 0];
       for (const index of ranked) {
         if (count === zeros) break;
-        const own = tiling.indices(index);
+        const own = indicesOf(index);
         if (own.length <= zeros - count) {
           indices.set(own, count);
           count += own.length;
@@ -123,6 +135,13 @@ async function tileCandidates(
       return { indices: indices.sort(), outputLoss };
     },
   };
+}
+
+function zeroIndices(matrix: Float32Array): Uint32Array {
+  const indices = new Uint32Array(matrix.reduce((count, value) => (value === 0 ? count + 1 : count), 0));
+  let at = 0;
+  for (const [i, value] of matrix.entries()) if (value === 0) indices[at++] = i;
+  return indices;
 }
 
 /** The first weights of the smallest ½·w²·H_jj. */

@@ -115,6 +115,38 @@ describe.each([
   });
 });
 
+describe('tiles of a matrix with zeros that stay', () => {
+  const tile = [2, 8] as const;
+  const withZeros = w.map((value, index) => (index % 3 === 0 ? 0 : value));
+  const existing = [...withZeros.keys()].filter((index) => withZeros[index] === 0);
+  const choose = async (sparsity: number) => {
+    const weights = nativeTensor(withZeros, [rows, columns]);
+    const pattern = { kind: 'unstructured', sparsity } as const;
+    return await lossCandidates(pool, { weights, pattern, gram, tile, keepZeros: true }, 6);
+  };
+
+  it('lose those first, and then what is cheapest of the rest of each', async () => {
+    const { mask, contenders } = await choose(0.6);
+    const { indices } = mask();
+    expect(indices.length).toBe(Math.floor(rows * columns * 0.6));
+    const gone = new Set(indices);
+    for (const index of existing) expect(gone.has(index)).toBe(true);
+    for (const each of contenders) for (const index of each()) expect(withZeros[index]).not.toBe(0);
+    const live = tilesOf(tile).map((own) => own.filter((index) => withZeros[index] !== 0));
+    const ranked = live
+      .map((own) => ({ own, loss: outputLoss(own) / own.length }))
+      .sort((a, b) => a.loss - b.loss)
+      .map(({ own }) => own.filter((index) => gone.has(index)).length / own.length);
+    expect(ranked).toEqual(ranked.toSorted((a, b) => b - a));
+    expect(ranked.filter((share) => share > 0 && share < 1).length).toBeLessThanOrEqual(1);
+  });
+
+  it('lose nothing else where those are more than what goes', async () => {
+    const { mask } = await choose(0.2);
+    expect([...mask().indices]).toEqual(existing);
+  });
+});
+
 describe.each([
   [2, 4],
   [1, 4],
