@@ -111,6 +111,7 @@ export async function shareSparsity(
     name: layer.name,
     block: layer.block,
     size: layer.linear.out * layer.linear.in,
+    columns: layer.linear.in,
     weights: run.locate(layerWeightName(layer)),
     columnNorms: norms?.get(layer.name),
   }));
@@ -125,7 +126,7 @@ export async function shareSparsity(
       onStep: (done, total) => clock.step('statistics', 0, done, total),
     }),
   );
-  return allocatedPatterns(goal, linears, shares);
+  return allocatedPatterns(goal, linears, shares, run.method.comparesRows);
 }
 
 /** The run with what its allocation gives. @param patterns of the linears that share the sparsity, in order */

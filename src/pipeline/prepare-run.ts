@@ -31,6 +31,7 @@ import type { EncodedTensors } from '../quantization/encoded-tensors.js';
 import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
+import { type Pattern, patternName } from '../sparsity/pattern.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
@@ -160,6 +161,13 @@ export async function prepareRun(
         'calibration windows',
     );
   }
+  const fixed = layers.find(({ shares, pattern }) => shares && pattern !== 'dense' && isOutermost(pattern));
+  if (allocation.looks && fixed && fixed.pattern !== 'dense') {
+    notes.push(
+      `${allocation.name} changes nothing at ${patternName(fixed.pattern)}: no linear may lose none or all of a group, so that none can ` +
+        'make up for another',
+    );
+  }
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -227,6 +235,11 @@ export async function requireTexts({ prune, calibration, evaluation }: RunConfig
   for (const source of [...(calibration?.data ?? []), ...(evaluation ? [evaluation.data] : [])]) {
     await requireTextFile(source);
   }
+}
+
+/** Whether it is at an end of what N:M can be. */
+function isOutermost(pattern: Pattern): boolean {
+  return pattern.kind === 'n:m' && (pattern.keep === 1 || pattern.keep === pattern.of - 1);
 }
 
 /** @throws RequestError for what doesn't go together */

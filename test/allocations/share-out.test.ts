@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocatedPatterns, shifted } from '../../src/pipeline/allocations/share-out.js';
+import { zeroCount } from '../../src/sparsity/pattern.js';
 
 const linears = fc.array(
   fc.record({
@@ -9,6 +10,8 @@ const linears = fc.array(
   }),
   { minLength: 1, maxLength: 60 },
 );
+
+const range = { least: 0, most: 0.99 };
 
 describe('sharing out', () => {
   it('meets the goal over all weights, keeps the order of the wishes, and leaves something of every linear', () => {
@@ -19,6 +22,7 @@ describe('sharing out', () => {
           goal,
           sizes,
           list.map(({ wish }) => wish),
+          range,
         );
         const total = sizes.reduce((sum, size) => sum + size, 0);
         const mean = result.reduce((sum, sparsity, i) => sum + (sparsity * (sizes[i] as number)) / total, 0);
@@ -37,7 +41,7 @@ describe('sharing out', () => {
   });
 
   it('gives wishes that meet the goal to the bit of a sum', () => {
-    expect(shifted(0.5, [1, 1, 2], [0.4, 0.8, 0.4])).toEqual(
+    expect(shifted(0.5, [1, 1, 2], [0.4, 0.8, 0.4], range)).toEqual(
       [0.4, 0.8, 0.4].map((x) => expect.closeTo(x, 14)),
     );
   });
@@ -52,7 +56,7 @@ describe('sharing out', () => {
         (wishes, [keep, of]) => {
           const patterns = allocatedPatterns(
             { kind: 'n:m', keep, of },
-            wishes.map(() => ({ size: 1000 })),
+            wishes.map(() => ({ size: 1000, columns: 100 })),
             { sparsities: wishes, isExact: false },
           );
           let kept = 0;
@@ -68,5 +72,48 @@ describe('sharing out', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('meets the goal where every row loses a whole number of weights, within the smallest step of a linear', () => {
+    const shapes = fc.array(
+      fc.record({
+        rows: fc.integer({ min: 1, max: 3000 }),
+        columns: fc.integer({ min: 1, max: 3000 }),
+        wish: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+      { minLength: 1, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(shapes, fc.double({ min: 0.01, max: 0.95, noNaN: true }), (list, goal) => {
+        const patterns = allocatedPatterns(
+          { kind: 'unstructured', sparsity: goal },
+          list.map(({ rows, columns }) => ({ size: rows * columns, columns })),
+          { sparsities: list.map(({ wish }) => wish), isExact: false },
+          true,
+        );
+        let [zeros, all, smallest] = [0, 0, 0];
+        for (const [i, { rows, columns }] of list.entries()) {
+          const { sparsity } = patterns[i] as { sparsity: number };
+          const ofRow = zeroCount(columns, sparsity);
+          expect(ofRow).toBeCloseTo(sparsity * columns, 6);
+          zeros += rows * ofRow;
+          all += rows * columns;
+          if (ofRow < columns) smallest = Math.max(smallest, rows);
+        }
+        expect(zeros).toBeLessThanOrEqual(goal * all + 1e-6);
+        expect(zeros).toBeGreaterThan(goal * all - Math.max(1, smallest) - 1e-6);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('reaches goals above what an allocation would ask of a linear', () => {
+    const patterns = allocatedPatterns(
+      { kind: 'unstructured', sparsity: 0.995 },
+      [0.9, 1].map(() => ({ size: 1000, columns: 100 })),
+      { sparsities: [0.9, 1], isExact: false },
+    );
+    for (const pattern of patterns)
+      expect(pattern).toEqual({ kind: 'unstructured', sparsity: expect.closeTo(0.995, 12) });
   });
 });

@@ -91,6 +91,16 @@ function expectSame(output: string, expected: ReadonlyMap<string, Uint16Array>):
 const source = linears(model);
 const inOrder = (await plan(runFile('{method: magnitude, sparsity: 0}').path)).layers.map(({ name }) => name);
 
+it('says where an allocation has nothing to choose', async () => {
+  const notes = async (pattern: string) =>
+    (
+      await plan(runFile(`{method: wanda, pattern: "${pattern}", allocation: alpha}`, true).path)
+    ).notes.join();
+  expect(await notes('1:4')).toContain('alpha changes nothing at 1:4');
+  expect(await notes('3:4')).toContain('alpha changes nothing at 3:4');
+  expect(await notes('2:4')).not.toContain('changes nothing');
+});
+
 describe('magnitude', () => {
   it('with scope model prunes the smallest weights of all linears, ties by linear and index', async () => {
     const { path, output } = runFile('{method: magnitude, sparsity: 0.613, options: {scope: model}}');

@@ -16,25 +16,50 @@ export function sparsityRange(goal: number, bound: number): { least: number; mos
   };
 }
 
-/** The pattern of each linear such that all together lose what they would if each had the goal. */
+/** A linear among those that share the sparsity. */
+export interface SharingLinear {
+  /** Weights, `columns` in each row. */
+  readonly size: number;
+  readonly columns: number;
+}
+
+/**
+ * The pattern of each linear such that all together lose what the goal says of all of their weights.
+ *
+ * @param inRows whether a sparsity is that of every row: then it is a whole number of a row's weights
+ */
 export function allocatedPatterns(
   goal: Pattern,
-  linears: readonly { readonly size: number }[],
+  linears: readonly SharingLinear[],
   { sparsities, isExact }: Shares,
+  inRows = false,
 ): Pattern[] {
   const sizes = linears.map(({ size }) => size);
+  const all = sizes.reduce((sum, size) => sum + size, 0);
   if (goal.kind === 'unstructured') {
-    const shares = isExact ? sparsities : shifted(goal.sparsity, sizes, sparsities);
-    return shares.map((sparsity) => ({ kind: 'unstructured', sparsity }));
+    const range = sparsityRange(goal.sparsity, 1);
+    const shares = isExact ? sparsities : shifted(goal.sparsity, sizes, sparsities, range);
+    const whole = inRows ? wholeOfRows(shares, linears, all * goal.sparsity) : shares;
+    return whole.map((sparsity) => ({ kind: 'unstructured', sparsity }));
   }
   const { keep, of } = goal;
   const shares = shifted((of - keep) / of, sizes, sparsities, { least: 1 / of, most: (of - 1) / of });
   const kept = rounded(
     shares.map((sparsity) => (1 - sparsity) * of),
     sizes,
-    keep,
+    all * keep,
   );
   return kept.map((own) => ({ kind: 'n:m', keep: own, of }));
+}
+
+/** @param zeros of all linears together */
+function wholeOfRows(shares: readonly number[], linears: readonly SharingLinear[], zeros: number): number[] {
+  const ofRow = rounded(
+    shares.map((sparsity, i) => sparsity * (linears[i] as SharingLinear).columns),
+    linears.map(({ size, columns }) => size / columns),
+    zeros,
+  );
+  return ofRow.map((count, i) => count / (linears[i] as SharingLinear).columns);
 }
 
 /**
@@ -45,7 +70,7 @@ export function shifted(
   goal: number,
   sizes: readonly number[],
   wishes: readonly number[],
-  { least, most } = RANGE,
+  { least, most }: { readonly least: number; readonly most: number },
 ): number[] {
   const within = (value: number) => Math.min(most, Math.max(least, value));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -62,15 +87,16 @@ export function shifted(
 }
 
 /**
- * Whole numbers near the wishes, whose sum over weights is as near to `goal` for every weight as sizes allow: rounded down,
+ * Whole numbers near the wishes, whose weighted sum is as near to the wishes' as sizes allow, and not above it: rounded down,
  * then one more for the greatest remainders that there is room for.
  *
- * @param wishes with that mean
+ * @param sizes what each counts
+ * @param sum Σ size · wish
  */
-function rounded(wishes: readonly number[], sizes: readonly number[], goal: number): number[] {
+function rounded(wishes: readonly number[], sizes: readonly number[], sum: number): number[] {
   const near = wishes.map((wish) => (Math.abs(wish - Math.round(wish)) < 1e-9 ? Math.round(wish) : wish));
   const whole = near.map(Math.floor);
-  let room = sizes.reduce((sum, size, i) => sum + size * (goal - (whole[i] as number)), 0);
+  let room = sizes.reduce((left, size, i) => left - size * (whole[i] as number), sum);
   const remainder = (i: number) => (near[i] as number) - (whole[i] as number);
   const order = [...near.keys()].sort((a, b) => remainder(b) - remainder(a) || a - b);
   for (const i of order) {

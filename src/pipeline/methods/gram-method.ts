@@ -12,6 +12,8 @@ export interface GramMethodParts<Options extends z.ZodObject> {
   readonly name: string;
   /** The method's own options in the run file, each with a default. */
   readonly options: Options;
+  /** As in {@link Method}. */
+  comparesRows?(options: z.output<Options>): boolean;
   /** @param oneLinear whether to prune one linear after the other */
   solve(
     pool: WorkerPool,
@@ -30,6 +32,7 @@ export function gramMethod<Options extends z.ZodObject>(parts: GramMethodParts<O
     name,
     options,
     statistics: 'gram',
+    comparesRows: (given) => parts.comparesRows?.(options.parse(given)) ?? false,
     async prune(pool, group, given, oneLinear) {
       const { gram } = group.statistics;
       if (!gram) throw new Error(`${group.name}: ${name} without a Gram matrix`);

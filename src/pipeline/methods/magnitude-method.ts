@@ -43,6 +43,7 @@ export const magnitudeMethod: Method = {
   options,
   statistics: ofMatrix.statistics,
   goalOption: 'threshold',
+  comparesRows: (given) => withinMatrix(given).scope === 'row',
   prune: (pool, group, given, oneLinear) => ofMatrix.prune(pool, group, withinMatrix(given), oneLinear),
   async pruneStored(pool, linear, given) {
     const { pruneStored } = ofMatrix;

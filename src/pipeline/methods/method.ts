@@ -164,6 +164,8 @@ export interface Method {
   readonly statistics: StatisticsKind;
   /** Whether the mean of every feature has to be measured too. */
   readonly moments?: boolean;
+  /** Whether a sparsity is that of every row, rounded down in each. @param options as the schema puts them out */
+  comparesRows?(options: unknown): boolean;
   /** What it needs of gradients, if anything. @param options as the schema puts them out */
   gradients?(options: unknown): GradientNeeds | undefined;
   /** Whether, and how, whole blocks are optimised before they are pruned. @param options as the schema puts them out */
@@ -219,6 +221,8 @@ export interface BoundMethod {
   readonly name: string;
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
+  /** Whether a sparsity is that of every row, rounded down in each. */
+  readonly comparesRows: boolean;
   readonly gradients: GradientNeeds | undefined;
   /** One after the other. */
   readonly optimisations: readonly RegionalOptimisation[];

@@ -37,6 +37,7 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
     name: score.name,
     options,
     statistics: score.statistics,
+    comparesRows: (given) => choices(given).comparisonGroup === 'row',
     gradients(given) {
       const moments = score.gradients?.(given) ?? [];
       if (moments.length === 0) return undefined;

@@ -39,6 +39,7 @@ const options = z
 export const sparseGptMethod = gramMethod({
   name: 'sparsegpt',
   options,
+  comparesRows: ({ mask_scope }) => mask_scope === 'row',
   solve: (pool, gram, { name, linears }, { keep_zeros, ...given }, oneLinear) => {
     const matrices = linears.map((linear) => ({ ...linear, keepZeros: keep_zeros || linear.keepZeros }));
     return sparseGpt(pool, name, gram, matrices, given, oneLinear);
