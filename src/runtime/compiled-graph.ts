@@ -14,6 +14,8 @@ export interface GraphRef {
   /** What its session comes to keep for values on the way. */
   readonly intermediateBytes: number;
   readonly model: Uint8Array<SharedArrayBuffer>;
+  /** Among which onnxruntime divides each of its operators. */
+  readonly threads: number;
   /** Names, those of the tables included. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -23,10 +25,11 @@ export interface GraphRef {
 let nextId = 0;
 
 /** What a worker needs to run a graph, but for the memory of its tables. */
-export function compile(graph: Graph): Omit<GraphRef, 'id' | 'tables'> {
+export function compile(graph: Graph, threads = 1): Omit<GraphRef, 'id' | 'tables'> {
   return {
     intermediateBytes: peakIntermediateBytes(graph),
     model: encodeOnnx(graph),
+    threads,
     inputs: graph.inputs.map(({ name }) => name),
     outputs: graph.outputs.map(({ name }) => name),
   };
@@ -37,9 +40,14 @@ export class GraphStore {
   readonly #compiled = new Map<string, GraphRef>();
   readonly #regions: NativeRegion[] = [];
 
-  /** The compiled form of `build()`, made on the first use of `key`. */
-  get(key: string, build: () => Graph): GraphRef {
-    const known = this.#compiled.get(key);
+  /**
+   * The compiled form of `build()`, made on the first use of `key`.
+   *
+   * @param threads as a rule one: parallelism comes from the workers
+   */
+  get(key: string, build: () => Graph, threads = 1): GraphRef {
+    const place = `${threads} ${key}`;
+    const known = this.#compiled.get(place);
     if (known) return known;
     const graph = build();
     const tables: Record<string, TensorRef> = {};
@@ -49,8 +57,8 @@ export class GraphStore {
       float32View(region.address, data.length).set(data);
       tables[value.name] = { address: region.address, shape: value.shape };
     }
-    const compiled = { id: nextId++, ...compile(graph), tables };
-    this.#compiled.set(key, compiled);
+    const compiled = { id: nextId++, ...compile(graph, threads), tables };
+    this.#compiled.set(place, compiled);
     return compiled;
   }
 

@@ -35,11 +35,12 @@ const FUNCTIONS = {
     arguments: ['void *', 'void *', 'size_t', 'void *', 'size_t', 'int', 'void *'],
   },
   createCpuMemoryInfo: { place: 69, arguments: ['int', 'int', 'void *'] },
+  addSessionConfigEntry: { place: 130, arguments: ['void *', 'const char *', 'const char *'] },
 } as const;
 
 const GET_ERROR_MESSAGE = 2;
 const RELEASE = { status: 93, session: 95, value: 96 } as const;
-const PLACES = 97;
+const PLACES = 131;
 
 /** `ORT_LOGGING_LEVEL_ERROR` */
 const ERRORS_ONLY = 3;
@@ -53,8 +54,8 @@ type Name = keyof typeof FUNCTIONS;
 
 export interface OnnxRuntime {
   readonly env: bigint;
-  /** One thread a session, and no memory pattern. */
-  readonly sessionOptions: bigint;
+  /** Of a session with so many threads, and no memory pattern. */
+  sessionOptions(threads: number): bigint;
   /** Of ordinary memory. */
   readonly memoryInfo: bigint;
   /** @throws RunError with onnxruntime's words */
@@ -107,17 +108,26 @@ function load(): OnnxRuntime {
     return result[0] as bigint;
   };
 
-  const sessionOptions = create('createSessionOptions');
-  // One thread a session: parallelism comes from the workers, and one thread sums in one order.
-  call('setIntraOpNumThreads', sessionOptions, 1);
-  call('setInterOpNumThreads', sessionOptions, 1);
-  call('setSessionGraphOptimizationLevel', sessionOptions, ALL_OPTIMIZATIONS);
-  // It asks for all values of a run in one piece, and the session's arena then holds on to pieces of two kinds.
-  call('disableMemPattern', sessionOptions);
-  call('setSessionLogSeverityLevel', sessionOptions, ERRORS_ONLY);
+  const newOptions = (threads: number): bigint => {
+    const options = create('createSessionOptions');
+    call('setIntraOpNumThreads', options, threads);
+    call('setInterOpNumThreads', options, 1);
+    // Threads that wait busily would take processors from workers.
+    if (threads > 1) call('addSessionConfigEntry', options, 'session.intra_op.allow_spinning', '0');
+    call('setSessionGraphOptimizationLevel', options, ALL_OPTIMIZATIONS);
+    // It asks for all values of a run in one piece, and the session's arena then holds on to pieces of two kinds.
+    call('disableMemPattern', options);
+    call('setSessionLogSeverityLevel', options, ERRORS_ONLY);
+    return options;
+  };
+  const options = new Map<number, bigint>();
   return {
     env: create('createEnv', ERRORS_ONLY, Buffer.from('secateur\0')),
-    sessionOptions,
+    sessionOptions(threads) {
+      const known = options.get(threads) ?? newOptions(threads);
+      options.set(threads, known);
+      return known;
+    },
     memoryInfo: create('createCpuMemoryInfo', ARENA, DEFAULT_MEMORY),
     call,
     create,

@@ -17,10 +17,16 @@ export class Session {
   readonly #inputs: Names;
   readonly #outputs: Names;
 
-  constructor({ model, inputs, outputs }: Pick<GraphRef, 'model' | 'inputs' | 'outputs'>) {
+  constructor({ model, inputs, outputs, threads }: Omit<GraphRef, 'id' | 'tables' | 'intermediateBytes'>) {
     const { create, env, sessionOptions } = onnxRuntime();
     const bytes = new Uint8Array(model);
-    this.#session = create('createSessionFromArray', env, bytes, BigInt(bytes.length), sessionOptions);
+    this.#session = create(
+      'createSessionFromArray',
+      env,
+      bytes,
+      BigInt(bytes.length),
+      sessionOptions(threads),
+    );
     openSessions?.add(this.#session);
     this.#inputs = new Names(inputs);
     this.#outputs = new Names(outputs);

@@ -50,6 +50,12 @@ export function regionalBytes(linears: readonly LinearDescription[], batch: numb
 }
 
 /**
+ * Threads for a window that is a step of its own, since the next one waits for it. As many whatever the number of workers:
+ * onnxruntime divides its products among them, and small ones are then added up in another order.
+ */
+export const LONE_WINDOW_THREADS = 2;
+
+/**
  * RMSprop on Σ (f(x) − target)² of the windows of each step. The sum, and not the mean, so that RMSprop's 1e-8 stays small
  * beside the root of the mean square whatever the size of the block's output; the step itself doesn't depend on a factor.
  * Gradients are added in the order of the windows, so that the weights don't depend on the number of workers.
@@ -118,8 +124,10 @@ export class RegionalOptimiser {
     const names = linears.map(({ name }) => name);
     const shape = [tokens, hiddenSize];
     return {
-      graph: this.#graphs.get(`output error ${block.graphKey} ${tokens} ${names.join(' ')}`, () =>
-        regionalGradientGraph(block, tokens, names, 'output error'),
+      graph: this.#graphs.get(
+        `output error ${block.graphKey} ${tokens} ${names.join(' ')}`,
+        () => regionalGradientGraph(block, tokens, names, 'output error'),
+        this.#steps.batch === 1 ? LONE_WINDOW_THREADS : 1,
       ),
       weights,
       path: inputs.path,

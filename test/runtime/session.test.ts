@@ -7,13 +7,13 @@ import { arrayTensor } from '../../src/runtime/tensor-ref.js';
 import { allocateNative, float32View, freeNative } from '../../src/system/native-memory.js';
 
 /** y = x·wᵀ + c and z = x + x, for x [3, 2] and w [4, 2]. */
-function session(): Session {
+function session(threads?: number): Session {
   const graph = new GraphBuilder('test');
   const x = graph.input('x', [3, 2]);
   const y = linear(graph, x, graph.input('w', [4, 2]));
   graph.output('y', add(graph, y, graph.constant('c', [4], Float32Array.of(1, 2, 3, 4))));
   graph.output('z', add(graph, x, x));
-  return new Session(compile(graph.build()));
+  return new Session(compile(graph.build(), threads));
 }
 
 const x = [1, 2, 3, 4, 5, 6];
@@ -21,11 +21,11 @@ const w = [1, 0, 0, 1, 1, 1, 2, -1];
 const y = [2, 4, 6, 4, 4, 6, 10, 6, 6, 8, 14, 8];
 
 describe('Session', () => {
-  it('reads and writes arrays and native memory in place', () => {
+  it.each([1, 2])('reads and writes arrays and native memory in place, with %d threads', (threads) => {
     const region = allocateNative(4096);
     float32View(region.address, 8).set(w);
     const result = new Float32Array(20);
-    const own = session();
+    const own = session(threads);
     for (let i = 0; i < 100; i++) {
       result.fill(0);
       own.run(
@@ -70,7 +70,8 @@ describe('Session', () => {
 
   it('says what is wrong with a model', () => {
     expect(
-      () => new Session({ model: new Uint8Array(new SharedArrayBuffer(3)), inputs: [], outputs: [] }),
+      () =>
+        new Session({ model: new Uint8Array(new SharedArrayBuffer(3)), inputs: [], outputs: [], threads: 1 }),
     ).toThrow(/onnxruntime: /);
   });
 });
