@@ -178,11 +178,7 @@ function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: n
   return optimisations.reduce((sum, { rounds, windows, batch }) => {
     const share = (rounds * windows) / visits;
     const moved = weights * rounds * (windows + Math.ceil(windows / batch));
-    return (
-      sum +
-      share * (flops.steps / speed) * imbalance(Math.min(batch, windows), threads) +
-      moved / (RATES.step * threads)
-    );
+    return sum + share * (flops.steps / speed) * imbalance(batch, threads) + moved / (RATES.step * threads);
   }, measuring);
 }
 
