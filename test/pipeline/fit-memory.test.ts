@@ -4,6 +4,7 @@ import { loadRunFile } from '../../src/config/load-run-file.js';
 import { estimateFlops } from '../../src/pipeline/estimates/estimate-flops.js';
 import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
 import { estimateSeconds } from '../../src/pipeline/estimates/estimate-seconds.js';
+import { fitMemory } from '../../src/pipeline/fit-memory.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { prepareRun } from '../../src/pipeline/prepare-run.js';
 import { quickstartRuns } from '../support/quickstart-runs.js';
@@ -38,5 +39,28 @@ describe('a batch of more windows than a round has', () => {
     );
     expect(larger).toEqual(fitting);
     expect(larger?.batch).toBe(all);
+  });
+});
+
+describe('a refusal', () => {
+  it.each([
+    ['wanda', 'a shorter calibration.sequence_length, it'],
+    ['gradient', 'a shorter calibration.sequence_length, or with fewer prune.options.tokens, it'],
+    [
+      'wanda++, options: {rounds: 1}',
+      'a shorter calibration.sequence_length, or with fewer prune.options.tokens, it',
+    ],
+    [
+      'gblm, update: {name: regional, rounds: 1}',
+      'a shorter calibration.sequence_length, or with fewer prune.options.tokens and prune.update.tokens, it',
+    ],
+  ])('names what makes the run smaller (%s)', async (method, words) => {
+    const run = await prepared(method);
+    expect(() => fitMemory(run, { resident: 0, available: 1 })).toThrow(`; with ${words} needs less`);
+  });
+
+  it('names nothing that makes no difference', async () => {
+    const run = await prepared('magnitude');
+    expect(() => fitMemory(run, { resident: 0, available: 1 })).toThrow(/is the smallest that works$/);
   });
 });
