@@ -344,12 +344,27 @@ function neededAfter(built: BlockGraph, levels: ReadonlyMap<Value, number>, leve
     for (const value of node.inputs) if (levelOf(value) <= level && isDynamic(value)) needed.add(value);
   }
   for (const value of results) if (levelOf(value) <= level) needed.add(value);
+  for (const value of smallerThanSlices(needed, producers)) needed.add(value);
 
   for (const value of [...needed].reverse()) {
     needed.delete(value);
     if (!followsCheaply(value, producers, needed, hidden)) needed.add(value);
   }
   return [...needed];
+}
+
+/**
+ * Values of which slices among `values` overlap so much that together they are larger: the keys of a sliding window, of which
+ * each chunk of queries reads its own.
+ */
+function smallerThanSlices(values: Iterable<Value>, producers: ReadonlyMap<Value, GraphNode>): Value[] {
+  const sliced = new Map<Value, number>();
+  for (const value of values) {
+    const { operator, inputs: [whole] = [] } = producers.get(value) ?? {};
+    if (operator !== 'Slice' || !whole) continue;
+    sliced.set(whole, (sliced.get(whole) ?? 0) + elementCount(value.shape));
+  }
+  return [...sliced].flatMap(([whole, elements]) => (elements > elementCount(whole.shape) ? [whole] : []));
 }
 
 /** What a block gives: its output, and what goes to its experts. */

@@ -27,6 +27,14 @@ import type { Reuse } from './reuse.js';
 /** The report, the journal and the index. */
 const RUN_FILES_BYTES = 2_000_000;
 
+const [STATES, MOMENTS] = ['hidden states', 'moments of gradients'];
+
+/** Files of a run that are there at the same time. */
+export interface DiskPart {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 export interface DiskNeed {
   /** Shards, and the files that are copied. */
   readonly checkpoint: number;
@@ -34,6 +42,8 @@ export interface DiskNeed {
   readonly calibration: number;
   /** What the evaluated windows keep; not at the same time as the calibration windows. */
   readonly evaluation: number;
+  /** What the larger of the two is made of. */
+  readonly scratch: readonly DiskPart[];
   /** The most at any time. */
   readonly total: number;
 }
@@ -53,25 +63,30 @@ export function diskNeed(run: PreparedRun, finished = 0, moments = gradientFileB
   const length = run.calibration?.sequenceLength ?? 0;
   const allocationTokens = run.allocation.windows * length;
   const experts = [...pruningExperts(run), ...wholeExperts(model, run.windows, length)];
-  const pruned =
-    records > 0
-      ? records +
-        regionalRecordBytes(run) +
-        regionalFileBytes(run) +
-        expertFileBytes(experts, run.windows * length)
-      : 0;
-  const measured = run.loss ? lossBytes(model, run.loss) : 0;
-  const calibration =
-    finished < model.blocks.length
-      ? Math.max(
-          moments + Math.max(pruned + measured, gradientStatesBytes(run)),
-          run.allocation.windows * measuringRecordBytes(run) +
-            expertFileBytes(measuredExperts(run), allocationTokens),
-        )
-      : 0;
+  const pruning: DiskPart[] = [
+    {
+      name: STATES,
+      bytes:
+        records > 0 ? records + regionalRecordBytes(run) + expertFileBytes(experts, run.windows * length) : 0,
+    },
+    { name: MOMENTS, bytes: moments + (records > 0 ? regionalFileBytes(run) : 0) },
+    { name: 'what losses are measured with', bytes: run.loss ? lossBytes(model, run.loss) : 0 },
+  ];
+  const differentiating = [
+    { name: STATES, bytes: gradientStatesBytes(run) },
+    { name: MOMENTS, bytes: moments },
+  ];
+  const allocating = {
+    name: STATES,
+    bytes:
+      run.allocation.windows * measuringRecordBytes(run) +
+      expertFileBytes(measuredExperts(run), allocationTokens),
+  };
+  const unfinished = finished < model.blocks.length;
+  const calibration = largest(unfinished ? [pruning, differentiating, [allocating]] : []);
   const { heldOut, calibration: seen } = evaluationSets(run);
   const sets = [heldOut, seen].filter((set) => set !== null);
-  const evaluation =
+  const evaluated =
     sets.reduce((sum, { windows, tokens }) => sum + windows * wholeRecordBytes(model, tokens), 0) +
     Math.max(
       0,
@@ -79,8 +94,24 @@ export function diskNeed(run: PreparedRun, finished = 0, moments = gradientFileB
         expertFileBytes(wholeExperts(model, windows, tokens), windows * tokens),
       ),
     );
-  const total = files + RUN_FILES_BYTES + Math.max(calibration, evaluation);
-  return { checkpoint: files, calibration, evaluation, total };
+  const evaluation = [{ name: STATES, bytes: evaluated }];
+  const scratch = largest([calibration, evaluation]);
+  return {
+    checkpoint: files,
+    calibration: bytesOf(calibration),
+    evaluation: evaluated,
+    scratch: scratch.filter(({ bytes }) => bytes > 0),
+    total: files + RUN_FILES_BYTES + bytesOf(scratch),
+  };
+}
+
+function bytesOf(parts: readonly DiskPart[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Of what is there at different times, what takes most. */
+function largest(times: readonly (readonly DiskPart[])[]): readonly DiskPart[] {
+  return times.reduce((worst, next) => (bytesOf(next) > bytesOf(worst) ? next : worst), []);
 }
 
 /** What the windows keep while gradients are collected. */

@@ -52,7 +52,7 @@ export function fitMemory(
     const source = asked === 'auto' ? 'the machine has' : 'resources.memory_limit is';
     throw new RequestError(
       `the run needs at least ${megabytes} MB of memory, and ${source} ${formatBytes(limit)}; ` +
-        `resources.memory_limit: ${megabytes}MB is the smallest that works${shorter(run)}`,
+        `resources.memory_limit: ${megabytes}MB is the smallest that works${smaller(run)}`,
     );
   }
   const changes = describeChanges(run.memory, memory);
@@ -61,14 +61,26 @@ export function fitMemory(
   return { ...run, memory, notes: [...run.notes, note] };
 }
 
-function shorter({ windows, evaluation, regional }: PreparedRun): string {
-  const batches = regional?.optimisations.some(({ batch }) => batch > 1);
-  if (batches) return '; a smaller batch in prune.options or prune.update needs less';
-  const keys = [
-    ...(windows > 0 ? ['calibration.sequence_length'] : []),
+/** What of the run file would make the run smaller, as words that follow others. */
+function smaller({ windows, gradients, evaluation, regional }: PreparedRun): string {
+  const { optimisations = [] } = regional ?? {};
+  if (optimisations.some(({ batch }) => batch > 1))
+    return '; a smaller batch in prune.options or prune.update needs less';
+  const inMethod = optimisations.some(({ pruned }) => pruned === 'in rounds');
+  const inUpdate = optimisations.some(({ pruned }) => pruned === 'once before');
+  const lengths = [
+    ...(windows > 0 || gradients ? ['calibration.sequence_length'] : []),
     ...(evaluation ? ['evaluation.context'] : []),
   ];
-  return keys.length > 0 ? `; a shorter ${keys.join(' and ')} needs less` : '';
+  const tokens = [
+    ...(gradients || regional?.gradients || inMethod ? ['prune.options.tokens'] : []),
+    ...(inUpdate ? ['prune.update.tokens'] : []),
+  ];
+  const ways = [
+    ...(lengths.length > 0 ? [`a shorter ${lengths.join(' and ')}`] : []),
+    ...(tokens.length > 0 ? [`fewer ${tokens.join(' and ')}`] : []),
+  ];
+  return ways.length > 0 ? `; with ${ways.join(', or with ')}, it needs less` : '';
 }
 
 function describeChanges(roomy: MemorySettings, chosen: MemorySettings): string[] {

@@ -8,7 +8,8 @@ import { elementCount } from '../graph/value.js';
 import { measureSpeed } from '../runtime/speed-task.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
-import { diskNeed, diskShortage } from './disk-space.js';
+import { type DiskPart, diskNeed, diskShortage } from './disk-space.js';
+import { bytesRead } from './estimates/bytes-read.js';
 import { estimateFlops, type Flops } from './estimates/estimate-flops.js';
 import { type MemoryEstimate, memoryEstimator } from './estimates/estimate-memory.js';
 import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimates/estimate-seconds.js';
@@ -41,7 +42,14 @@ export interface Plan {
     readonly sparsity: number;
     readonly parameters: number;
   };
-  readonly bytes: { readonly read: number; readonly written: number; readonly scratch: number };
+  readonly bytes: {
+    /** Of weights, each time that a stage of the run goes through them. */
+    readonly read: number;
+    readonly written: number;
+    /** Beside the checkpoint, while the run works; the parts add up to it. */
+    readonly scratch: number;
+    readonly scratchParts: readonly DiskPart[];
+  };
   readonly flops: Flops;
   readonly memory: MemoryEstimate;
   /** From a short measurement of this machine's speed, for when nothing else runs on it. */
@@ -69,7 +77,6 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
     prepareSeconds,
     options.signal,
   );
-  const { bytes } = run.checkpoint;
   const disk = diskNeed(run);
   const shortage = diskShortage(run);
   return {
@@ -83,9 +90,10 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
       parameters: [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0),
     },
     bytes: {
-      read: bytes * (config.evaluation ? 3 : 1),
+      read: bytesRead(run),
       written: run.shards.totalBytes,
       scratch: Math.max(disk.calibration, disk.evaluation),
+      scratchParts: disk.scratch,
     },
     flops,
     memory: memoryEstimator(run, resident)(run.memory),

@@ -56,7 +56,7 @@ export interface RegionalWindows {
   readonly tokens: number;
   /** Of the block's own output. */
   readonly gradients: GradientNeeds | undefined;
-  /** One after the other. */
+  /** One after the other; no batch is larger than a round. */
   readonly optimisations: readonly RegionalOptimisation[];
 }
 
@@ -311,7 +311,10 @@ function regionalWindows(
 ): RegionalWindows | undefined {
   if (!calibration) return undefined;
   const regional = gradients?.of === 'output norm' ? within(gradients, calibration) : undefined;
-  const steps = optimisations.map((each) => within(each, calibration));
+  const steps = optimisations.map((each) => {
+    const taken = within(each, calibration);
+    return { ...taken, batch: Math.min(taken.batch, taken.windows) };
+  });
   const [tokens, ...others] = new Set([...(regional ? [regional] : []), ...steps].map((each) => each.tokens));
   if (tokens === undefined) return undefined;
   if (others.length > 0) {

@@ -3,7 +3,7 @@
  * the other from the last to the first. The forward goes first and leaves every block's input in a file.
  * @module
  */
-import { copyFileSync } from 'node:fs';
+import { copyStates } from '../forward/copy-states.js';
 import {
   ExpertRouting,
   expertWindowTokens,
@@ -37,8 +37,8 @@ export interface CollectGradientsOptions {
   readonly tokens: Int32Array;
   readonly sequenceLength: number;
   /**
-   * Where the states are kept meanwhile, in files `gradients-*.hidden`: the inputs of all blocks, and the gradients. Workers
-   * keep them open by their names, so that a pool collects once in a folder.
+   * Where the states are kept meanwhile, in files `gradients-*.hidden`: the inputs [tokens, hidden] of all blocks, and the
+   * gradients. Workers keep them open by their names, so that a pool collects once in a folder.
    */
   readonly folder: string;
   /** Whose weights' gradients are wanted: names within the block, or within an expert. */
@@ -66,11 +66,13 @@ interface Collecting extends CollectGradientsOptions {
 }
 
 /**
- * Disk that the files take, at most: the inputs of all blocks, the output, and the gradients; of the experts of a block also its
- * output with what goes to them, the gradients with respect to that, and what one expert takes and gives.
+ * Disk that the files take, at most: the inputs of all blocks and the gradients; the records of the forward until there are
+ * gradients; then, of the experts of a block, its output with what goes to them, the gradients with respect to that, and what
+ * one expert takes and gives.
  */
 export function gradientFilesBytes(model: ModelDescription, windows: number, tokens: number): number {
   const { hiddenSize, blocks } = model;
+  const input = tokens * hiddenSize * 4;
   const record = wholeRecordBytes(model, tokens);
   const ofExperts = blocks.map(({ experts }) => {
     if (!experts) return 0;
@@ -79,13 +81,14 @@ export function gradientFilesBytes(model: ModelDescription, windows: number, tok
     return windows * (record + tokens * (hiddenSize + experts.units.length) * 4) + 2 * gathered;
   });
   return (
-    windows * ((blocks.length + 1) * record + lossRecordBytes(model, tokens)) + Math.max(0, ...ofExperts)
+    windows * (blocks.length * input + lossRecordBytes(model, tokens)) +
+    Math.max(windows * record, ...ofExperts)
   );
 }
 
 /** @throws RunError naming the block or the weight where something isn't finite */
 export async function collectGradients(options: CollectGradientsOptions): Promise<void> {
-  const { stream, locate, tokens, sequenceLength } = options;
+  const { stream, pool, locate, tokens, sequenceLength } = options;
   const { model } = stream;
   const windows = tokens.length / sequenceLength;
   const firstWanted = model.blocks.findIndex((block) =>
@@ -98,7 +101,7 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
     files.add(path);
     return path;
   };
-  const newStates = (path: string, recordBytes: number) =>
+  const newStates = (path: string, recordBytes?: number) =>
     new HiddenStates(path, windows, sequenceLength, model.hiddenSize, recordBytes);
   const inputs: HiddenStates[] = [];
   try {
@@ -106,8 +109,8 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
     await stream.embed(states, tokens, locate);
     for (const [index, block] of model.blocks.entries()) {
       if (index >= firstWanted) {
-        inputs[index] = newStates(file('gradients-input', index), states.recordBytes);
-        copyFileSync(states.path, inputs[index].path);
+        inputs[index] = newStates(file('gradients-input', index));
+        await copyAll(pool, states, inputs[index]);
       }
       await stream.runBlock(block, await stream.loadBlock(block, locate), states, locate, {
         onWindow: (done) => options.onWindow?.('forward', block, done),
@@ -124,6 +127,10 @@ export async function collectGradients(options: CollectGradientsOptions): Promis
   } finally {
     for (const path of files) releaseFile(path);
   }
+}
+
+async function copyAll(pool: WorkerPool, from: HiddenStates, into: HiddenStates): Promise<void> {
+  await copyStates(pool, from, [...Array(from.windows).keys()], into, from.hiddenSize);
 }
 
 /** What goes to the experts of a block, and the gradients with respect to it. */
@@ -189,9 +196,9 @@ async function expertGradients(
     windows,
     tokens,
     hiddenSize,
-    states.recordBytes,
+    stream.recordBytes(tokens),
   );
-  copyFileSync(states.path, forward.path);
+  await copyAll(pool, states, forward);
   await stream.propagate(block, await stream.loadBlock(block, locate), forward);
   const routing = await ExpertRouting.read(pool, passes, forward);
   const width = hiddenSize + units.length;

@@ -39,7 +39,15 @@ export const samplePlan: Plan = {
     },
   ]),
   totals: { prunable: 12288, zeros: 2764, sparsity: 2764 / 12288, parameters: 20000 },
-  bytes: { read: 40_000, written: 41_000, scratch: 1_000_000 },
+  bytes: {
+    read: 40_000,
+    written: 41_000,
+    scratch: 1_000_000,
+    scratchParts: [
+      { name: 'hidden states', bytes: 700_000 },
+      { name: 'moments of gradients', bytes: 300_000 },
+    ],
+  },
   flops: {
     allocation: 0,
     forward: 3e9,

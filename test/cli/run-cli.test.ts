@@ -222,6 +222,9 @@ describe('what people read', () => {
     expect(stdout).toMatch(/mlp\.up_proj +96 × 32 +2 +unstructured +40\.00 % – 50\.00 % +2,764/);
     expect(stdout).toMatch(/mlp\.down_proj +32 × 96 +2 +dense +0\.00 % +0/);
     expect(stdout).toContain('6.00 GFLOP: forward 3.00 G, gram 1.00 G, evaluation 2.00 G');
+    expect(stdout).toMatch(
+      /writes 41\.0 kB and, while it works, 700 kB of hidden states and 300 kB of moments of gradients$/m,
+    );
     expect(stdout).toContain('note: sequence_length 4096 was capped at 2048');
   });
 

@@ -12,6 +12,7 @@ import {
   pruningPasses,
   RANGE_TOKENS,
 } from '../../src/graph/block-passes.js';
+import { elementCount } from '../../src/graph/value.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
@@ -25,19 +26,17 @@ const hidden = 24;
 const inner = 112;
 const tokens = 70;
 const windows = 5;
-const model = describeModel(
-  {
-    model_type: 'llama',
-    hidden_size: hidden,
-    intermediate_size: inner,
-    num_hidden_layers: 1,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    vocab_size: 16,
-    attention_bias: true,
-  },
-  'config.json',
-);
+const config = {
+  model_type: 'llama',
+  hidden_size: hidden,
+  intermediate_size: inner,
+  num_hidden_layers: 1,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: 16,
+  attention_bias: true,
+};
+const model = describeModel(config, 'config.json');
 const [block] = model.blocks as [BlockDescription];
 const all = new Set(block.linears.map(({ name }) => name));
 const freshWeights = () =>
@@ -82,6 +81,7 @@ type Weights = ReturnType<typeof freshWeights>;
 
 /** Runs the passes, changing weights between them; returns Σx² of each group and the block's output. */
 async function run(passes: BlockPasses, weights: Weights, between: (groups: string[]) => void = () => {}) {
+  const { block } = passes;
   const states = newStates(passes.recordBytes, passes.tokens === long ? 2 : windows, passes.tokens);
   const collector = new StatisticsCollector(pool, stream.graphs);
   const sums = new Map<string, Float64Array>();
@@ -199,6 +199,20 @@ describe('passes of a Llama block', () => {
       [],
     ]);
     expect(passes[0]?.writes.length).toBeGreaterThan(0);
+  });
+
+  it('carry what the chunks of a sliding window read parts of, not each of the parts', async () => {
+    const [sliding] = describeModel({ ...config, model_type: 'mistral', sliding_window: 40 }, 'config.json')
+      .blocks as [BlockDescription];
+    const planned = planPasses(sliding, tokens, new Set(['self_attn.q_proj', 'mlp.down_proj']), 'pruned');
+    const sizes = planned.passes[1]?.reads.map(({ shape }) => elementCount(shape) / tokens);
+    // Two heads of six features, for keys and for values.
+    expect(sizes).toEqual([hidden, 12, 12]);
+    expect(planned.recordBytes).toBe(tokens * (hidden + inner) * 4);
+    const weights = freshWeights();
+    const states = newStates();
+    await stream.propagate(sliding, weights, states);
+    expect((await run(planned, weights)).output).toEqual(read(states));
   });
 
   it('take long windows in ranges of tokens where tokens are not mixed', () => {

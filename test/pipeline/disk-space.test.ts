@@ -69,17 +69,22 @@ describe('a disk that is too small', () => {
     const evaluation = `evaluation: {data: ${text}, context: 512, windows: 20, calibration_windows: 2}`;
     const evaluated = diskNeed(await prepared(join(folder, 'new'), 4, evaluation));
     expect(evaluated.evaluation).toBeGreaterThanOrEqual((20 * 512 + 2 * 128) * 192 * 4);
+    expect(evaluated.scratch).toEqual([{ name: 'hidden states', bytes: evaluated.evaluation }]);
     expect(evaluated.total - few.total).toBe(evaluated.evaluation - few.calibration);
   });
 
   it('counts the moments of gradients, and the inputs of all blocks for their windows', async () => {
     const output = join(folder, 'new');
     const method = 'gradient, options: {taylor: second, windows: 6}';
-    const { calibration } = diskNeed(await prepared(output, 8, '', method));
+    const { calibration, scratch } = diskNeed(await prepared(output, 8, '', method));
     const linears = 6 * (2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192);
     const states = 6 * 128 * 192 * 4;
     // Besides the inputs: the output, and two of its size for the gradients.
     expect(calibration).toBe(2 * linears * 4 + (6 + 1 + 2) * states);
+    expect(scratch).toEqual([
+      { name: 'hidden states', bytes: (6 + 1 + 2) * states },
+      { name: 'moments of gradients', bytes: 2 * linears * 4 },
+    ]);
     expect(diskNeed(await prepared(output, 8, '', method), 6).calibration).toBe(0);
   });
 
@@ -111,6 +116,8 @@ describe('a disk that is too small', () => {
     const block = 2 * 192 * 192 + 2 * 64 * 192 + 3 * 512 * 192;
     const score = await need('wanda++, options: {rounds: 0}');
     expect(score - wanda).toBe(block * 4);
+    const { scratch } = diskNeed(await prepared(output, 8, '', 'wanda++, options: {rounds: 0}'));
+    expect(scratch).toContainEqual({ name: 'moments of gradients', bytes: block * 4 });
     const rounds = await need('wanda++, options: {rounds: 3, round_windows: 2}');
     expect(rounds - score).toBe((2 / 8) * wanda + 3 * 2 * 128 * 192 * 4);
     // As many as there are, at most.

@@ -12,6 +12,7 @@ import { diskNeed } from '../../src/pipeline/disk-space.js';
 import { bandBytes } from '../../src/pipeline/estimates/band-memory.js';
 import { estimateFlops } from '../../src/pipeline/estimates/estimate-flops.js';
 import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
+import { heldGradients } from '../../src/pipeline/estimates/gradient-memory.js';
 import { gradientFileBytes } from '../../src/pipeline/gradient-file.js';
 import { macsPerToken } from '../../src/pipeline/macs-per-token.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
@@ -78,11 +79,25 @@ describe('a mixture of experts', () => {
     expect(diskNeed(wanda).calibration).toBeGreaterThanOrEqual(WINDOWS * recordBytes(wanda) + ofExpert);
     const gradient = await prepared('qwen3-moe', '{method: gradient, sparsity: 0.5}');
     const { model } = gradient;
-    const kept = 3 * wholeRecordBytes(model, TOKENS) + lossRecordBytes(model, TOKENS);
+    const kept = 2 * TOKENS * 32 * 4 + lossRecordBytes(model, TOKENS);
     const routed = wholeRecordBytes(model, TOKENS) + TOKENS * (32 + 8) * 4;
     expect(diskNeed(gradient).calibration).toBeGreaterThanOrEqual(
       gradientFileBytes(gradient) + WINDOWS * (kept + routed) + 3 * ofExpert,
     );
+  });
+
+  it('has room for the gradients of as many windows of an expert as may be in work', async () => {
+    // 2 windows of 64 tokens are 8 of 16 tokens, if all of them go to one expert.
+    const run = await prepared('qwen3-moe', '{method: gradient, sparsity: 0.5, options: {windows: 2}}');
+    const settings = { ...run.memory, workers: 3 };
+    const attention = 32 * (48 + 24 + 24 + 48) * 4;
+    const expert = 3 * 32 * 20 * 4;
+    const held = (linears: typeof run.layers) =>
+      heldGradients({ ...run, layers: linears }, settings, { windows: 2, tokens: TOKENS }).bytes;
+    const experts = run.layers.filter(({ name }) => name.includes('.experts.'));
+    const others = run.layers.filter(({ name }) => !name.includes('.experts.'));
+    expect(held(experts)).toBe((2 + 2 * 3) * expert);
+    expect(held(others)).toBe((2 + 2) * attention);
   });
 
   it('has one cell for its experts in charts, however many they are', async () => {

@@ -1,14 +1,15 @@
 /** Sums of gradients over windows, of random tiny Llamas with golden gradients by PyTorch. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
-import { ModelStream } from '../../src/forward/model-stream.js';
+import { ModelStream, wholeRecordBytes } from '../../src/forward/model-stream.js';
+import { RANGE_TOKENS } from '../../src/graph/block-passes.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { collectGradients } from '../../src/statistics/collect-gradients.js';
+import { collectGradients, gradientFilesBytes } from '../../src/statistics/collect-gradients.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { relativeError } from '../support/relative-error.js';
 import { readGolden } from '../support/safetensors.js';
@@ -32,20 +33,28 @@ interface Options {
   readonly mostWindows?: number;
   readonly logitTokens?: number;
   readonly wanted?: (linear: string) => boolean;
+  /** Told the folder of the states whenever a tensor is looked for. */
+  readonly look?: (folder: string) => void;
+}
+
+async function goldenModel(name: string) {
+  return checkpointModel(await openCheckpoint(join(golden, name)));
 }
 
 /** By the full name of the weight, in the order in which blocks come. */
 async function collect(name: string, tokens: Int32Array, options: Options = {}): Promise<Map<string, Sums>> {
-  const { pool = pools[1], windows = 1, mostWindows, logitTokens, wanted = () => true } = options;
-  const checkpoint = await openCheckpoint(join(golden, name));
-  const { model, locate } = checkpointModel(checkpoint);
+  const { pool = pools[1], windows = 1, mostWindows, logitTokens, wanted = () => true, look } = options;
+  const { model, locate } = await goldenModel(name);
   const stream = new ModelStream(model, pool, logitTokens);
   const own = mkdtempSync(join(folder, 'states-'));
   const result = new Map<string, Sums>();
   await collectGradients({
     stream,
     pool,
-    locate,
+    locate(tensor) {
+      look?.(own);
+      return locate(tensor);
+    },
     tokens,
     sequenceLength: tokens.length / windows,
     folder: own,
@@ -65,6 +74,24 @@ async function collect(name: string, tokens: Int32Array, options: Options = {}):
   stream.dispose();
   expect(readdirSync(own)).toEqual([]);
   return result;
+}
+
+/** The largest sizes of files of gradients, by name without the ending, and of `all` of them together. */
+function sizesSeen() {
+  const seen = new Map<string, number>();
+  const note = (name: string, size: number) => seen.set(name, Math.max(seen.get(name) ?? 0, size));
+  return {
+    largest: (name: string) => seen.get(name) ?? 0,
+    look(own: string) {
+      let all = 0;
+      for (const file of readdirSync(own).filter((each) => each.startsWith('gradients-'))) {
+        const { size } = statSync(join(own, file));
+        note(file.replace('.hidden', ''), size);
+        all += size;
+      }
+      note('all', all);
+    },
+  };
 }
 
 const bytes = (array: Float32Array = new Float32Array()) => Buffer.from(array.buffer);
@@ -156,6 +183,35 @@ describe('collectGradients', () => {
         expect(bytes(other?.sumOfSquares).equals(bytes(sumOfSquares))).toBe(true);
       }
     }
+  });
+
+  it('keeps of each block only what it reads again, on as much disk as is planned', async () => {
+    const length = RANGE_TOKENS + 76;
+    const { model } = await goldenModel(name);
+    const states = 2 * length * model.hiddenSize * 4;
+    const record = 2 * wholeRecordBytes(model, length);
+    expect(record).toBeGreaterThan(states);
+    const many = Int32Array.from({ length: 2 * length }, (_, i) => (i * i + 7 * i) % 160);
+    const { largest, look } = sizesSeen();
+    await collect(name, many, { windows: 2, look });
+    expect(largest('gradients-input-1')).toBe(states);
+    // The inputs of three blocks, the last output, and two of the size of the states for the gradients.
+    expect(largest('all')).toBe(3 * states + record + 2 * states);
+    expect(gradientFilesBytes(model, 2, length)).toBe(largest('all'));
+  });
+
+  it('keeps no more of a block with experts, whose tokens take what is planned at most', async () => {
+    const { model } = await goldenModel('../families/qwen3-moe');
+    const few = Int32Array.from({ length: windows * 12 }, (_, i) => (i * i + 7 * i) % 96);
+    const states = windows * 12 * model.hiddenSize * 4;
+    const { largest, look } = sizesSeen();
+    await collect('../families/qwen3-moe', few, { windows, look });
+    const forward = windows * wholeRecordBytes(model, 12);
+    expect(forward).toBeGreaterThan(2 * states);
+    expect(largest('gradients-input-0')).toBe(states);
+    expect(largest('gradients-routing-0')).toBe(forward);
+    expect(largest('all')).toBeGreaterThan(4 * states + forward);
+    expect(largest('all')).toBeLessThanOrEqual(gradientFilesBytes(model, windows, 12));
   });
 
   it('gives those of some linears alone', async () => {

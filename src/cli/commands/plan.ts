@@ -76,10 +76,7 @@ export function planWords(plan: Plan, colours: Colours): string {
         'sparsity',
         `${formatPercent(totals.sparsity)}: ${formatCount(totals.zeros)} of ${formatCount(totals.prunable)} prunable weights; ${formatCount(totals.parameters)} parameters`,
       ],
-      [
-        'disk',
-        `reads ${formatBytes(bytes.read)}, writes ${formatBytes(bytes.written)} and, while it works, ${formatBytes(bytes.scratch)} of hidden states`,
-      ],
+      ['disk', diskWords(bytes)],
       ['peak memory', `${formatBytes(memory.peakBytes)}, while ${memory.moment}`],
       ...memory.parts.map((part) => ['', `${formatBytes(part.bytes).padStart(8)}  ${part.name}`] as const),
       [
@@ -91,6 +88,12 @@ export function planWords(plan: Plan, colours: Colours): string {
     ...noteLines(plan.notes, colours),
   ];
   return sections.join('\n');
+}
+
+function diskWords({ read, written, scratchParts }: Plan['bytes']): string {
+  const parts = scratchParts.map(({ name, bytes }) => `${formatBytes(bytes)} of ${name}`);
+  const meanwhile = parts.length > 0 ? ` and, while it works, ${parts.join(' and ')}` : '';
+  return `reads ${formatBytes(read)}, writes ${formatBytes(written)}${meanwhile}`;
 }
 
 function timeWords({ prune, evaluation, total }: Plan['seconds'], workers: number): string {

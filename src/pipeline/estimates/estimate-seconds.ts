@@ -4,13 +4,12 @@
  */
 import { elementCount } from '../../graph/value.js';
 import { requiredTensors } from '../../model/check-tensors.js';
-import { type BlockDescription, inputGroups } from '../../model/description.js';
 import { evaluationSets } from '../evaluation-stage.js';
 import type { LayerPlan } from '../layer-plan.js';
-import { batchSize } from '../measure-loss.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { timesPruned } from '../regional-blocks.js';
-import { allocationWork, type Flops, lossMeasurements, methodWork } from './estimate-flops.js';
+import { allocationWork, type Flops, methodWork } from './estimate-flops.js';
+import { lossLoads } from './loss-loads.js';
 
 /** What was measured shortly before. */
 export interface MachineSpeed {
@@ -97,9 +96,10 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
     : 0;
   const regional = regionalSeconds(run, flops, all, one);
   const { loss } = run;
+  const loads = lossLoads(run);
   const measured = loss
     ? (flops.loss / (all * EFFICIENCY.evaluation)) * imbalance(loss.windows, threads) +
-      lossLoads(run) / threads
+      (loads.loaded / RATES.load + loads.stored / RATES.store) / threads
     : 0;
   const gram = flops.gram / (all * EFFICIENCY.gram);
   // What no calibration needs is never loaded; its masks are chosen and its weights written in one.
@@ -135,30 +135,6 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
   return { prune, evaluation, total: prune + evaluation };
 }
 
-/**
- * Loading the blocks behind those at work, for every batch of ablations, and writing and loading those at work.
- * @returns seconds of one thread
- */
-function lossLoads(run: PreparedRun): number {
-  const { model, loss } = run;
-  if (!loss) return 0;
-  const sizes = model.blocks.map(({ tensors }) =>
-    tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0),
-  );
-  const batch = batchSize(model, loss);
-  let [behind, seconds] = [0, 0];
-  for (let index = sizes.length - 1; index >= 0; index--) {
-    const own = sizes[index] ?? 0;
-    const block = model.blocks[index] as BlockDescription;
-    // Each input group measures twice, candidates and then masks.
-    const batches = 2 * inputGroups(block).length;
-    const full = Math.ceil(lossMeasurements(run, block) / batch);
-    seconds += (batches + full) * ((behind + own) / RATES.load + own / RATES.store);
-    behind += own;
-  }
-  return seconds;
-}
-
 /** A window is one worker's work: three of them take two workers as long as four. */
 function imbalance(windows: number, threads: number): number {
   return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
@@ -178,11 +154,7 @@ function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: n
   return optimisations.reduce((sum, { rounds, windows, batch }) => {
     const share = (rounds * windows) / visits;
     const moved = weights * rounds * (windows + Math.ceil(windows / batch));
-    return (
-      sum +
-      share * (flops.steps / speed) * imbalance(Math.min(batch, windows), threads) +
-      moved / (RATES.step * threads)
-    );
+    return sum + share * (flops.steps / speed) * imbalance(batch, threads) + moved / (RATES.step * threads);
   }, measuring);
 }
 

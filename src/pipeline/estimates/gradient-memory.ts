@@ -3,11 +3,13 @@
  * @module
  */
 
-import { unitsOf } from '../../model/description.js';
+import { expertWindowTokens } from '../../forward/expert-routing.js';
+import type { BlockDescription } from '../../model/description.js';
 import { TASK_ELEMENTS as HISTOGRAM_TASK_ELEMENTS, histogramBytes } from '../../sparsity/prune-by-score.js';
 import { gradientBytes } from '../../statistics/sum-gradients.js';
 import { layerWeightName } from '../layer-plan.js';
 import type { MemorySettings } from '../memory-settings.js';
+import type { GradientNeeds } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { linearsAtOnce } from '../prune-stored-blocks.js';
 import { prunedLinears } from '../unit-layers.js';
@@ -34,7 +36,7 @@ export function gradientMemory(run: PreparedRun): StageMemory {
       const moments: MemoryMoment[] = [];
       const parts = inWorkers(settings, common);
       if (gradients) {
-        const held = heldGradients(run, settings, gradients.windows);
+        const held = heldGradients(run, settings, gradients);
         const routed = common.routing(gradients.windows * gradients.tokens);
         moments.push({ moment: 'collecting gradients', parts: [...parts, common.weights, held, routed] });
       }
@@ -52,13 +54,23 @@ export function gradientMemory(run: PreparedRun): StageMemory {
   };
 }
 
-/** Of the block, or expert, with the most weights. @param windows that gradients are taken over */
-export function heldGradients(run: PreparedRun, settings: MemorySettings, windows: number): MemoryPart {
-  const { workers, activations } = settings;
-  const blocks = run.model.blocks
-    .flatMap(unitsOf)
-    .map((unit) => gradientBytes(prunedLinears(run, unit), workers, Math.min(activations, windows)));
-  return { name: 'gradients of one block', bytes: Math.max(...blocks) };
+/** Of the block, or expert, that takes the most. All tokens may go to one expert, in windows of its own. */
+export function heldGradients(
+  run: PreparedRun,
+  { workers, activations }: MemorySettings,
+  { windows, tokens }: Pick<GradientNeeds, 'windows' | 'tokens'>,
+): MemoryPart {
+  const bytesOf = (unit: BlockDescription, ownWindows: number) =>
+    gradientBytes(prunedLinears(run, unit), workers, Math.min(activations, ownWindows));
+  const units = run.model.blocks.flatMap((block) => {
+    const { experts } = block;
+    const own = bytesOf(block, windows);
+    if (!experts) return [own];
+    const all = windows * tokens;
+    const ofExpert = Math.ceil(all / expertWindowTokens(experts, all));
+    return [own, ...experts.units.map((unit) => bytesOf(unit, ofExpert))];
+  });
+  return { name: 'gradients of one block', bytes: Math.max(...units) };
 }
 
 /** Of 16 stored bits the low ones are always 0, and few of the high ones occur: bytes of a task's counts. */

@@ -49,7 +49,7 @@ export function regionalMemory(run: PreparedRun): RegionalMemory {
       const moments: MemoryMoment[] = [];
       const parts = [process('differentiating'), weights, grams];
       if (regional?.gradients) {
-        const held = heldGradients(run, settings, regional.gradients.windows);
+        const held = heldGradients(run, settings, regional.gradients);
         moments.push({ moment: 'collecting gradients', parts: [...parts, activations(gradients), held] });
       }
       if (batch > 0) {
