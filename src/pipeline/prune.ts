@@ -11,7 +11,7 @@ import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
 import { elementCount } from '../graph/value.js';
 import { readReport } from '../report/read-report.js';
-import type { LayerReport, Report } from '../report/report-schema.js';
+import type { Cost, LayerReport, Report } from '../report/report-schema.js';
 import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
@@ -170,7 +170,7 @@ async function perform(
     const finish = new PhaseTimer('finish');
     await pool.close();
     finish.lap('stop workers');
-    const drawn = await makeReport(run, { ...work, phases }, notes, reuse, started);
+    const drawn = await makeReport(run, { ...work, phases }, { notes, reuse, earlier: log.earlier, started });
     const report = await writeReport(output, drawn, (unfinished) => {
       finish.lap('report');
       return {
@@ -265,6 +265,7 @@ async function doWork(
       const none = { heldOut: null, calibration: null };
       log.append({
         kind: 'dense evaluation',
+        cost: { seconds: 0, peak_rss_bytes: peakRssBytes() },
         fingerprint: evaluationFingerprint(sets) ?? '',
         sets: [...evaluationReports(run, dense, none)],
       });
@@ -277,7 +278,7 @@ async function doWork(
       const stage = await allocate(shared);
       patterns = stage.patterns;
       phases.push(...stage.phases);
-      log.append({ kind: 'allocation', patterns });
+      log.append({ kind: 'allocation', cost: stage.cost, patterns });
     }
     run = allocated(run, patterns);
     requireMeasurable(run);
@@ -368,12 +369,17 @@ function readTexts({ calibration, evaluation }: PreparedRun) {
   ].map((text) => ({ ...text, files: [...text.files] }));
 }
 
+interface ReportContext {
+  readonly notes: readonly string[];
+  readonly reuse: Reuse | undefined;
+  readonly earlier: Cost | undefined;
+  readonly started: Date;
+}
+
 async function makeReport(
   run: PreparedRun,
   work: Work,
-  notes: readonly string[],
-  reuse: Reuse | undefined,
-  started: Date,
+  { notes, reuse, earlier, started }: ReportContext,
 ): Promise<Report> {
   const reused = reuse?.taken;
   const { layers, dense, pruned, phases } = work;
@@ -398,6 +404,7 @@ async function makeReport(
       },
       started: started.toISOString(),
       prune_seconds: work.pruneSeconds,
+      ...(earlier && { earlier }),
       ...(reused && { reused }),
       ...resourcesUsed(started),
     },

@@ -13,6 +13,7 @@ export class StageClock {
   readonly #listener: ProgressListener;
   readonly #started = performance.now();
   readonly #timer: PhaseTimer;
+  #lapStarted = 0;
   #blocksDone = 0;
   /** Blocks that didn't count for the estimate because an earlier run had done them. */
   #skipped = 0;
@@ -66,6 +67,14 @@ export class StageClock {
   skip(): void {
     this.#blocksDone++;
     this.#skipped++;
+  }
+
+  /** Seconds since the last lap, or since the stage began. */
+  lap(): number {
+    const { seconds } = this;
+    const lap = seconds - this.#lapStarted;
+    this.#lapStarted = seconds;
+    return lap;
   }
 
   get seconds(): number {

@@ -205,6 +205,17 @@ describe('what people read', () => {
     expect(stdout + stderr).not.toContain('\u001b');
   });
 
+  it('prune: what was before a run was resumed', async () => {
+    const report = sampleReport({ blocks: 2 });
+    report.run.earlier = { seconds: 600, peak_rss_bytes: 1.5e9 };
+    const { stdout } = await cli(['prune', 'run.yaml'], {
+      prune: async () => ({ output: '/home/user/out/tiny', alreadyDone: false, report }),
+    });
+    expect(stdout).toMatch(/time .*\n.*\n +10 min 00 s before it was resumed\n/);
+    expect(stdout).toMatch(/peak memory +893 MB, before it was resumed 1\.50 GB/);
+    expect((await cli(['prune', 'run.yaml'])).stdout).not.toContain('resumed');
+  });
+
   it('prune: a path elsewhere stays absolute, and a finished output is said to be one', async () => {
     const { stdout, code } = await cli(['prune', 'run.yaml'], {
       prune: async () => ({
