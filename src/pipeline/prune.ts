@@ -347,6 +347,7 @@ async function verify({ run, pool, writer, onProgress }: StageContext, layers: r
             `expected ${report.zeros} and 0; the disk may be failing`,
         );
       }
+      clock.reach(layer.block);
       clock.step('verify', layer.block, index + 1, run.layers.length);
     }),
   );

@@ -52,6 +52,7 @@ export class StageClock {
       phase,
       block,
       blocks: this.#blocks,
+      blocksDone: this.#blocksDone,
       done,
       total,
       ...(this.#tokens > 0 ? rate : {}),
@@ -60,7 +61,20 @@ export class StageClock {
 
   block(block: number, seconds: number, result: { sparsity?: number; outputError?: number } = {}): void {
     this.#blocksDone++;
-    this.#listener({ kind: 'block', stage: this.#stage, block, blocks: this.#blocks, seconds, ...result });
+    this.#listener({
+      kind: 'block',
+      stage: this.#stage,
+      block,
+      blocks: this.#blocks,
+      blocksDone: this.#blocksDone,
+      seconds,
+      ...result,
+    });
+  }
+
+  /** All blocks before this one are done, of which nothing else was told. */
+  reach(block: number): void {
+    this.#blocksDone = Math.max(this.#blocksDone, block);
   }
 
   /** A block that an earlier run had finished. */
