@@ -81,15 +81,19 @@ export interface PruneResult {
 
 /**
  * @throws RequestError before anything is written; RunError when the run fails; InterruptedError when it was
- * stopped. After the last two the same call goes on from the last finished block.
+ * stopped. After the last two the same call, without `fresh`, goes on from the last finished block.
  */
 export async function runPrune(config: RunConfig, options: RunOptions = {}): Promise<PruneResult> {
   try {
     return await prune(config, options);
   } catch (error) {
-    const { signal } = options;
+    const { signal, fresh } = options;
     // Something else may have failed while the run was stopping.
-    if (signal?.aborted && error === signal.reason) throw new InterruptedError();
+    if (signal?.aborted && error === signal.reason) {
+      throw new InterruptedError(
+        `interrupted; run the same command again${fresh ? ' without --fresh' : ''} to go on`,
+      );
+    }
     throw error;
   }
 }
@@ -149,7 +153,7 @@ async function perform(
   const { output } = run.config;
   const folder = join(output, RUN_FOLDER);
   const prefixes = run.model.blocks.map(({ prefix }) => prefix);
-  const failure = new FailureContext(prefixes, journal?.blocks.length ?? 0, output);
+  const failure = new FailureContext(prefixes, journal?.blocks.length ?? 0, output, options.fresh);
   const onProgress = failure.listen(options.onProgress ?? (() => {}));
   for (const message of notes) onProgress({ kind: 'note', message });
 

@@ -349,6 +349,13 @@ describe('signals', () => {
     expect(signals.listenerCount('SIGINT') + signals.listenerCount('SIGTERM')).toBe(0);
   });
 
+  it('says that a fresh run goes on without --fresh', async () => {
+    const signals = new EventEmitter();
+    const run = cli(['prune', 'run.yaml', '--fresh'], { prune: patient }, { signals });
+    setTimeout(() => signals.emit('SIGINT', 'SIGINT'), 20);
+    expect((await run).stderr).toContain('run the same command again without --fresh to go on from here');
+  });
+
   it('keeps the result of a run that ended all the same', async () => {
     const signals = new EventEmitter();
     const run = await cli(
