@@ -49,7 +49,8 @@ export interface PruneOptions extends RunOptions {
  * Prunes a checkpoint as its run file says. A run that was interrupted goes on; a finished one is left alone.
  *
  * @throws RequestError before anything is written, for whatever is wrong with the request
- * @throws RunError when the run fails, InterruptedError when `signal` was aborted; both leave a resumable output
+ * @throws RunError when the run fails, InterruptedError when `signal` was aborted; both leave an output that can be gone on
+ * with, without `fresh`
  */
 export async function prune(runFile: RunFile, options: PruneOptions = {}): Promise<PruneResult> {
   return await runPrune(load(runFile, options.set), options);

@@ -24,6 +24,7 @@ const SHOWN_PHASES = 4;
 /** Words for people, several lines without a newline at the end. */
 export function pruneSummary(result: PruneResult, cwd: string, colours: Colours): string {
   const { report, output, alreadyDone } = result;
+  const { earlier } = report.run;
   const pruned = prunedLayers(report.layers);
   const title =
     pruned.length === 0
@@ -42,7 +43,12 @@ export function pruneSummary(result: PruneResult, cwd: string, colours: Colours)
       `${formatSeconds(report.run.seconds)}, of which pruning ${formatSeconds(report.run.prune_seconds)}`,
     ],
     ...phaseRow(report),
-    ['peak memory', formatBytes(report.run.peak_rss_bytes)],
+    ...(earlier ? [['', `${formatSeconds(earlier.seconds)} before it was resumed`] as const] : []),
+    [
+      'peak memory',
+      formatBytes(report.run.peak_rss_bytes) +
+        (earlier ? `, before it was resumed ${formatBytes(earlier.peak_rss_bytes)}` : ''),
+    ],
     ['checkpoint', `${displayPath(output, cwd)} (${formatBytes(report.totals.bytes)})`],
     ['report', displayPath(reportFiles(output).html, cwd)],
     ...(report.notes.length === 0

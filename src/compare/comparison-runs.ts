@@ -73,7 +73,7 @@ export class ComparisonRuns {
       perplexity,
       standard_error,
       seconds: secondsAlone(report),
-      peak_rss_bytes: Math.max(report.run.peak_rss_bytes, report.run.reused?.peak_rss_bytes ?? 0),
+      peak_rss_bytes: peakOf(report),
       output_error:
         errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length,
     };
@@ -88,10 +88,17 @@ export class ComparisonRuns {
 /** Stages of looking at the dense model before anything is pruned. */
 const LOOKING = new Set(['allocate', 'gradients']);
 
-/** What pruning takes with all that the method asks for, had no other run measured any of it. */
+/** What pruning takes with all that the method asks for, had no other run measured any of it, and none been stopped. */
 function secondsAlone({ run, phases }: Report): number {
   const looking = phases.filter(({ stage }) => LOOKING.has(stage));
-  return looking.reduce((sum, { seconds }) => sum + seconds, run.prune_seconds + (run.reused?.seconds ?? 0));
+  const others = [run.earlier, run.reused].flatMap((each) => each ?? []);
+  return [...looking, ...others].reduce((sum, { seconds }) => sum + seconds, run.prune_seconds);
+}
+
+/** Of every process that has a share in the result. */
+function peakOf({ run }: Report): number {
+  const others = [run.earlier, run.reused].map((each) => each?.peak_rss_bytes ?? 0);
+  return Math.max(run.peak_rss_bytes, ...others);
 }
 
 function removeWeights(folder: string): void {

@@ -2,14 +2,16 @@
  * The stages that look at the dense model before anything is pruned.
  * @module
  */
+import type { Cost } from '../report/report-schema.js';
 import type { Pattern } from '../sparsity/pattern.js';
+import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { measureDense, shareSparsity } from './allocate.js';
 import { GradientFile } from './gradient-file.js';
 import type { Journal, JournalContent } from './journal.js';
 import { measureGradients } from './measure-gradients.js';
 import { readNorms, writeNorms } from './norms-file.js';
 import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
-import type { Reuse } from './reuse.js';
+import type { Measured, Reuse } from './reuse.js';
 import type { ReusedFile } from './reused-file.js';
 import { StageClock } from './stage-clock.js';
 import { type StageContext, withStream } from './stage-context.js';
@@ -17,7 +19,7 @@ import { type StageContext, withStream } from './stage-context.js';
 /** Looks at the dense model, and shares the sparsity among its linears. */
 export async function allocate(
   shared: StageContext,
-): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[] }> {
+): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[]; cost: Cost }> {
   const { run, reuse, onProgress } = shared;
   const { calibration, allocation, layers } = run;
   const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
@@ -38,7 +40,14 @@ export async function allocate(
   };
   const measured = async () => (reuse?.norms ? await taken(reuse, reuse.norms) : await measure());
   const norms = allocation.windows > 0 ? await measured() : undefined;
-  return { patterns: await shareSparsity({ ...shared, clock }, norms), phases: clock.end() };
+  const patterns = await shareSparsity({ ...shared, clock }, norms);
+  // So far nothing else was looked for in the folder.
+  const cost = costOf(clock.seconds + (reuse?.taken?.seconds ?? 0), reuse);
+  return { patterns, phases: clock.end(), cost };
+}
+
+function costOf(seconds: number, reuse: Reuse | undefined): Cost {
+  return { seconds, peak_rss_bytes: Math.max(peakRssBytes(), reuse?.taken?.peak_rss_bytes ?? 0) };
 }
 
 /**
@@ -60,21 +69,26 @@ export async function denseGradients(
     own.starve(journal.gradients.starved);
     return own;
   }
+  /** In place of what an earlier process recorded, whose seconds a shared folder has too. */
+  const record = ({ seconds, starved }: Measured) => {
+    const cost = costOf(seconds, reuse);
+    log.append({ kind: 'gradients', cost, fingerprint: own.fingerprint, starved });
+  };
+  const collect = async (file: GradientFile): Promise<Measured> => {
+    const collected = await collectedGradients(shared, file);
+    phases.push(...collected);
+    const seconds = collected.reduce((sum, phase) => sum + phase.seconds, 0);
+    return { seconds, starved: Object.fromEntries(file.starved) };
+  };
   if (!reuse?.gradients) {
-    phases.push(...(await collectedGradients(shared, own)));
-    const starved = Object.fromEntries(own.starved);
-    log.append({ kind: 'gradients', fingerprint: own.fingerprint, starved });
+    record(await collect(own));
     return own;
   }
   own.remove();
   const file = new GradientFile(reuse.folder, run, reuse.gradients.name);
   const timer = new PhaseTimer('reuse');
-  const known = await reuse.take(reuse.gradients, 'gradients', timer, async () => {
-    const collected = await collectedGradients(shared, file);
-    phases.push(...collected);
-    const seconds = collected.reduce((sum, phase) => sum + phase.seconds, 0);
-    return { seconds, starved: Object.fromEntries(file.starved) };
-  });
+  const known = await reuse.take(reuse.gradients, 'gradients', timer, () => collect(file));
+  record(known);
   file.starve(known.starved);
   phases.push(...timer.phases());
   return file;

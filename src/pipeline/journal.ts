@@ -8,8 +8,9 @@ import { z } from 'zod';
 import type { TextCommits } from '../calibration/open-text-source.js';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
-import { evaluationReportSchema, layerReportSchema } from '../report/report-schema.js';
+import { type Cost, costSchema, evaluationReportSchema, layerReportSchema } from '../report/report-schema.js';
 import type { FingerprintParts } from './fingerprint.js';
+import { totalCost } from './total-cost.js';
 
 export const JOURNAL_FILE = 'journal.jsonl';
 
@@ -20,13 +21,21 @@ const headerSchema = z.object({
   /** Commits that were read of datasets whose revision may move, by what a source is called. */
   texts: z.record(z.string(), z.string()).default({}),
 });
+/**
+ * What an entry took: the seconds of pruning since the entry before, those of reused measurements included and those of evaluations
+ * not, and the most memory up to here. Journals of earlier versions don't say it.
+ */
+const cost = costSchema.exactOptional();
+
 const blockSchema = z.object({
   kind: z.literal('block'),
+  cost,
   block: z.int().nonnegative(),
   layers: z.array(layerReportSchema),
 });
 const evaluationSchema = z.object({
   kind: z.literal('dense evaluation'),
+  cost,
   /** Of the windows. */
   fingerprint: z.string(),
   sets: z.array(evaluationReportSchema.nullable()),
@@ -34,6 +43,7 @@ const evaluationSchema = z.object({
 
 const allocationSchema = z.object({
   kind: z.literal('allocation'),
+  cost,
   /** Of the linears that share the sparsity, in order. */
   patterns: z.array(
     z.discriminatedUnion('kind', [
@@ -45,6 +55,7 @@ const allocationSchema = z.object({
 
 const gradientsSchema = z.object({
   kind: z.literal('gradients'),
+  cost,
   /** Of what the file of moments holds, and where. */
   fingerprint: z.string(),
   /** Tokens that go to experts, by their prefix, where they are too few. */
@@ -55,6 +66,7 @@ export type AllocationEntry = z.infer<typeof allocationSchema>;
 export type BlockEntry = z.infer<typeof blockSchema>;
 export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
 export type GradientsEntry = z.infer<typeof gradientsSchema>;
+export type JournalEntry = AllocationEntry | BlockEntry | DenseEvaluationEntry | GradientsEntry;
 
 /** What a run is known by. */
 export interface JournalHeader {
@@ -114,6 +126,8 @@ export function readJournal(path: string): JournalContent | undefined {
 export class Journal {
   readonly #path: string;
   readonly #fd: number;
+  /** Of an earlier process, and not replaced since. */
+  #kept: readonly JournalEntry[];
 
   /**
    * Starts a new journal, or goes on with the one that `content` was read from.
@@ -126,21 +140,31 @@ export class Journal {
     content: JournalContent | undefined,
   ): Promise<Journal> {
     const { denseEvaluation, allocation, gradients, blocks = [] } = content ?? {};
-    const entries = [{ kind: 'run', ...header }, denseEvaluation, allocation, gradients, ...blocks];
-    await writeFileAtomically(path, entries.filter(Boolean).map(line).join(''));
+    const entries = [denseEvaluation, allocation, gradients, ...blocks].filter(
+      (entry) => entry !== undefined,
+    );
+    await writeFileAtomically(path, [{ kind: 'run', ...header }, ...entries].map(line).join(''));
     try {
-      return new Journal(path, openSync(path, 'a'));
+      return new Journal(path, openSync(path, 'a'), entries);
     } catch (error) {
       throw fileError(error, 'write', path);
     }
   }
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, kept: readonly JournalEntry[]) {
     this.#path = path;
     this.#fd = fd;
+    this.#kept = kept;
   }
 
-  append(entry: BlockEntry | DenseEvaluationEntry | AllocationEntry | GradientsEntry): void {
+  /** What earlier processes took for what this one went on from; undefined where that is nothing, or isn't known. */
+  get earlier(): Cost | undefined {
+    return totalCost(this.#kept.flatMap((entry) => entry.cost ?? []));
+  }
+
+  /** Adds an entry. But for blocks, one of its kind that was there doesn't count any more. */
+  append(entry: JournalEntry): void {
+    if (entry.kind !== 'block') this.#kept = this.#kept.filter(({ kind }) => kind !== entry.kind);
     try {
       const bytes = Buffer.from(line(entry));
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);

@@ -53,7 +53,11 @@ export async function measureGradients(options: MeasureGradientsOptions): Promis
       if (now !== phase) lap(now);
       // Experts have windows of their own.
       const index = blocks.indexOf(unit);
-      if (index >= 0) clock.step(now, index, done, gradients.windows);
+      if (index < 0) return;
+      const { windows } = gradients;
+      // A block is done with its backward; until then the forward of all is what can be told of.
+      if (now === 'forward') clock.step(now, index, index * windows + done, blocks.length * windows);
+      else clock.step(now, index, done, windows);
     },
     async onBlock(unit, sums, tokens) {
       // A block comes after its experts.

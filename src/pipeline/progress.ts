@@ -64,13 +64,18 @@ export type ReportPhase = (typeof REPORT_PHASES)[number];
 export type ProgressEvent =
   /** A stage begins; `blocks` is how many transformer blocks it will visit. */
   | { readonly kind: 'stage'; readonly stage: Stage; readonly blocks: number }
-  /** `done` of `total` units of one phase of one block (`block` counts from 0). Rate-limit when rendering. */
+  /**
+   * `done` of `total` units of one phase of one block, or of all of them in the forward before gradients. `block` counts from 0,
+   * and goes down where gradients do. Rate-limit when rendering.
+   */
   | {
       readonly kind: 'step';
       readonly stage: Stage;
       readonly phase: Phase;
       readonly block: number;
       readonly blocks: number;
+      /** Blocks that the stage is done with. */
+      readonly blocksDone: number;
       readonly done: number;
       readonly total: number;
       /** Tokens that went through the model per second of this stage so far; absent until known. */
@@ -84,6 +89,8 @@ export type ProgressEvent =
       readonly stage: Stage;
       readonly block: number;
       readonly blocks: number;
+      /** With this one. */
+      readonly blocksDone: number;
       readonly seconds: number;
       readonly sparsity?: number;
       readonly outputError?: number;

@@ -12,6 +12,7 @@ import { storedNames } from '../model/check-tensors.js';
 import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
+import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { DenseTargets } from './dense-targets.js';
 import type { GradientFile } from './gradient-file.js';
 import type { BlockEntry, Journal } from './journal.js';
@@ -134,10 +135,11 @@ export async function skipBlock({ writer, clock }: BlockLoopOptions, block: Bloc
 
 /** Puts a block that has been written on the disk, and then into the journal. */
 export async function recordBlock(
-  { writer, journal }: BlockLoopOptions,
+  { writer, journal, clock }: BlockLoopOptions,
   index: number,
   layers: readonly LayerReport[],
 ): Promise<void> {
   await writer.stored.sync();
-  journal.append({ kind: 'block', block: index, layers: [...layers] });
+  const cost = { seconds: clock.lap(), peak_rss_bytes: peakRssBytes() };
+  journal.append({ kind: 'block', cost, block: index, layers: [...layers] });
 }

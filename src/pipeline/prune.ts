@@ -11,7 +11,7 @@ import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError, RunError } from '../errors.js';
 import { elementCount } from '../graph/value.js';
 import { readReport } from '../report/read-report.js';
-import type { LayerReport, Report } from '../report/report-schema.js';
+import type { Cost, LayerReport, Report } from '../report/report-schema.js';
 import { loadReportPage, writeReport } from '../report/write-report.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
@@ -81,15 +81,19 @@ export interface PruneResult {
 
 /**
  * @throws RequestError before anything is written; RunError when the run fails; InterruptedError when it was
- * stopped. After the last two the same call goes on from the last finished block.
+ * stopped. After the last two the same call, without `fresh`, goes on from the last finished block.
  */
 export async function runPrune(config: RunConfig, options: RunOptions = {}): Promise<PruneResult> {
   try {
     return await prune(config, options);
   } catch (error) {
-    const { signal } = options;
+    const { signal, fresh } = options;
     // Something else may have failed while the run was stopping.
-    if (signal?.aborted && error === signal.reason) throw new InterruptedError();
+    if (signal?.aborted && error === signal.reason) {
+      throw new InterruptedError(
+        `interrupted; run the same command again${fresh ? ' without --fresh' : ''} to go on`,
+      );
+    }
     throw error;
   }
 }
@@ -149,7 +153,7 @@ async function perform(
   const { output } = run.config;
   const folder = join(output, RUN_FOLDER);
   const prefixes = run.model.blocks.map(({ prefix }) => prefix);
-  const failure = new FailureContext(prefixes, journal?.blocks.length ?? 0, output);
+  const failure = new FailureContext(prefixes, journal?.blocks.length ?? 0, output, options.fresh);
   const onProgress = failure.listen(options.onProgress ?? (() => {}));
   for (const message of notes) onProgress({ kind: 'note', message });
 
@@ -170,7 +174,7 @@ async function perform(
     const finish = new PhaseTimer('finish');
     await pool.close();
     finish.lap('stop workers');
-    const drawn = await makeReport(run, { ...work, phases }, notes, reuse, started);
+    const drawn = await makeReport(run, { ...work, phases }, { notes, reuse, earlier: log.earlier, started });
     const report = await writeReport(output, drawn, (unfinished) => {
       finish.lap('report');
       return {
@@ -265,6 +269,7 @@ async function doWork(
       const none = { heldOut: null, calibration: null };
       log.append({
         kind: 'dense evaluation',
+        cost: { seconds: 0, peak_rss_bytes: peakRssBytes() },
         fingerprint: evaluationFingerprint(sets) ?? '',
         sets: [...evaluationReports(run, dense, none)],
       });
@@ -277,7 +282,7 @@ async function doWork(
       const stage = await allocate(shared);
       patterns = stage.patterns;
       phases.push(...stage.phases);
-      log.append({ kind: 'allocation', patterns });
+      log.append({ kind: 'allocation', cost: stage.cost, patterns });
     }
     run = allocated(run, patterns);
     requireMeasurable(run);
@@ -346,6 +351,7 @@ async function verify({ run, pool, writer, onProgress }: StageContext, layers: r
             `expected ${report.zeros} and 0; the disk may be failing`,
         );
       }
+      clock.reach(layer.block);
       clock.step('verify', layer.block, index + 1, run.layers.length);
     }),
   );
@@ -368,12 +374,17 @@ function readTexts({ calibration, evaluation }: PreparedRun) {
   ].map((text) => ({ ...text, files: [...text.files] }));
 }
 
+interface ReportContext {
+  readonly notes: readonly string[];
+  readonly reuse: Reuse | undefined;
+  readonly earlier: Cost | undefined;
+  readonly started: Date;
+}
+
 async function makeReport(
   run: PreparedRun,
   work: Work,
-  notes: readonly string[],
-  reuse: Reuse | undefined,
-  started: Date,
+  { notes, reuse, earlier, started }: ReportContext,
 ): Promise<Report> {
   const reused = reuse?.taken;
   const { layers, dense, pruned, phases } = work;
@@ -398,6 +409,7 @@ async function makeReport(
       },
       started: started.toISOString(),
       prune_seconds: work.pruneSeconds,
+      ...(earlier && { earlier }),
       ...(reused && { reused }),
       ...resourcesUsed(started),
     },

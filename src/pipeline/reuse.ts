@@ -9,7 +9,7 @@ import { firstTokens } from '../calibration/first-tokens.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { formatSeconds } from '../report/format.js';
-import type { Report } from '../report/report-schema.js';
+import type { Cost } from '../report/report-schema.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { lockFile } from '../system/file-lock.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
@@ -20,6 +20,7 @@ import { normsBytes } from './norms-file.js';
 import type { PhaseTimer } from './phase-timer.js';
 import type { PreparedRun } from './prepare-run.js';
 import { type Reused, ReusedFile } from './reused-file.js';
+import { totalCost } from './total-cost.js';
 
 /** Parts of a run's fingerprint that say what the dense model is, and what is done with experts that starve. */
 const DENSE_PARTS = ['version', 'source checkpoint', 'config.json', SOURCE_WEIGHTS, 'calibration.experts'];
@@ -31,7 +32,7 @@ export interface ReuseOptions {
 }
 
 /** What is to be known of a file that was just made. */
-type Measured = Omit<Reused, 'peak_rss_bytes'>;
+export type Measured = Omit<Reused, 'peak_rss_bytes'>;
 
 /** A run's share of the folder. */
 export class Reuse {
@@ -73,12 +74,8 @@ export class Reuse {
   }
 
   /** What earlier runs took to measure what this one found; undefined where it found nothing. */
-  get taken(): Report['run']['reused'] {
-    if (this.#found.length === 0) return undefined;
-    return {
-      seconds: this.#found.reduce((sum, { seconds }) => sum + seconds, 0),
-      peak_rss_bytes: Math.max(...this.#found.map((each) => each.peak_rss_bytes)),
-    };
+  get taken(): Cost | undefined {
+    return totalCost(this.#found);
   }
 
   /** Bytes of disk that the run would still write into the folder. */

@@ -9,6 +9,7 @@ import type { ProgressEvent, ProgressListener } from './progress.js';
 export class FailureContext {
   readonly #prefixes: readonly string[];
   readonly #output: string;
+  readonly #fresh: boolean;
   #stage: string | undefined;
   #block: number;
   #finished: number;
@@ -17,12 +18,14 @@ export class FailureContext {
   /**
    * @param prefixes of the blocks' names, in order
    * @param finished blocks that an earlier run wrote
+   * @param fresh whether the command would throw away what is there
    */
-  constructor(prefixes: readonly string[], finished: number, output: string) {
+  constructor(prefixes: readonly string[], finished: number, output: string, fresh = false) {
     this.#prefixes = prefixes;
     this.#block = finished;
     this.#finished = finished;
     this.#output = output;
+    this.#fresh = fresh;
   }
 
   /** Passes events on. */
@@ -47,7 +50,8 @@ export class FailureContext {
     const total = this.#prefixes.length;
     return new RunError(
       `${where === '' || known ? '' : `${where}: `}${message}\n` +
-        `${this.#finished} of ${total} blocks are finished in ${this.#output}; the same command goes on from there`,
+        `${this.#finished} of ${total} blocks are finished in ${this.#output}; the same command${this.#fresh ? ' without --fresh' : ''} ` +
+        'goes on from there',
       { cause: error },
     );
   }

@@ -13,6 +13,7 @@ export class StageClock {
   readonly #listener: ProgressListener;
   readonly #started = performance.now();
   readonly #timer: PhaseTimer;
+  #lapStarted = 0;
   #blocksDone = 0;
   /** Blocks that didn't count for the estimate because an earlier run had done them. */
   #skipped = 0;
@@ -51,6 +52,7 @@ export class StageClock {
       phase,
       block,
       blocks: this.#blocks,
+      blocksDone: this.#blocksDone,
       done,
       total,
       ...(this.#tokens > 0 ? rate : {}),
@@ -59,13 +61,34 @@ export class StageClock {
 
   block(block: number, seconds: number, result: { sparsity?: number; outputError?: number } = {}): void {
     this.#blocksDone++;
-    this.#listener({ kind: 'block', stage: this.#stage, block, blocks: this.#blocks, seconds, ...result });
+    this.#listener({
+      kind: 'block',
+      stage: this.#stage,
+      block,
+      blocks: this.#blocks,
+      blocksDone: this.#blocksDone,
+      seconds,
+      ...result,
+    });
+  }
+
+  /** All blocks before this one are done, of which nothing else was told. */
+  reach(block: number): void {
+    this.#blocksDone = Math.max(this.#blocksDone, block);
   }
 
   /** A block that an earlier run had finished. */
   skip(): void {
     this.#blocksDone++;
     this.#skipped++;
+  }
+
+  /** Seconds since the last lap, or since the stage began. */
+  lap(): number {
+    const { seconds } = this;
+    const lap = seconds - this.#lapStarted;
+    this.#lapStarted = seconds;
+    return lap;
   }
 
   get seconds(): number {

@@ -48,6 +48,9 @@ export const layerReportSchema = z.strictObject({
   notes: z.array(z.string()),
 });
 
+/** What processes other than the one that wrote the report took. */
+export const costSchema = z.strictObject({ seconds, peak_rss_bytes: count });
+
 const perplexitySchema = z.strictObject({
   perplexity: z.number(),
   standard_error: z.number().describe('of the perplexity, from the spread between windows (delta method)'),
@@ -95,8 +98,12 @@ export const reportSchema = z.strictObject({
     started: z.iso.datetime(),
     seconds: seconds.describe('wall time of the whole command'),
     prune_seconds: seconds.describe('wall time of pruning alone: without evaluation'),
-    reused: z
-      .strictObject({ seconds, peak_rss_bytes: count })
+    earlier: costSchema
+      .exactOptional()
+      .describe(
+        'what earlier processes of this run took to prune, and to learn what that needs of the dense model, as far as this one went on from it; not in its other figures',
+      ),
+    reused: costSchema
       .exactOptional()
       .describe(
         'what earlier runs took to measure what this one found in the folder that it shares with them; not in its other figures',
@@ -120,6 +127,7 @@ export const reportSchema = z.strictObject({
   notes: z.array(z.string()),
 });
 
+export type Cost = z.infer<typeof costSchema>;
 export type LayerReport = z.infer<typeof layerReportSchema>;
 export type Perplexity = z.infer<typeof perplexitySchema>;
 export type EvaluationReport = z.infer<typeof evaluationReportSchema>;

@@ -5,7 +5,8 @@ import { openProgressDisplay } from '../../src/cli/progress/open-progress-displa
 import { ProgressBars } from '../../src/cli/progress/progress-bars.js';
 import { progressLine } from '../../src/cli/progress/progress-line.js';
 import { ProgressLines } from '../../src/cli/progress/progress-lines.js';
-import type { ProgressEvent } from '../../src/pipeline/progress.js';
+import type { ProgressEvent, ProgressListener } from '../../src/pipeline/progress.js';
+import { StageClock } from '../../src/pipeline/stage-clock.js';
 import { FakeTerminal } from './fake-terminal.js';
 
 class Log extends Writable {
@@ -25,6 +26,7 @@ const step = (block: number, done: number, extra = {}): ProgressEvent => ({
   phase: 'solve',
   block,
   blocks: 4,
+  blocksDone: block,
   done,
   total: 10,
   ...extra,
@@ -34,6 +36,7 @@ const block = (index: number, blocks = 4): ProgressEvent => ({
   stage: 'prune',
   block: index,
   blocks,
+  blocksDone: index + 1,
   seconds: 1.25,
   sparsity: 0.5,
   outputError: 0.0123,
@@ -55,6 +58,19 @@ const downloaded: ProgressEvent = {
   received: 270e6,
   seconds: 22.5,
 };
+
+/** What the stage of gradients tells of four blocks. @param pause called after each step */
+function tellGradients(listener: ProgressListener, pause: () => void): void {
+  const clock = new StageClock('gradients', 4, 0, listener);
+  clock.step('forward', 3, 8, 8);
+  pause();
+  for (const index of [3, 2, 1, 0]) {
+    clock.step('backward', index, 1, 2);
+    pause();
+    clock.block(index, 1.5);
+  }
+  clock.end();
+}
 
 describe('ProgressBars', () => {
   beforeEach(() => {
@@ -93,6 +109,21 @@ describe('ProgressBars', () => {
     ]);
     expect(terminal.cursorVisible).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('counts up while gradients go from the last block to the first', () => {
+    const terminal = new FakeTerminal(80);
+    const bars = new ProgressBars(terminal, coloursFor(terminal, {}));
+    const seen: [string | undefined, number][] = [];
+    tellGradients(bars.listener, () => {
+      vi.advanceTimersByTime(300);
+      const [line = ''] = terminal.screen;
+      seen.push([line.match(/\d\/4 blocks/)?.[0], line.split('━').length - 1]);
+    });
+    bars.close();
+    const done = [0, 0, 1, 2, 3];
+    expect(seen.map(([blocks]) => blocks)).toEqual(done.map((count) => `${count}/4 blocks`));
+    expect(seen.map(([, columns]) => columns)).toEqual(done.map((count) => count * 9));
   });
 
   it('draws a download before the first stage', () => {
@@ -208,6 +239,23 @@ describe('ProgressLines', () => {
       'prune: 2/4 blocks, solve %',
       'prune: 2/4 blocks, solve %',
       'prune: 2/4 blocks, solve %',
+    ]);
+  });
+
+  it('counts up while gradients go from the last block to the first', () => {
+    const log = new Log();
+    let now = 0;
+    const lines = new ProgressLines(log, () => now);
+    tellGradients(lines.listener, () => {
+      now += 30_000;
+    });
+    expect(log.lines.map((line) => line.replace(/, last block.*/, ''))).toEqual([
+      'gradients: 4 blocks',
+      'gradients: 0/4 blocks, backward 50 %',
+      'gradients: 1/4 blocks',
+      'gradients: 2/4 blocks',
+      'gradients: 3/4 blocks',
+      expect.stringMatching(/^gradients: done in/),
     ]);
   });
 

@@ -205,6 +205,17 @@ describe('what people read', () => {
     expect(stdout + stderr).not.toContain('\u001b');
   });
 
+  it('prune: what was before a run was resumed', async () => {
+    const report = sampleReport({ blocks: 2 });
+    report.run.earlier = { seconds: 600, peak_rss_bytes: 1.5e9 };
+    const { stdout } = await cli(['prune', 'run.yaml'], {
+      prune: async () => ({ output: '/home/user/out/tiny', alreadyDone: false, report }),
+    });
+    expect(stdout).toMatch(/time .*\n.*\n +10 min 00 s before it was resumed\n/);
+    expect(stdout).toMatch(/peak memory +893 MB, before it was resumed 1\.50 GB/);
+    expect((await cli(['prune', 'run.yaml'])).stdout).not.toContain('resumed');
+  });
+
   it('prune: a path elsewhere stays absolute, and a finished output is said to be one', async () => {
     const { stdout, code } = await cli(['prune', 'run.yaml'], {
       prune: async () => ({
@@ -339,6 +350,13 @@ describe('signals', () => {
     expect(stderr).toContain(`${name}: finishing the current tensor`);
     expect(stderr).toContain('run the same command again');
     expect(signals.listenerCount('SIGINT') + signals.listenerCount('SIGTERM')).toBe(0);
+  });
+
+  it('says that a fresh run goes on without --fresh', async () => {
+    const signals = new EventEmitter();
+    const run = cli(['prune', 'run.yaml', '--fresh'], { prune: patient }, { signals });
+    setTimeout(() => signals.emit('SIGINT', 'SIGINT'), 20);
+    expect((await run).stderr).toContain('run the same command again without --fresh to go on from here');
   });
 
   it('keeps the result of a run that ended all the same', async () => {

@@ -22,6 +22,17 @@ describe('FailureContext', () => {
     expect(explained(new RunError(message))).toBe(message);
   });
 
+  it.each([
+    [false, 'the same command goes on from there'],
+    [true, 'the same command without --fresh goes on from there'],
+  ])('says how to go on, fresh or not (%s)', (fresh, words) => {
+    const error = new RunError('a disk is full');
+    const context = new FailureContext(['model.layers.0.', 'model.layers.1.'], 1, '/out', fresh);
+    expect((context.explain(error) as Error).message).toContain(
+      `1 of 2 blocks are finished in /out; ${words}`,
+    );
+  });
+
   it('gives back what was not thrown on purpose', () => {
     const error = new TypeError('a mistake');
     const context = new FailureContext([], 0, '/out');

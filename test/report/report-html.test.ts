@@ -119,6 +119,16 @@ describe('renderReportHtml', () => {
     }
   });
 
+  it('says what was before the run was resumed, where there was something', () => {
+    const report = sampleReport();
+    expect(renderReportHtml(report)).not.toContain('resumed');
+    report.run.earlier = { seconds: 600, peak_rss_bytes: 1.5e9 };
+    const page = renderReportHtml(reportSchema.parse(report));
+    expect(page).toContain('with evaluation; before it was resumed 10 min 00 s');
+    expect(page).toContain('2 workers; before it was resumed 1.50 GB');
+    expect(page).toContain('Before the run was resumed, what it went on from took 10 min 00 s.');
+  });
+
   it('draws every linear twice, once for wide and once for narrow pages, and lists it once', () => {
     const report = largeReport();
     const page = renderReportHtml(report);

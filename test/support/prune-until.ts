@@ -8,12 +8,12 @@ export function isPrunedBlock(event: ProgressEvent): boolean {
   return event.kind === 'block' && event.stage === 'prune';
 }
 
-/** Stops a run at the first event that is asked for, and expects that it says so. */
+/** Stops a run at the first event that is asked for, expects that it says so, and gives the words. */
 export async function pruneUntil(
   path: string,
   stopsAt: (event: ProgressEvent) => boolean,
   options: PruneOptions = {},
-): Promise<void> {
+): Promise<string> {
   const controller = new AbortController();
   const stopped = prune(path, {
     ...options,
@@ -22,5 +22,7 @@ export async function pruneUntil(
       if (stopsAt(event)) controller.abort();
     },
   });
-  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const error = await stopped.catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(InterruptedError);
+  return (error as InterruptedError).message;
 }

@@ -52,10 +52,10 @@ export class ProgressBars implements ProgressDisplay {
       case 'step':
         if (!this.#state) break;
         this.#state.step = event;
-        this.#state.blocksDone = Math.max(this.#state.blocksDone, event.block);
+        this.#state.blocksDone = event.blocksDone;
         break;
       case 'block':
-        if (this.#state) this.#state.blocksDone = event.block + 1;
+        if (this.#state) this.#state.blocksDone = event.blocksDone;
         break;
       case 'stage-end': {
         const blocks = this.#state?.blocks;

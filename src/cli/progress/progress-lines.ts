@@ -48,7 +48,7 @@ export class ProgressLines implements ProgressDisplay {
       case 'step':
         this.#latestStep = event;
         if (this.now() - this.#lastLine >= STEP_INTERVAL_MS && this.#lastLine > Number.NEGATIVE_INFINITY) {
-          this.#report(event.stage, event.block, event.blocks, [
+          this.#report(event, [
             `${event.phase} ${formatPercent(event.total === 0 ? 1 : event.done / event.total, 0)}`,
           ]);
         } else if (this.#lastLine === Number.NEGATIVE_INFINITY) {
@@ -57,8 +57,8 @@ export class ProgressLines implements ProgressDisplay {
         }
         break;
       case 'block':
-        if (this.now() - this.#lastLine >= BLOCK_INTERVAL_MS && event.block + 1 < event.blocks) {
-          this.#report(event.stage, event.block + 1, event.blocks, blockFigures(event));
+        if (this.now() - this.#lastLine >= BLOCK_INTERVAL_MS && event.blocksDone < event.blocks) {
+          this.#report(event, blockFigures(event));
         }
         break;
       case 'stage-end':
@@ -82,7 +82,7 @@ export class ProgressLines implements ProgressDisplay {
 
   close(): void {}
 
-  #report(stage: string, done: number, blocks: number, figures: readonly string[]): void {
+  #report({ stage, blocksDone, blocks }: Event<'step' | 'block'>, figures: readonly string[]): void {
     this.#lastLine = this.now();
     const { tokensPerSecond, etaSeconds } = this.#latestStep ?? {};
     const parts = [
@@ -90,7 +90,7 @@ export class ProgressLines implements ProgressDisplay {
       ...(tokensPerSecond === undefined ? [] : [`${formatCount(tokensPerSecond)} tokens/s`]),
       ...(etaSeconds === undefined ? [] : [`${formatTimeLeft(etaSeconds)} left`]),
     ];
-    this.message(`${stage}: ${done}/${blocks} blocks, ${parts.join(', ')}`.replace(/, $/, ''));
+    this.message(`${stage}: ${blocksDone}/${blocks} blocks, ${parts.join(', ')}`.replace(/, $/, ''));
   }
 }
 

@@ -134,11 +134,12 @@ export function timeSection(report: Report): Html | null {
   if (!chart) return null;
   const accounted = report.phases.reduce((sum, phase) => sum + phase.seconds, 0);
   const rest = report.run.seconds - accounted;
+  const { earlier } = report.run;
   return html`<section>
     <h2>Where the time went</h2>
     <p class="about">${formatSeconds(report.run.seconds)} in all, ${formatSeconds(report.run.prune_seconds)} of it pruning.${
       rest > Math.max(0.5, report.run.seconds * 0.01) && ` ${formatSeconds(rest)} fell between the phases.`
-    }</p>
+    }${earlier && ` Before the run was resumed, what it went on from took ${formatSeconds(earlier.seconds)}.`}</p>
     ${twoLayouts((layout) => timeBars(report, layout) ?? chart)}
   </section>`;
 }

@@ -21,6 +21,7 @@ import { distinct, modelName, prunedLayers, targetSparsity } from '../run-summar
 /** Title, headline figures and the row of smaller ones. */
 export function headline(report: Report): Html {
   const { run, totals, layers } = report;
+  const { earlier } = run;
   const evaluations = [
     report.evaluation && perplexityFigure('Perplexity on held-out text', report.evaluation),
     report.calibration_evaluation &&
@@ -45,8 +46,16 @@ export function headline(report: Report): Html {
     }
   </div>
   <dl class="figures">
-    ${tile('Pruning', formatSeconds(run.prune_seconds), `${formatSeconds(run.seconds)} ${evaluations.length > 0 ? 'with evaluation' : 'in all'}`)}
-    ${tile('Peak memory', formatBytes(run.peak_rss_bytes), `resident, ${formatPlural(run.machine.workers, 'worker')}`)}
+    ${tile(
+      'Pruning',
+      formatSeconds(run.prune_seconds),
+      `${formatSeconds(run.seconds)} ${evaluations.length > 0 ? 'with evaluation' : 'in all'}${before(earlier && formatSeconds(earlier.seconds))}`,
+    )}
+    ${tile(
+      'Peak memory',
+      formatBytes(run.peak_rss_bytes),
+      `resident, ${formatPlural(run.machine.workers, 'worker')}${before(earlier && formatBytes(earlier.peak_rss_bytes))}`,
+    )}
     ${tile('Checkpoint', formatBytes(totals.bytes), `${formatScaled(totals.parameters)} parameters, stored dense`)}
     ${tile(
       'Effective MACs a token',
@@ -55,6 +64,11 @@ export function headline(report: Report): Html {
         `${formatPercent(totals.macs_per_token.effective / totals.macs_per_token.dense, 1)} of ${formatScaled(totals.macs_per_token.dense)} dense`,
     )}
   </dl>`;
+}
+
+/** What a figure was in the processes that this one went on from. */
+function before(figure: string | undefined): string {
+  return figure === undefined ? '' : `; before it was resumed ${figure}`;
 }
 
 function sentence(report: Report): Html {
