@@ -15,6 +15,7 @@ import { type MemoryEstimate, memoryEstimator } from './estimates/estimate-memor
 import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimates/estimate-seconds.js';
 import { fitMemory } from './fit-memory.js';
 import type { LayerPlan } from './layer-plan.js';
+import type { BoundMethod } from './methods/method.js';
 import { modelFolder, type OpenModelOptions } from './open-model.js';
 import { type PreparedRun, prepareRun, requireTexts } from './prepare-run.js';
 
@@ -69,7 +70,7 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
   const run = fitMemory(prepared);
   const { workers } = run.memory;
   const flops = estimateFlops(run);
-  const layers = run.layers.map(plannedLayer);
+  const layers = run.layers.map((layer) => plannedLayer(layer, run.method));
   const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
   const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
   const speed = await measureMachine(
@@ -112,12 +113,13 @@ function goalNotes({ config, allocation }: PreparedRun): string[] {
   ];
 }
 
-function plannedLayer({ name, linear, pattern }: LayerPlan): PlannedLayer {
+function plannedLayer({ name, linear, pattern }: LayerPlan, { comparesRows }: BoundMethod): PlannedLayer {
   const numel = linear.out * linear.in;
   const shape = [linear.out, linear.in] as const;
   if (pattern === 'dense') return { name, shape, numel, target: 0, pattern: 'dense', zeros: 0 };
   const target = patternSparsity(pattern);
-  return { name, shape, numel, target, pattern: patternName(pattern), zeros: zeroCount(numel, target) };
+  const zeros = comparesRows ? linear.out * zeroCount(linear.in, target) : zeroCount(numel, target);
+  return { name, shape, numel, target, pattern: patternName(pattern), zeros };
 }
 
 /** Starts as many workers as have a core of their own, and lets them multiply matrices at the same time. */

@@ -4,6 +4,7 @@
  */
 import { elementCount } from '../../graph/value.js';
 import { requiredTensors } from '../../model/check-tensors.js';
+import { LONE_WINDOW_THREADS } from '../../solvers/regional-optimiser.js';
 import { evaluationSets } from '../evaluation-stage.js';
 import type { LayerPlan } from '../layer-plan.js';
 import type { PreparedRun } from '../prepare-run.js';
@@ -35,6 +36,9 @@ export interface SecondsEstimate {
  * the figures below were measured with SmolLM2-135M and blocks of Llama-2-7B's shape on two otherwise idle cores.
  */
 const EFFICIENCY = { forward: 0.79, gradients: 0.7, evaluation: 0.82, gram: 0.87, errors: 0.5 };
+
+/** Of a window's operators among two threads. */
+const DIVIDED_EFFICIENCY = 0.9;
 
 /** Products with the factor of n inputs run at n / (n + this) of full speed: their panels are narrow. */
 const FACTOR_HALF_SPEED = 900;
@@ -140,6 +144,13 @@ function imbalance(windows: number, threads: number): number {
   return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
 }
 
+/** Windows of a step are computed at once; one alone is divided among threads, at so much of their speed. */
+function stepImbalance(batch: number, threads: number): number {
+  if (batch > 1) return imbalance(batch, threads);
+  const used = Math.min(threads, LONE_WINDOW_THREADS);
+  return threads / used / (used > 1 ? DIVIDED_EFFICIENCY : 1);
+}
+
 /** What is done to each block before it is pruned, but for the windows that it is pruned on then. */
 function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: number, one: number): number {
   if (!regional) return 0;
@@ -154,7 +165,9 @@ function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: n
   return optimisations.reduce((sum, { rounds, windows, batch }) => {
     const share = (rounds * windows) / visits;
     const moved = weights * rounds * (windows + Math.ceil(windows / batch));
-    return sum + share * (flops.steps / speed) * imbalance(batch, threads) + moved / (RATES.step * threads);
+    return (
+      sum + share * (flops.steps / speed) * stepImbalance(batch, threads) + moved / (RATES.step * threads)
+    );
   }, measuring);
 }
 
