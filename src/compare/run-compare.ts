@@ -93,32 +93,35 @@ async function compare(request: ComparisonRequest, options: CompareOptions): Pro
 
 /** A comparison that has no rows yet; the dense model is evaluated unless the one that is there has its figures. */
 async function begun(
-  { config, model, denseFingerprint, fingerprint }: ComparisonRequest,
+  request: ComparisonRequest,
   runs: ComparisonRuns,
   there: Comparison | undefined,
 ): Promise<Comparison> {
-  const { data, context } = config.evaluation;
+  const { config, denseFingerprint, fingerprint } = request;
   const known = there?.dense.fingerprint === denseFingerprint ? there : undefined;
-  const { dense, evaluation } = known ?? (await evaluated());
+  const { dense, evaluation } = known ?? (await evaluatedDense(request, runs));
   return {
     version: 1,
     fingerprint,
     secateur: version,
     model: config.model,
     calibration: config.calibration ?? null,
-    evaluation: { ...evaluation, data: textSourceName(data) },
+    evaluation: { ...evaluation, data: textSourceName(config.evaluation.data) },
     dense,
     rows: [],
   };
+}
 
-  async function evaluated() {
-    const { checkpoint, windows, tokens } = await runs.evaluate('dense', model.name);
-    const { perplexity, standard_error } = checkpoint;
-    return {
-      dense: { fingerprint: denseFingerprint, perplexity, standard_error },
-      evaluation: { context, windows, tokens },
-    };
-  }
+async function evaluatedDense(
+  { config, model, denseFingerprint }: ComparisonRequest,
+  runs: ComparisonRuns,
+): Promise<{ dense: Comparison['dense']; evaluation: Omit<Comparison['evaluation'], 'data'> }> {
+  const { checkpoint, windows, tokens } = await runs.evaluate('dense', model.name);
+  const { perplexity, standard_error } = checkpoint;
+  return {
+    dense: { fingerprint: denseFingerprint, perplexity, standard_error },
+    evaluation: { context: config.evaluation.context, windows, tokens },
+  };
 }
 
 /**
