@@ -2,6 +2,7 @@
  * secateur: streaming weight pruning for large language models.
  * @module
  */
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { type CompareOptions, type CompareResult, runCompare } from './compare/run-compare.js';
 import { loadRunFile } from './config/load-run-file.js';
@@ -86,7 +87,8 @@ export async function compare(
   runFile: RunFile,
   options: CompareOptions & { readonly set?: readonly string[] | undefined },
 ): Promise<CompareResult> {
-  return await runCompare(load(runFile, options.set), options);
+  const folder = typeof runFile === 'string' ? dirname(resolve(runFile)) : process.cwd();
+  return await runCompare(load(runFile, options.set), { ...options, folder });
 }
 
 /** Zeros of every tensor of a checkpoint, and the groups of its linears that break an N:M pattern. */

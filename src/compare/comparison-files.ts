@@ -4,11 +4,23 @@
  */
 import { join } from 'node:path';
 
-/** Paths of `compare.json` and `compare.html` in `output`, and of the folder of what runs share while they are under way. */
-export function comparisonFiles(output: string): { json: string; html: string; shared: string } {
+export interface ComparisonFiles {
+  readonly json: string;
+  readonly html: string;
+  /** Locked while `compare` works there. */
+  readonly lock: string;
+  /** Folder of the runs' run files. */
+  readonly runs: string;
+  /** Folder of what runs share while they are under way. */
+  readonly shared: string;
+}
+
+export function comparisonFiles(output: string): ComparisonFiles {
   return {
     json: join(output, 'compare.json'),
     html: join(output, 'compare.html'),
+    lock: join(output, 'compare.lock'),
+    runs: join(output, 'runs'),
     shared: join(output, 'shared'),
   };
 }

@@ -2,12 +2,8 @@
  * The runs of a comparison: a model evaluated, a variant pruned and evaluated, each in a process of its own.
  * @module
  */
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
-import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { textSourceName } from '../config/text-source.js';
 import { readReport } from '../report/read-report.js';
 import type { Report } from '../report/report-schema.js';
@@ -15,6 +11,7 @@ import type { ComparisonRow } from './comparison.js';
 import { comparisonFiles } from './comparison-files.js';
 import { runOwnCommand } from './own-command.js';
 import type { Variant } from './variant.js';
+import type { VariantRun } from './variant-run.js';
 
 export interface ComparisonRunsOptions {
   /** Leave the pruned checkpoints; otherwise each goes once it is evaluated. */
@@ -54,21 +51,22 @@ export class ComparisonRuns {
   }
 
   /** Prunes and evaluates, going on where an earlier call was stopped. @throws as `runOwnCommand` */
-  async measure(variant: Variant): Promise<Omit<ComparisonRow, 'fingerprint'>> {
-    const { method, goal, config } = variant;
+  async measure(
+    { method, goal, config, folder }: Variant,
+    run: VariantRun,
+  ): Promise<Omit<ComparisonRow, 'fingerprint'>> {
     const what = `${method} ${goal}`;
-    const folder = join(this.#base.output, variant.folder);
-    const runFile = join(this.#base.output, 'runs', `${variant.folder}.yaml`);
-    await writeFileAtomically(runFile, stringifyRunConfig(config));
-    await this.#command(what, ['prune', runFile, '--reuse', comparisonFiles(this.#base.output).shared]);
-    const report = await readReport(folder);
-    const { perplexity, standard_error } = (await this.evaluate(what, folder)).checkpoint;
-    if (!this.#options.keep) removeWeights(folder);
+    const { isOurs } = run;
+    await run.begin(config);
+    await this.#command(what, ['prune', run.runFile, '--reuse', comparisonFiles(this.#base.output).shared]);
+    const report = await readReport(run.folder);
+    const { perplexity, standard_error } = (await this.evaluate(what, run.folder)).checkpoint;
+    if (isOurs && !this.#options.keep) run.removeWeights();
     const errors = report.layers.flatMap(({ output_error: error }) => error ?? []);
     return {
       method,
       goal,
-      folder: variant.folder,
+      folder,
       sparsity: report.totals.sparsity,
       perplexity,
       standard_error,
@@ -99,10 +97,4 @@ function secondsAlone({ run, phases }: Report): number {
 function peakOf({ run }: Report): number {
   const others = [run.earlier, run.reused].map((each) => each?.peak_rss_bytes ?? 0);
   return Math.max(run.peak_rss_bytes, ...others);
-}
-
-function removeWeights(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    if (name.endsWith('.safetensors')) rmSync(join(folder, name), { force: true });
-  }
 }

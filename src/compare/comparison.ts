@@ -2,7 +2,7 @@
  * What a comparison leaves in `compare.json`.
  * @module
  */
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
@@ -35,6 +35,7 @@ const rowSchema = z.strictObject({
 
 const comparisonSchema = z.strictObject({
   version: z.literal(1),
+  fingerprint: z.string().describe('SHA-256 of everything that the figures of all rows have in common'),
   secateur: z.string(),
   model: z.string(),
   calibration: z.record(z.string(), z.unknown()).nullable().describe('as in the run file'),
@@ -50,43 +51,68 @@ export type Comparison = z.infer<typeof comparisonSchema>;
 const MAX_BYTES = 4_000_000;
 const LIMITS = { maxDepth: 16, maxValues: 100_000, maxKeys: 1000 };
 
+/** What an output has. */
+export interface FoundComparisons {
+  /** What `compare.json` has. */
+  readonly there: Comparison | undefined;
+  /** The one that is asked for, there or kept beside it. */
+  readonly same: Comparison | undefined;
+}
+
 /**
- * What an output has of the comparison with a dense model's figures; undefined when it has nothing. Another comparison that is
- * in the place of it is left beside it, where it is found again.
- *
- * @param denseFingerprint of the model, the evaluation and the version
- * @param onLine told where the other comparison is now
- * @throws RequestError when what is there is none of this version
+ * @param fingerprint of the comparison that is asked for
+ * @param fresh whether a file that this version can't read may be overwritten
+ * @throws RequestError when it can't read one, and mayn't
  */
-export function findComparison(
-  output: string,
-  denseFingerprint: string,
-  onLine?: (line: string) => void,
-): Comparison | undefined {
+export function findComparisons(output: string, fingerprint: string, fresh: boolean): FoundComparisons {
   const { json } = comparisonFiles(output);
+  const [there, beside] = [json, fileBeside(json, fingerprint)].map((file) => {
+    const comparison = readComparison(file);
+    if (comparison !== 'unreadable') return comparison;
+    if (fresh) return undefined;
+    throw new RequestError(`${file}: not a comparison that this version can read; --fresh overwrites it`);
+  });
+  return { there, same: [there, beside].find((each) => each?.fingerprint === fingerprint) };
+}
+
+/**
+ * Writes `compare.json`. Another comparison that has its place is kept beside it, where it is found again.
+ *
+ * @param onLine told where the other comparison is now
+ */
+export async function writeComparison(
+  output: string,
+  comparison: Comparison,
+  onLine?: (line: string) => void,
+): Promise<void> {
+  const { json, html } = comparisonFiles(output);
   const there = readComparison(json);
-  if (there?.dense.fingerprint === denseFingerprint) return there;
-  const beside = (fingerprint: string) => json.replace(/\.json$/, `-${fingerprint.slice(0, 8)}.json`);
-  if (there) {
-    const kept = beside(there.dense.fingerprint);
-    renameSync(json, kept);
+  if (there && there !== 'unreadable' && there.fingerprint !== comparison.fingerprint) {
+    const kept = fileBeside(json, there.fingerprint);
+    await writeFileAtomically(kept, textOf(there));
+    rmSync(html, { force: true });
     onLine?.(
-      `note: what ${json} had is of another model, evaluation or version; its rows are in ${basename(kept)} now`,
+      `note: what ${json} had is of another model, run file or version; its rows are in ${basename(kept)} now`,
     );
   }
-  const known = readComparison(beside(denseFingerprint));
-  if (known?.dense.fingerprint !== denseFingerprint) return undefined;
-  renameSync(beside(denseFingerprint), json);
-  return known;
+  await writeFileAtomically(json, textOf(comparison));
+  rmSync(fileBeside(json, comparison.fingerprint), { force: true });
 }
 
-function readComparison(file: string): Comparison | undefined {
+function fileBeside(json: string, fingerprint: string): string {
+  return json.replace(/\.json$/, `-${fingerprint.slice(0, 8)}.json`);
+}
+
+function readComparison(file: string): Comparison | 'unreadable' | undefined {
   if (!existsSync(file)) return undefined;
-  const parsed = comparisonSchema.safeParse(parseBoundedJson(readSmallFile(file, MAX_BYTES), LIMITS, file));
-  if (parsed.success) return parsed.data;
-  throw new RequestError(`${file}: not a comparison that this version can read; --fresh overwrites it`);
+  const bytes = readSmallFile(file, MAX_BYTES);
+  try {
+    return comparisonSchema.parse(parseBoundedJson(bytes, LIMITS, file));
+  } catch {
+    return 'unreadable';
+  }
 }
 
-export async function writeComparison(output: string, comparison: Comparison): Promise<void> {
-  await writeFileAtomically(comparisonFiles(output).json, `${JSON.stringify(comparison, null, 2)}\n`);
+function textOf(comparison: Comparison): string {
+  return `${JSON.stringify(comparison, null, 2)}\n`;
 }

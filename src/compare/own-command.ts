@@ -2,7 +2,7 @@
  * secateur as a process of its own, so that the memory of one run is not that of another.
  * @module
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { InterruptedError, RequestError, RunError } from '../errors.js';
@@ -17,7 +17,8 @@ export interface CommandOptions {
 }
 
 /**
- * Runs a command with `--json` and gives its document.
+ * Runs a command with `--json` and gives its document. The terminal's signals don't reach its process: each that asks this one to
+ * stop is passed on, once.
  *
  * @throws RequestError or RunError with the command's own message; InterruptedError when it was stopped
  */
@@ -26,16 +27,18 @@ export async function runOwnCommand(args: readonly string[], options: CommandOpt
   signal?.throwIfAborted();
   const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
-  // It finishes the tensor that it is at, and can go on later.
-  const stop = () => child.kill('SIGTERM');
-  signal?.addEventListener('abort', stop);
+  const passing = passSignals(child, signal);
   try {
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => {
       text += part;
     });
-    createInterface(child.stderr).on('line', onLine);
+    createInterface(child.stderr).on('line', (line) => {
+      // Nobody is there to read it.
+      if (!passing.hungUp) onLine(line);
+    });
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on('error', reject);
       child.on('close', resolve);
@@ -48,8 +51,40 @@ export async function runOwnCommand(args: readonly string[], options: CommandOpt
     if (code === 130 || code === 143) throw new InterruptedError(message);
     throw code === 2 ? new RequestError(message) : new RunError(message);
   } finally {
-    signal?.removeEventListener('abort', stop);
+    passing.end();
   }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+interface PassingSignals {
+  /** Whether the terminal is gone. */
+  readonly hungUp: boolean;
+  /** To be called when the child has ended. This process ends by the signal that came meanwhile and that nobody else listens to. */
+  end(): void;
+}
+
+/** The first makes the child finish the tensor that it is at, so that it can go on later; the second ends it at once. */
+function passSignals(child: ChildProcess, signal: AbortSignal | undefined): PassingSignals {
+  let endedBy: NodeJS.Signals | undefined;
+  const stop = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop);
+  const listener = (name: NodeJS.Signals) => {
+    if (process.listenerCount(name) === 1) endedBy = name;
+    // Who else listens aborts at the first, and ends this process at the second.
+    if (endedBy || signal?.aborted) stop();
+  };
+  for (const name of SIGNALS) process.prependListener(name, listener);
+  return {
+    get hungUp() {
+      return endedBy === 'SIGHUP';
+    },
+    end() {
+      signal?.removeEventListener('abort', stop);
+      for (const name of SIGNALS) process.off(name, listener);
+      if (endedBy) process.kill(process.pid, endedBy);
+    },
+  };
 }
 
 function parsed(text: string): unknown {

@@ -2,6 +2,7 @@
  * What is compared: a method with what follows it and an allocation, and a goal.
  * @module
  */
+import { resolvePaths } from '../config/load-run-file.js';
 import { applyOverride, type Override } from '../config/overrides.js';
 import type { PruneConfig, RunConfig } from '../config/run-schema.js';
 import { RequestError } from '../errors.js';
@@ -26,28 +27,41 @@ export interface Variant {
   readonly config: RunConfig;
 }
 
+export interface VariantsAsked {
+  readonly methods: readonly string[];
+  readonly goals: readonly string[];
+  /** What relative paths in brackets are relative to. */
+  readonly folder: string;
+}
+
 /**
  * Every method with every goal, in order: goals from the outside, methods within.
  *
- * @param methodTexts `name`, then `+` and the name of a refinement or an update for each that follows, then `@` and the name
+ * @param asked methods: `name`, then `+` and the name of a refinement or an update for each that follows, then `@` and the name
  * of an allocation; behind each of them `[key=value, …]`, its options, or keys of the run file. The options of the run file's
- * own method are kept where that method occurs, others have their defaults
- * @param goals `N:M` or a fraction
+ * own method are kept where that method occurs, others have their defaults. Goals: `N:M` or a fraction
  * @throws RequestError naming what isn't known, or occurs twice
  */
-export function variantsOf(
-  base: RunConfig,
-  methodTexts: readonly string[],
-  goals: readonly string[],
-): Variant[] {
-  const parsed = methodTexts.map((method) => ({ method, text: parseMethodText(method) }));
+export function variantsOf(base: RunConfig, { methods, goals, folder }: VariantsAsked): Variant[] {
+  const parsed = methods.map((method) => ({ method, text: parseMethodText(method) }));
   const variants = goals.flatMap((goal) =>
-    parsed.map(({ method, text }) => variantOf(base, method, text, goal)),
+    parsed.map(({ method, text }) => {
+      const variant = variantOf(base, method, text, goal);
+      return { ...variant, config: resolvePaths(variant.config, folder) };
+    }),
   );
   const folders = variants.map(({ folder }) => folder);
   const twice = folders.find((folder, i) => folders.indexOf(folder) !== i);
   if (twice !== undefined) throw new RequestError(`${twice} is asked for twice`);
   return variants;
+}
+
+/** What every variant has of a run file's `prune`, whatever method and goal it is. */
+export function takenOver(prune: PruneConfig): Record<string, unknown> {
+  const { method, existing_zeros, rules, allocation } = prune;
+  const options = withoutGoal(prune);
+  const isDefault = JSON.stringify(options) === JSON.stringify(methodByName(method).options.parse({}));
+  return { existing_zeros, rules, allocation, ...(!isDefault && { method, options }) };
 }
 
 function variantOf(base: RunConfig, method: string, text: MethodText, goal: string): Variant {

@@ -126,7 +126,8 @@ export function loadRunFile(
   return { config: resolvePaths(result.data, dirname(absolute)), path: absolute };
 }
 
-function resolvePaths(config: RunConfig, folder: string): RunConfig {
+/** The same with absolute paths: relative ones are taken from `folder`. */
+export function resolvePaths(config: RunConfig, folder: string): RunConfig {
   const { calibration, evaluation } = config;
   return {
     ...config,

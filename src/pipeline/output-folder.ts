@@ -27,28 +27,40 @@ const OUR_RUN_FILES =
 /** How often a folder that another run is just removing is made again. */
 const ATTEMPTS = 10;
 
-/** An output folder that no other run writes into until it is released. */
-export interface ClaimedFolder {
-  /** Whether an earlier run left something in it. */
-  readonly occupied: boolean;
+/** An output folder that nobody else writes into until it is released. */
+export interface LockedFolder {
   readonly notes: readonly string[];
-  /** Lets other runs in, and removes the folders that were made for a run that left nothing. */
+  /** Lets others in, and removes the folders that were made for work that left nothing. */
   release(): void;
 }
 
-/** @throws RequestError when the folder is the model's, lies inside it, or holds something that isn't ours */
-export function checkOutputFolder(output: string, model: string): void {
+/** The same of a run. */
+export interface ClaimedFolder extends LockedFolder {
+  /** Whether an earlier run left something in it. */
+  readonly occupied: boolean;
+}
+
+/**
+ * @param ours names of which one is in every folder that was written into before
+ * @throws RequestError when the folder is the model's, lies inside it, or holds something that isn't ours
+ */
+export function requireOwnFolder(output: string, model: string, ours: readonly string[]): void {
   const inside = relative(real(model), real(output));
   if (inside === '')
     throw new RequestError(`output ${output} is the model folder itself; nothing is overwritten`);
   if (!inside.startsWith('..'))
     throw new RequestError(`output ${output} lies inside the model folder ${model}`);
   const entries = existsSync(output) ? list(output) : [];
-  if (entries.length > 0 && !entries.includes(RUN_FOLDER)) {
+  if (entries.length > 0 && !ours.some((name) => entries.includes(name))) {
     throw new RequestError(
       `output ${output} holds something else (${entries[0]}); choose an empty or new folder`,
     );
   }
+}
+
+/** @throws RequestError as `requireOwnFolder`, and when what is called like our folder in it is something else */
+export function checkOutputFolder(output: string, model: string): void {
+  requireOwnFolder(output, model, [RUN_FOLDER]);
   const folder = join(output, RUN_FOLDER);
   const other = existsSync(folder) ? list(folder).find((entry) => !isOurs(entry)) : undefined;
   if (other !== undefined) {
@@ -70,42 +82,51 @@ export function checkReuseFolder(folder: string, output: string, model: string):
 }
 
 /**
- * Makes the folder where it is missing and keeps other runs out of it: by a lock that ends with this process, however
- * it ends.
+ * Makes the folder of a lock file where it is missing, and takes the lock: one that ends with this process, however it ends.
  *
- * @param output absolute; `checkOutputFolder` has nothing against it
+ * @param output as messages call it: the lock's folder, or the one above it
+ * @param writer who may hold it
  * @throws RequestError naming the process that holds it, or when it can't be made or written
  */
-export function claimOutputFolder(output: string): ClaimedFolder {
-  const folder = join(output, RUN_FOLDER);
-  const { made, lock } = makeAndLock(folder);
-  const removeEmpty = () => removeEmptyFolders(folder, made);
+export function lockOutput(output: string, path: string, writer: 'run' | 'comparison'): LockedFolder {
+  const { made, lock } = makeAndLock(path);
+  const folder = dirname(path);
   if (lock.kind === 'locked') {
     const { holder } = lock;
     const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process';
     throw new RequestError(
-      `output ${output} is being written by another run (${who}); wait for it, stop it, or choose another folder`,
+      `output ${output} is being written by another ${writer} (${who}); wait for it, stop it, or choose another folder`,
     );
   }
+  return {
+    notes:
+      lock.kind === 'held'
+        ? []
+        : [`nothing keeps a second ${writer} out of ${output} meanwhile: ${lock.reason}; start only one`],
+    release() {
+      if (lock.kind === 'held') lock.release();
+      // An output that was there before stays.
+      if (made !== undefined || folder !== output) removeEmptyFolders(folder, made);
+    },
+  };
+}
+
+/**
+ * Keeps other runs out of the folder, which is made where it is missing.
+ *
+ * @param output absolute; `checkOutputFolder` has nothing against it
+ * @throws as `lockOutput`
+ */
+export function claimOutputFolder(output: string): ClaimedFolder {
+  const folder = join(output, RUN_FOLDER);
+  const lock = lockOutput(output, join(folder, LOCK_FILE), 'run');
   try {
     const occupied = holdsRun(output);
     // Half of a journal's first writing, from a run that was killed there.
     if (!occupied) rmSync(join(folder, `${JOURNAL_FILE}.tmp`), { force: true });
-    const notes =
-      lock.kind === 'held'
-        ? []
-        : [`nothing keeps a second run out of ${output} meanwhile: ${lock.reason}; start only one`];
-    return {
-      occupied,
-      notes,
-      release: () => {
-        if (lock.kind === 'held') lock.release();
-        removeEmpty();
-      },
-    };
+    return { ...lock, occupied };
   } catch (error) {
-    if (lock.kind === 'held') lock.release();
-    removeEmpty();
+    lock.release();
     throw error;
   }
 }
@@ -162,20 +183,21 @@ function isInside(name: string): boolean {
   return !isAbsolute(name) && !name.split('/').includes('..');
 }
 
-function makeAndLock(folder: string): {
+function makeAndLock(path: string): {
   made: string | undefined;
   lock: HeldLock | LockedElsewhere | NoLocks;
 } {
+  const folder = dirname(path);
   let made: string | undefined;
   for (let attempt = 1; ; attempt++) {
     made = makeFolder(folder) ?? made;
     try {
-      return { made, lock: lockFile(join(folder, LOCK_FILE)) };
+      return { made, lock: lockFile(path) };
     } catch (error) {
       // A run that failed has just removed the folder it had made.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT' && attempt < ATTEMPTS) continue;
-      removeEmptyFolders(folder, made);
-      throw fileError(error, 'write', join(folder, LOCK_FILE));
+      if (made !== undefined) removeEmptyFolders(folder, made);
+      throw fileError(error, 'write', path);
     }
   }
 }
@@ -197,12 +219,12 @@ function list(folder: string): string[] {
   }
 }
 
-/** Removes a folder when it is empty, and then those above it up to the topmost that was made, when they are. */
-function removeEmptyFolders(folder: string, topmost: string | undefined): void {
+/** Removes a folder when it is empty, and then those above it up to the topmost, when they are. */
+export function removeEmptyFolders(folder: string, topmost = folder): void {
   try {
     for (let at = folder; ; at = dirname(at)) {
       rmdirSync(at);
-      if (topmost === undefined || at === topmost) return;
+      if (at === topmost) return;
     }
   } catch {
     // Something is in it; it stays.

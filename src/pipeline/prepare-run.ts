@@ -115,6 +115,39 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   await requireTexts(config);
   const checkpoint = await openModel(config.model, options);
+  const opened = openRun(config, checkpoint);
+  timer.lap('open');
+  const texts = await loadText(config, checkpoint.folder, opened.model, options);
+  // The tokenizer and the texts are needed no more, and are often larger than a block of weights.
+  if (texts.calibration || texts.evaluation) collectGarbage();
+  timer.lap('tokenise');
+  return await withTexts(opened, texts);
+}
+
+/**
+ * The same as far as it doesn't depend on what is in the texts, which aren't read: the calibration windows have no tokens, and
+ * nothing is evaluated.
+ * @throws as `prepareRun`
+ */
+export async function prepareWithoutTexts(config: RunConfig, checkpoint: Checkpoint): Promise<PreparedRun> {
+  const opened = openRun(config, checkpoint);
+  const { calibration: asked } = config;
+  const calibration = asked && {
+    tokens: new Int32Array(),
+    samples: asked.samples,
+    sequenceLength: Math.min(
+      asked.sequence_length,
+      opened.model.maxSequenceLength ?? Number.POSITIVE_INFINITY,
+    ),
+    notes: [],
+    sources: [],
+    fingerprint: '',
+  };
+  return await withTexts(opened, { calibration, evaluation: undefined });
+}
+
+/** What is known before texts are read. @throws as `prepareRun` */
+function openRun(config: RunConfig, checkpoint: Checkpoint) {
   const { tensors, model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
@@ -123,12 +156,19 @@ export async function prepareRun(
   requireFittingExperts(config, model, method);
   const written = writtenTensors(checkpoint.tensors, writeOrder(tensors, model), config.write.dtype);
   const shards = planShards(written.specs, config.write.max_shard_size);
-  timer.lap('open');
+  return { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards };
+}
 
-  const { calibration, evaluation } = await loadText(config, checkpoint.folder, model, options);
-  // The tokenizer and the texts are needed no more, and are often larger than a block of weights.
-  if (calibration || evaluation) collectGarbage();
-  timer.lap('tokenise');
+interface RunTexts {
+  readonly calibration: CalibrationSet | undefined;
+  readonly evaluation: EvaluationText | undefined;
+}
+
+async function withTexts(
+  opened: ReturnType<typeof openRun>,
+  { calibration, evaluation }: RunTexts,
+): Promise<PreparedRun> {
+  const { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards } = opened;
   const { windows, gramWindows } = windowsOf(method, calibration);
   const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
 
@@ -387,7 +427,7 @@ async function loadText(
   folder: string,
   model: ModelDescription,
   { signal, textCommits: commits }: PrepareOptions,
-): Promise<{ calibration: CalibrationSet | undefined; evaluation: EvaluationText | undefined }> {
+): Promise<RunTexts> {
   if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
   const tokenizer = await loadTokenizer(folder);
   const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };

@@ -3,6 +3,7 @@
  * lies in a folder, under names that hold a fingerprint of all that decides it.
  * @module
  */
+import { existsSync, readdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fingerprintTokens } from '../calibration/fingerprint-tokens.js';
 import { firstTokens } from '../calibration/first-tokens.js';
@@ -17,6 +18,7 @@ import { waitForLock } from '../system/wait-for-lock.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { GradientFile, gradientFileBytes } from './gradient-file.js';
 import { normsBytes } from './norms-file.js';
+import { removeEmptyFolders } from './output-folder.js';
 import type { PhaseTimer } from './phase-timer.js';
 import type { PreparedRun } from './prepare-run.js';
 import { type Reused, ReusedFile } from './reused-file.js';
@@ -142,6 +144,28 @@ function denseFingerprint({ fingerprintParts }: PreparedRun, parts: FingerprintP
     processor: cpus()[0]?.model,
     ...parts,
   });
+}
+
+/** What `Reuse` leaves in a folder: content or description, complete or not, or a lock. */
+const REUSE_FILES = /^(gradients|norms)-([0-9a-f]{64})\.(f32|json)(\.tmp|\.lock)?$/;
+
+/**
+ * Removes what runs have left for each other in a folder, but what one is just making, and the folder when nothing else is
+ * in it.
+ * @throws RequestError or RunError when it can't be removed
+ */
+export function removeReused(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder)) {
+    const [, kind, fingerprint] = REUSE_FILES.exec(entry) ?? [];
+    if (kind === undefined || fingerprint === undefined) continue;
+    const file = new ReusedFile(folder, kind, fingerprint, 0);
+    const lock = tryLock(`${file.path}.lock`);
+    if (lock.kind === 'locked') continue;
+    file.remove();
+    if (lock.kind === 'held') lock.release();
+  }
+  removeEmptyFolders(folder);
 }
 
 function tryLock(path: string) {

@@ -110,6 +110,7 @@ export function fakeLibrary(overrides: Partial<Library> = {}): Library {
         output: '/home/user/out/compare',
         comparison: {
           version: 1,
+          fingerprint: 'c0ffee',
           secateur: '0.0.0',
           model: '/models/tiny',
           calibration: null,

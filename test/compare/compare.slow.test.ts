@@ -1,5 +1,14 @@
 /** A whole comparison on the quickstart model. */
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,11 +78,7 @@ it('gives for each method what pruning and evaluating by hand gives, once', asyn
 
   // What is there isn't done again, and stays when others are asked for.
   const written = statSync(join(own, 'secateur/report.json')).mtimeMs;
-  const again = await compare(path, {
-    methods: ['wanda+least_squares', 'wanda'],
-    goals: ['2:4'],
-    keep: true,
-  });
+  const again = await compare(path, { methods: ['wanda+least_squares', 'wanda'], goals: ['2:4'] });
   expect(statSync(join(own, 'secateur/report.json')).mtimeMs).toBe(written);
   expect(again.comparison.rows.map(({ method }) => method)).toEqual([
     'magnitude',
@@ -103,13 +108,44 @@ it('refuses a goal that does not fit the model before any work, with the method 
   expect(existsSync(join(folder, 'unfitting'))).toBe(false);
 });
 
+it('refuses what a variant can not be before any work, with its name', async () => {
+  const options = { methods: ['magnitude', 'magnitude@owl'], goals: ['0.5'] };
+  const path = runFile('refused');
+  const whole = readFileSync(path, 'utf8');
+  writeFileSync(path, whole.replace(/^calibration:.*$/m, ''));
+  await expect(compare(path, options)).rejects.toThrow(
+    /^magnitude@owl at 0\.5: prune\.allocation owl learns from calibration text/,
+  );
+  writeFileSync(path, whole);
+  for (const [method, words] of [
+    ['wanda[calibration.data=./missing.txt]', `${join(folder, 'missing.txt')}`],
+    ['wanda[calibration.recovery=0.5]', 'calibration.recovery: wanda solves with no Gram matrix'],
+    ['wanda++[rounds=2]+dsnot', 'wanda++ with dsnot: what its rounds make of the weights would be lost'],
+    ['magnitude[scope=model]@owl', 'says how much each linear loses, and so does prune.allocation owl'],
+    ['wanda++[tokens=32]+regional[tokens=16]', 'give both the same'],
+    ['sparsegpt[resources.memory_limit=1MB]', 'and resources.memory_limit is 1.00 MB'],
+  ]) {
+    const attempt = compare(path, { methods: ['magnitude', method as string], goals: ['0.5'] });
+    await expect(attempt).rejects.toThrow(`${method} at 0.5: `);
+    await expect(attempt).rejects.toThrow(words as string);
+    await expect(attempt).rejects.toBeInstanceOf(RequestError);
+  }
+  await expect(compare(path, { methods: ['magnitude'], goals: ['0.5', '0.50'] })).rejects.toThrow(
+    'magnitude at 0.5 is asked for twice, also as magnitude at 0.50',
+  );
+  writeFileSync(path, whole.replace(join(folder, 'refused'), model));
+  await expect(compare(path, options)).rejects.toThrow('is the model folder itself');
+  expect(existsSync(join(folder, 'refused'))).toBe(false);
+  expect(existsSync(join(model, 'runs'))).toBe(false);
+});
+
 it('tells a run that fails by its own message, and keeps the dense figures', async () => {
-  const options = { methods: ['magnitude@owl'], goals: ['0.5'] };
+  const options = { methods: ['wanda'], goals: ['0.5'] };
   const path = runFile('failing');
-  writeFileSync(path, readFileSync(path, 'utf8').replace(/^calibration:.*$/m, ''));
+  writeFileSync(path, readFileSync(path, 'utf8').replace('samples: 4', 'samples: 4000'));
   const attempt = compare(path, options);
   await expect(attempt).rejects.toBeInstanceOf(RequestError);
-  await expect(attempt).rejects.toThrow('prune.allocation owl learns from calibration text');
+  await expect(attempt).rejects.toThrow(/calibration\.jsonl: .*tokens/);
   const { dense, rows } = JSON.parse(readFileSync(join(folder, 'failing/compare.json'), 'utf8'));
   expect(dense.perplexity).toBeGreaterThan(1);
   expect(rows).toEqual([]);
@@ -169,11 +205,13 @@ it('knows texts by what is in them, and leaves rows of another evaluation beside
   await compare(path, { ...asked, onLine: (line) => none.push(line) });
   expect(none).toEqual([]);
   expect(rowsOf('compare.json')).toEqual(before);
+  renameSync(join(folder, 'renamed.jsonl'), text);
+  runFile('interrupted');
 
   writeFileSync(path, readFileSync(path, 'utf8').replace('windows: 3', 'windows: 2'));
   const lines: string[] = [];
   await compare(path, { methods: ['magnitude'], goals: ['2:4'], onLine: (line) => lines.push(line) });
-  const [, kept = ''] = /its rows are in (compare-[0-9a-f]{8}\.json) now/.exec(lines[0] ?? '') ?? [];
+  const [, kept = ''] = /its rows are in (compare-[0-9a-f]{8}\.json) now/.exec(lines.join('\n')) ?? [];
   expect(rowsOf(kept)).toEqual(before);
   expect(rowsOf('compare.json')).toHaveLength(1);
   writeFileSync(path, readFileSync(path, 'utf8').replace('windows: 2', 'windows: 3'));
@@ -182,3 +220,78 @@ it('knows texts by what is in them, and leaves rows of another evaluation beside
   expect(lines).toEqual([expect.stringContaining('its rows are in')]);
   expect(rowsOf('compare.json')).toEqual(before);
 });
+
+it('knows a row by what decides it, not by how the goal is written', async () => {
+  const path = runFile('interrupted');
+  for (const goal of ['0.5', '0.50', '0.50']) {
+    const { comparison } = await compare(path, { methods: ['magnitude'], goals: [goal] });
+    expect(comparison.rows.filter((row) => Number(row.goal) === 0.5)).toHaveLength(1);
+  }
+});
+
+it('measures the same method anew for another run file, without the dense model, and finds the rows before again', async () => {
+  const asked = { methods: ['magnitude', 'wanda'], goals: ['2:4'] };
+  const output = join(folder, 'interrupted');
+  const path = runFile('interrupted');
+  const given = readFileSync(path, 'utf8');
+  const before = JSON.parse(readFileSync(join(output, 'compare.json'), 'utf8'));
+  writeFileSync(path, given.replace('samples: 4', 'samples: 3'));
+  const lines: string[] = [];
+  const { comparison } = await compare(path, { ...asked, onLine: (line) => lines.push(line) });
+  expect(lines.some((line) => line.startsWith('dense: '))).toBe(false);
+  expect(comparison.dense).toEqual(before.dense);
+  expect(comparison.rows).toHaveLength(2);
+  const [, wanda] = comparison.rows;
+  expect(wanda?.perplexity).not.toBe(
+    before.rows.find((row: { method: string }) => row.method === 'wanda').perplexity,
+  );
+  writeFileSync(path, given);
+  const again = await compare(path, asked);
+  expect(again.comparison.rows.map(({ fingerprint }) => fingerprint).sort()).toEqual(
+    before.rows.map((row: { fingerprint: string }) => row.fingerprint).sort(),
+  );
+});
+
+it('removes only what it made: not the weights of a finished run, nor files beside them', async () => {
+  const path = runFile('mixed');
+  const output = join(folder, 'mixed');
+  await compare(path, { methods: ['magnitude'], goals: ['2:4'] });
+  await prune(path, {
+    set: [`output=${join(output, 'wanda-2of4')}`, 'evaluation=', 'prune={method: wanda, pattern: "2:4"}'],
+  });
+  mkdirSync(join(output, 'shared'));
+  const mine = [join(output, 'shared/mine.f32'), join(output, 'magnitude-2of4/mine.txt')];
+  for (const file of mine) writeFileSync(file, 'mine');
+  const weights = join(output, 'wanda-2of4/model.safetensors');
+  await compare(path, { methods: ['wanda'], goals: ['2:4'] });
+  expect(existsSync(weights)).toBe(true);
+
+  // Weights that are to be kept are made again; those that are there are not.
+  const kept = await compare(path, { methods: ['magnitude', 'wanda'], goals: ['2:4'], keep: true });
+  expect(existsSync(join(output, 'magnitude-2of4/model.safetensors'))).toBe(true);
+  const lines: string[] = [];
+  const same = {
+    methods: ['magnitude', 'wanda'],
+    goals: ['2:4'],
+    onLine: (line: string) => lines.push(line),
+  };
+  expect((await compare(path, { ...same, keep: true })).comparison).toEqual(kept.comparison);
+  expect(lines).toEqual([]);
+
+  // --fresh, stopped at its first line: what isn't asked for stays.
+  const controller = new AbortController();
+  const stopped = compare(path, {
+    methods: ['wanda'],
+    goals: ['2:4'],
+    fresh: true,
+    signal: controller.signal,
+    onLine: () => controller.abort(),
+  });
+  await expect(stopped).rejects.toBeInstanceOf(InterruptedError);
+  const { dense, rows } = JSON.parse(readFileSync(join(output, 'compare.json'), 'utf8'));
+  expect(dense).toEqual(kept.comparison.dense);
+  expect(rows).toEqual([kept.comparison.rows.find(({ method }) => method === 'magnitude')]);
+  expect(existsSync(join(output, 'compare.html'))).toBe(false);
+  expect(existsSync(weights)).toBe(false);
+  for (const file of mine) expect(existsSync(file)).toBe(true);
+}, 120_000);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { variantsOf } from '../../src/compare/variant.js';
+import { takenOver, variantsOf } from '../../src/compare/variant.js';
 import type { RunConfig } from '../../src/config/run-schema.js';
 import { RequestError } from '../../src/index.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
@@ -17,9 +17,11 @@ const base: RunConfig = runSchema.parse({
   evaluation: { data: 'text.txt' },
 });
 
+const asked = (methods: string[], goals: string[]) => variantsOf(base, { methods, goals, folder: '/work' });
+
 describe('the variants of a comparison', () => {
   it('are every method at every goal, each in a folder of its own and without evaluation', () => {
-    const variants = variantsOf(base, ['sparsegpt', 'wanda+dsnot+least_squares@owl'], ['2:4', '0.6']);
+    const variants = asked(['sparsegpt', 'wanda+dsnot+least_squares@owl'], ['2:4', '0.6']);
     expect(variants.map(({ folder }) => folder)).toEqual([
       'sparsegpt-2of4',
       'wanda-dsnot-least_squares-owl-2of4',
@@ -44,7 +46,7 @@ describe('the variants of a comparison', () => {
   });
 
   it('may have plus signs in the name of the method', () => {
-    const variants = variantsOf(base, ['wanda', 'wanda++', 'wanda+++least_squares@owl'], ['0.6']);
+    const variants = asked(['wanda', 'wanda++', 'wanda+++least_squares@owl'], ['0.6']);
     expect(variants.map(({ folder }) => folder)).toEqual([
       'wanda-0.6',
       'wanda-plus-plus-0.6',
@@ -57,8 +59,7 @@ describe('the variants of a comparison', () => {
 
   it('take options in brackets, of the method, what follows and the allocation, and keys of the run file', () => {
     const method = 'sparsegpt[block_size=64, calibration.recovery=0.4]+regional[rounds=2]@owl[lambda=0.2]';
-    const [first, second, third] = variantsOf(
-      base,
+    const [first, second, third] = asked(
       [method, 'wanda++[rounds=3]+dsnot', 'loss_change[tile=[16, 8]]'],
       ['0.6'],
     );
@@ -78,6 +79,28 @@ describe('the variants of a comparison', () => {
       refine: { name: 'dsnot' },
     });
     expect(third?.config.prune).toMatchObject({ options: { tile: [16, 8] } });
+  });
+
+  it('take paths in brackets from the folder of the run file', () => {
+    const [variant] = asked(['wanda[calibration.data=./other.txt]'], ['0.5']);
+    expect(variant?.config.calibration?.data).toEqual([{ path: '/work/other.txt', weight: 1 }]);
+  });
+
+  it('take over the options of the run file only where they are no defaults', () => {
+    const { options } = base.prune;
+    expect(takenOver(base.prune)).toMatchObject({ method: 'sparsegpt', options, rules: base.prune.rules });
+    for (const prune of [
+      { method: 'sparsegpt', sparsity: 0.6 },
+      { method: 'magnitude', options: { threshold: 0.1 } },
+      { method: 'wanda', pattern: '2:4', update: 'least_squares' },
+    ]) {
+      const run = runSchema.parse({ model: '/model', output: '/out', prune });
+      expect(takenOver(run.prune)).toEqual({
+        existing_zeros: 'count',
+        rules: [],
+        allocation: { name: 'uniform' },
+      });
+    }
   });
 
   it.each([
@@ -103,7 +126,7 @@ describe('the variants of a comparison', () => {
     [['wanda'], ['half'], /the goal half is neither/],
     [['wanda', 'wanda'], ['0.5'], /wanda-0.5 is asked for twice/],
   ])('%j at %j is refused', (methods, goals, message) => {
-    expect(() => variantsOf(base, methods, goals)).toThrow(message);
-    expect(() => variantsOf(base, methods, goals)).toThrow(RequestError);
+    expect(() => asked(methods, goals)).toThrow(message);
+    expect(() => asked(methods, goals)).toThrow(RequestError);
   });
 });

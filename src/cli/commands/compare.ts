@@ -34,7 +34,7 @@ export function compareCommand(context: CliContext): Command {
     )
     .requiredOption('--patterns <a,b>', 'goals: N:M patterns or fractions of the weights')
     .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
-    .option('--fresh', 'start over instead of going on with an earlier comparison')
+    .option('--fresh', 'measure anew what is asked for, instead of taking it from an earlier comparison')
     .option('--keep', 'keep the pruned checkpoints; otherwise each goes once it is evaluated')
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (runFile: string, options: Options) => {
@@ -42,7 +42,7 @@ export function compareCommand(context: CliContext): Command {
       const result = await withInterruption(
         {
           signals: context.signals,
-          message: 'interrupted; run the same command again to go on from here',
+          message: `interrupted; run the same command again${options.fresh ? ' without --fresh' : ''} to go on from here`,
           onFirst: (signal) => context.stderr.write(`${signal}: stopping. Once more to stop at once.\n`),
           onSecond: (code) => context.exit(code),
         },

@@ -1,0 +1,149 @@
+/**
+ * What a comparison is asked for, and everything that can be wrong with it before any work.
+ * @module
+ */
+import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
+import type { TextSource } from '../config/text-source.js';
+import { RequestError } from '../errors.js';
+import { DownloadLines } from '../pipeline/download-lines.js';
+import { fitMemory } from '../pipeline/fit-memory.js';
+import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
+import { checkOutputFolder } from '../pipeline/output-folder.js';
+import { prepareWithoutTexts, requireTexts } from '../pipeline/prepare-run.js';
+import type { ProgressListener } from '../pipeline/progress.js';
+import { ComparisonFingerprints } from './comparison-fingerprints.js';
+import { checkComparisonFolder } from './comparison-folder.js';
+import { rememberingTexts } from './remembering-texts.js';
+import { type Variant, variantsOf } from './variant.js';
+
+export interface RequestOptions {
+  /** `name`, with `+` and what follows it and `@` and an allocation. */
+  readonly methods: readonly string[];
+  /** `N:M` or fractions. */
+  readonly goals: readonly string[];
+  /** What relative paths in the brackets of a method are relative to. */
+  readonly folder: string;
+  /** Told of a download, line by line. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A row that is asked for. */
+export interface WantedRow {
+  readonly variant: Variant;
+  /** Of everything that decides the figures. */
+  readonly fingerprint: string;
+  /** The same without the evaluation. */
+  readonly runFingerprint: string;
+}
+
+export interface ComparisonRequest {
+  /** With texts from the hub at the commits that all runs read. */
+  readonly config: RunConfig & { readonly evaluation: EvaluationConfig };
+  /** By a name under which all runs find the same. */
+  readonly model: ModelFolder;
+  /** Of what all rows have in common. */
+  readonly fingerprint: string;
+  /** Of the dense model's figures. */
+  readonly denseFingerprint: string;
+  readonly wanted: readonly WantedRow[];
+}
+
+/**
+ * @throws RequestError for whatever is wrong with the request, naming the variant where it is one's; RunError when the hub
+ * fails; the signal's reason
+ */
+export async function comparisonRequest(
+  given: RunConfig,
+  options: RequestOptions,
+): Promise<ComparisonRequest> {
+  const { signal } = options;
+  const named = variantsOf(given, options);
+  const pin = textPinner(signal);
+  const config = await pin(given);
+  const { evaluation } = config;
+  if (!evaluation) throw new RequestError('compare needs evaluation: {data: …} in the run file');
+  await requireTextFile(evaluation.data);
+  for (const each of named) await naming(each, () => requireTexts(each.config));
+  const model = await locate(config.model, options);
+  checkComparisonFolder(config.output, model.folder);
+  const variants: Variant[] = [];
+  for (const each of named)
+    variants.push({ ...each, config: { ...(await pin(each.config)), model: model.name } });
+  const checkpoint = await openCheckpoint(model.folder);
+  for (const each of variants) await naming(each, () => requirePreparable(each, checkpoint));
+
+  const fingerprints = await ComparisonFingerprints.of(checkpoint, evaluation, signal);
+  const wanted: WantedRow[] = [];
+  for (const variant of variants) {
+    const runFingerprint = await fingerprints.run(variant.config);
+    const row = { variant, runFingerprint, fingerprint: fingerprints.row(runFingerprint) };
+    const same = wanted.find(({ fingerprint }) => fingerprint === row.fingerprint);
+    if (same)
+      throw new RequestError(`${nameOf(same.variant)} is asked for twice, also as ${nameOf(variant)}`);
+    wanted.push(row);
+  }
+  return {
+    config: { ...config, evaluation },
+    model,
+    fingerprint: await fingerprints.comparison(config),
+    denseFingerprint: fingerprints.dense,
+    wanted,
+  };
+}
+
+/** Puts the commit that it has now into each text from the hub, so that all runs read the same. */
+function textPinner(signal: AbortSignal | undefined): (config: RunConfig) => Promise<RunConfig> {
+  const commitOf = rememberingTexts((source) => pinTextSource(source, { signal }));
+  const pinned = async <Source extends TextSource>(source: Source): Promise<Source> => ({
+    ...source,
+    ...(await commitOf(source)),
+  });
+  return async (config) => {
+    const { calibration, evaluation } = config;
+    return {
+      ...config,
+      ...(calibration && {
+        calibration: { ...calibration, data: await Promise.all(calibration.data.map(pinned)) },
+      }),
+      ...(evaluation && { evaluation: { ...evaluation, data: await pinned(evaluation.data) } }),
+    };
+  };
+}
+
+/** Lines tell of a download. */
+async function locate(model: string, { signal, onLine }: RequestOptions): Promise<ModelFolder> {
+  const downloads = new DownloadLines();
+  const onProgress: ProgressListener = (event) => {
+    const isDownload = event.kind === 'download' || event.kind === 'download-end';
+    const line = isDownload
+      ? downloads.line(event)
+      : event.kind === 'note'
+        ? `note: ${event.message}`
+        : undefined;
+    if (line !== undefined) onLine?.(line);
+  };
+  return await modelFolder(model, { signal, onProgress });
+}
+
+/** @throws RequestError for what the variant's run would refuse, as far as that doesn't depend on what texts hold */
+async function requirePreparable({ config }: Variant, checkpoint: Checkpoint): Promise<void> {
+  checkOutputFolder(config.output, checkpoint.folder);
+  fitMemory(await prepareWithoutTexts(config, checkpoint));
+}
+
+/** @throws what `work` throws, RequestErrors with the variant before their message */
+async function naming(variant: Variant, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    if (!(cause instanceof RequestError)) throw cause;
+    throw new RequestError(`${nameOf(variant)}: ${cause.message}`, { cause });
+  }
+}
+
+function nameOf({ method, goal }: Variant): string {
+  return `${method} at ${goal}`;
+}

@@ -1,0 +1,131 @@
+/**
+ * The run of a variant in a comparison's output: its folder, its run file, and whose it is.
+ * @module
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomically } from '../checkpoint/atomic-file.js';
+import { fileError } from '../checkpoint/file-error.js';
+import { makeFolder } from '../checkpoint/make-folder.js';
+import { readSmallFile } from '../checkpoint/read-small-file.js';
+import { maximumRunFileBytes } from '../config/load-run-file.js';
+import type { RunConfig } from '../config/run-schema.js';
+import { stringifyRunConfig } from '../config/stringify-run-config.js';
+import {
+  type ClaimedFolder,
+  claimOutputFolder,
+  OUR_WEIGHTS,
+  RUN_FOLDER,
+  removeEmptyFolders,
+  removeNewRun,
+} from '../pipeline/output-folder.js';
+import { comparisonFiles } from './comparison-files.js';
+
+/** The line of a run file that says who began the run in its folder, and what decides its weights. */
+const MARK = /^# (Made|Found) by secateur compare: ([0-9a-f]{64})$/m;
+
+export class VariantRun {
+  readonly folder: string;
+  readonly runFile: string;
+  readonly #runs: string;
+  readonly #fingerprint: string;
+
+  /**
+   * @param output of the comparison
+   * @param name of the run's folder in it
+   * @param fingerprint of all that decides what the run writes
+   */
+  constructor(output: string, name: string, fingerprint: string) {
+    this.folder = join(output, name);
+    this.#runs = comparisonFiles(output).runs;
+    this.runFile = join(this.#runs, `${name}.yaml`);
+    this.#fingerprint = fingerprint;
+  }
+
+  /** Whether the comparison made the run that is there, or none is. */
+  get isOurs(): boolean {
+    return !existsSync(join(this.folder, RUN_FOLDER)) || this.#mark?.maker === 'Made';
+  }
+
+  /** Whether what is there was made with this fingerprint, and its weights are kept. */
+  get hasWeights(): boolean {
+    return this.#mark?.fingerprint === this.#fingerprint && this.#weights.length > 0;
+  }
+
+  /**
+   * Writes the run file. Another run that the comparison made in the folder is removed; one that somebody else made is left to
+   * the run, which uses it or refuses.
+   * @throws RequestError or RunError when a file can't be written, read or removed, or a run has the folder
+   */
+  async begin(config: RunConfig): Promise<void> {
+    const { isOurs } = this;
+    if (isOurs && this.#mark?.fingerprint !== this.#fingerprint) this.#remove();
+    makeFolder(this.#runs);
+    const mark = `# ${isOurs ? 'Made' : 'Found'} by secateur compare: ${this.#fingerprint}\n`;
+    await writeFileAtomically(this.runFile, mark + stringifyRunConfig(config));
+  }
+
+  /** Removes the weights, and leaves the report. @throws RequestError or RunError when one can't be removed */
+  removeWeights(): void {
+    for (const path of this.#weights) {
+      try {
+        rmSync(path, { force: true });
+      } catch (error) {
+        throw fileError(error, 'remove', path);
+      }
+    }
+  }
+
+  #remove(): void {
+    const claimed = claimRuns([this]);
+    try {
+      claimed.remove();
+    } finally {
+      claimed.release();
+    }
+  }
+
+  get #weights(): string[] {
+    if (!existsSync(this.folder)) return [];
+    return readdirSync(this.folder)
+      .filter((name) => OUR_WEIGHTS.test(name) && name.endsWith('.safetensors'))
+      .map((name) => join(this.folder, name));
+  }
+
+  get #mark(): { readonly maker: string; readonly fingerprint: string } | undefined {
+    if (!existsSync(this.runFile)) return undefined;
+    const text = new TextDecoder().decode(readSmallFile(this.runFile, maximumRunFileBytes));
+    const [, maker, fingerprint] = MARK.exec(text) ?? [];
+    return maker === undefined || fingerprint === undefined ? undefined : { maker, fingerprint };
+  }
+}
+
+/** The folders of runs, that nobody else writes into until they are released. */
+export interface ClaimedRuns {
+  /** Removes the runs, whoever made them. @throws RequestError or RunError when a file can't be removed */
+  remove(): void;
+  /** Lets others in, and removes folders that have nothing in them. */
+  release(): void;
+}
+
+/** @throws RequestError when a run has one of the folders */
+export function claimRuns(runs: readonly VariantRun[]): ClaimedRuns {
+  const folders = runs.map(({ folder }) => folder).filter((folder) => existsSync(join(folder, RUN_FOLDER)));
+  const claims: ClaimedFolder[] = [];
+  const release = () => {
+    for (const claim of claims) claim.release();
+    for (const folder of folders) removeEmptyFolders(folder);
+  };
+  try {
+    for (const folder of folders) claims.push(claimOutputFolder(folder));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return {
+    remove() {
+      for (const folder of folders) removeNewRun(folder);
+    },
+    release,
+  };
+}
