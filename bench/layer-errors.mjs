@@ -71,14 +71,17 @@ function baseConfig(model, calibration) {
 
 /** The methods at the patterns, with what each linear is to become. */
 function boundVariants(base, model) {
-  return variantsOf(base, values.methods.split(','), values.patterns.split(',')).map(
-    ({ method, goal, config }) => {
-      const bound = bindMethod(config.prune);
-      if (bound.gradients || bound.loss || bound.optimisations.length > 0)
-        throw new Error(`${method} needs more than the inputs of a linear`);
-      return { method, pattern: goal, bound, layers: planLayers(model, config.prune) };
-    },
-  );
+  const asked = {
+    methods: values.methods.split(','),
+    goals: values.patterns.split(','),
+    folder: process.cwd(),
+  };
+  return variantsOf(base, asked).map(({ method, goal, config }) => {
+    const bound = bindMethod(config.prune);
+    if (bound.gradients || bound.loss || bound.optimisations.length > 0)
+      throw new Error(`${method} needs more than the inputs of a linear`);
+    return { method, pattern: goal, bound, layers: planLayers(model, config.prune) };
+  });
 }
 
 function blocksFrom(text, count) {

@@ -203,7 +203,7 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
         const { pruned } = await solved(solver, given, pattern, pool);
         expect(zerosOf(pruned)).toBe(zeros);
         for (let i = 0; i < pruned.length; i++)
-          if (i % 48 < 40 && pruned[i] !== 0) expect(pruned[i]).toBeCloseTo(given.w[i] as number, 3);
+          if (i % 48 < 40 && pruned[i] !== 0) expect(pruned[i]).toBeCloseTo(given.w[i] as number, 2);
       }
     });
 
