@@ -12,11 +12,8 @@ const EPSILON = 1e-8;
 export const STEP_WEIGHTS = { input: 'weights', output: 'weights after' } as const;
 export const STEP_SQUARES = { input: 'mean square', output: 'mean square after' } as const;
 
-export interface RmspropOptions {
-  readonly learningRate: number;
-  /** Whether a weight that is zero may get another value. */
-  readonly regrow: boolean;
-}
+/** Name of the graph input that takes the learning rate, [1]. */
+export const STEP_RATE = 'learning rate';
 
 /** Name of the graph input that takes the gradient of one of the windows of a step. */
 export function stepGradientName(window: number): string {
@@ -28,11 +25,7 @@ export function stepGradientName(window: number): string {
  * v ← 0.99·v + 0.01·g², w ← w − rate·g / (√v + 1e-8), as in PyTorch without momentum (Hinton 2012, lecture 6e of "Neural
  * Networks for Machine Learning"). Outputs may be their inputs' memory.
  */
-export function rmspropGraph(
-  elements: number,
-  windows: number,
-  { learningRate, regrow }: RmspropOptions,
-): Graph {
+export function rmspropGraph(elements: number, windows: number, regrow: boolean): Graph {
   const graph = new GraphBuilder('RMSprop');
   const weights = graph.input(STEP_WEIGHTS.input, [elements]);
   const before = graph.input(STEP_SQUARES.input, [elements]);
@@ -45,11 +38,8 @@ export function rmspropGraph(
     scale(graph, multiply(graph, gradient, gradient), 1 - SMOOTHING),
   );
   const epsilon = graph.constant('epsilon', [], Float32Array.of(EPSILON));
-  const step = scale(
-    graph,
-    divide(graph, gradient, add(graph, squareRoot(graph, squares), epsilon)),
-    learningRate,
-  );
+  const direction = divide(graph, gradient, add(graph, squareRoot(graph, squares), epsilon));
+  const step = multiply(graph, direction, graph.input(STEP_RATE, [1]));
   const signs = sign(graph, weights);
   const taken = regrow ? step : multiply(graph, step, multiply(graph, signs, signs));
   graph.output(STEP_WEIGHTS.output, subtract(graph, weights, taken));

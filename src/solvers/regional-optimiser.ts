@@ -7,7 +7,7 @@ import type { HiddenStates, StateRecords } from '../forward/hidden-states.js';
 import { runWindow } from '../forward/window-task.js';
 import { HIDDEN_INPUT } from '../graph/block-scope.js';
 import { LOSS_OUTPUT, regionalGradientGraph, TARGET_INPUT } from '../graph/regional-gradient-graph.js';
-import { type RmspropOptions, rmspropGraph } from '../graph/rmsprop-graph.js';
+import { rmspropGraph } from '../graph/rmsprop-graph.js';
 import { type BlockDescription, type LinearDescription, weightName } from '../model/description.js';
 import type { GraphStore } from '../runtime/compiled-graph.js';
 import { partsOf } from '../runtime/parts.js';
@@ -21,6 +21,7 @@ import {
   weightsBytes,
 } from '../statistics/sum-gradients.js';
 import { allocateNative, freeNative, type NativeRegion } from '../system/native-memory.js';
+import { meanSquare } from './mean-square-task.js';
 import { takeStep } from './rmsprop-task.js';
 
 /** Elements of one task: whole parts. */
@@ -37,7 +38,11 @@ export interface RegionalProblem {
   readonly targets: StateRecords;
 }
 
-export interface RegionalSteps extends RmspropOptions {
+export interface RegionalSteps {
+  /** `auto`: of each linear, 2e-3 of the root mean square of its weights when the steps begin. */
+  readonly learningRate: number | 'auto';
+  /** Whether a weight that is zero may get another value. */
+  readonly regrow: boolean;
   /** Windows of a step; all of their gradients are in memory. */
   readonly batch: number;
 }
@@ -48,6 +53,12 @@ export interface RegionalSteps extends RmspropOptions {
 export function regionalBytes(linears: readonly LinearDescription[], batch: number): number {
   return weightsBytes(linears) * (1 + batch);
 }
+
+/**
+ * What a step of `auto` is of the root mean square of a linear's weights. The paper's 3e-7 is for weights of about 0.02 and smaller
+ * than what bf16 can tell there; this was best, or next to it, on models of 0.09 and 0.19 (docs/methods.md).
+ */
+const AUTOMATIC_RATE = 2e-3;
 
 /**
  * Threads for a window that is a step of its own, since the next one waits for it. As many whatever the number of workers:
@@ -68,6 +79,8 @@ export class RegionalOptimiser {
   readonly #region: NativeRegion;
   readonly #squares: readonly TensorRef[];
   readonly #gradients: readonly (readonly TensorRef[])[];
+  /** Of the linears. */
+  #rates: readonly number[] | undefined;
 
   constructor(pool: WorkerPool, graphs: GraphStore, problem: RegionalProblem, steps: RegionalSteps) {
     this.#pool = pool;
@@ -150,14 +163,15 @@ export class RegionalOptimiser {
   /** @param windows whose gradients there are */
   async #step(windows: number): Promise<void> {
     const { block, weights, linears } = this.#problem;
-    const { learningRate, regrow } = this.#steps;
+    const { regrow } = this.#steps;
+    this.#rates ??= await this.#learningRates();
+    const rates = this.#rates;
     const graphOf = (count: number) =>
-      this.#graphs.get(`RMSprop ${count} ${windows} ${learningRate} ${regrow}`, () =>
-        rmspropGraph(count, windows, { learningRate, regrow }),
-      );
+      this.#graphs.get(`RMSprop ${count} ${windows} ${regrow}`, () => rmspropGraph(count, windows, regrow));
     const tasks = linears.flatMap((linear, index) =>
       partsOf(elementsOf(linear), TASK_ELEMENTS).map(({ first, count }) => ({
         name: weightName(block, linear),
+        rate: rates[index] ?? 0,
         weights: weights[`${linear.name}.weight`]?.address ?? 0n,
         squares: this.#squares[index]?.address ?? 0n,
         gradients: this.#gradients.slice(0, windows).map((slot) => slot[index]?.address ?? 0n),
@@ -169,5 +183,16 @@ export class RegionalOptimiser {
       })),
     );
     await this.#pool.map('solvers/rmsprop-task', takeStep, tasks);
+  }
+  async #learningRates(): Promise<number[]> {
+    const { weights, linears } = this.#problem;
+    const { learningRate } = this.#steps;
+    if (learningRate !== 'auto') return linears.map(() => learningRate);
+    const matrices = linears.map((linear) => ({
+      weights: weights[`${linear.name}.weight`]?.address ?? 0n,
+      count: elementsOf(linear),
+    }));
+    const squares = await this.#pool.map('solvers/mean-square-task', meanSquare, matrices);
+    return squares.map((square) => AUTOMATIC_RATE * Math.sqrt(square));
   }
 }

@@ -3,18 +3,19 @@
  * @module
  */
 import { RunError } from '../errors.js';
-import { STEP_SQUARES, STEP_WEIGHTS, stepGradientName } from '../graph/rmsprop-graph.js';
+import { STEP_RATE, STEP_SQUARES, STEP_WEIGHTS, stepGradientName } from '../graph/rmsprop-graph.js';
 import type { GraphRef } from '../runtime/compiled-graph.js';
 import { firstNonFinite } from '../runtime/first-non-finite.js';
 import type { Part } from '../runtime/parts.js';
 import { runGraph } from '../runtime/run-graph.js';
-import type { TensorRef } from '../runtime/tensor-ref.js';
+import { arrayTensor, type TensorRef } from '../runtime/tensor-ref.js';
 import { float32View } from '../system/native-memory.js';
 
 /** Places of the first element of a matrix, f32. */
 export interface StepToTake {
   /** For messages: `model.layers.3.mlp.up_proj.weight`. */
   readonly name: string;
+  readonly rate: number;
   readonly weights: bigint;
   /** The running mean of g². */
   readonly squares: bigint;
@@ -25,12 +26,14 @@ export interface StepToTake {
 }
 
 /** @throws RunError naming a weight that isn't finite after the step */
-export function takeStep({ name, weights, squares, gradients, parts }: StepToTake): void {
+export function takeStep({ name, rate, weights, squares, gradients, parts }: StepToTake): void {
+  const learningRate = arrayTensor(Float32Array.of(rate), [1]);
   for (const { first, count, graph } of parts) {
     const at = (address: bigint): TensorRef => ({ address: address + BigInt(first * 4), shape: [count] });
     runGraph(
       graph,
       {
+        [STEP_RATE]: learningRate,
         [STEP_WEIGHTS.input]: at(weights),
         [STEP_SQUARES.input]: at(squares),
         ...Object.fromEntries(gradients.map((gradient, window) => [stepGradientName(window), at(gradient)])),

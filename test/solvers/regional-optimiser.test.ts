@@ -133,11 +133,37 @@ describe('regional optimisation', () => {
     }
   });
 
-  it('gives the same bytes with any number of workers, and a last step of what windows are left', async () => {
-    const steps = { learningRate: 1e-3, batch: 3, regrow: false };
-    const [one, three] = [await optimised(steps, pools[0]), await optimised(steps, pools[1])];
-    expect(one).toEqual(three);
+  it('goes by the size of the weights of each linear where the rate is automatic', async () => {
+    const weights = blockWeights(true);
+    const problem = { block, weights, linears: block.linears, inputs, targets };
+    const optimiser = new RegionalOptimiser(pools[1], graphs, problem, {
+      learningRate: 'auto',
+      batch: 1,
+      regrow: false,
+    });
+    await optimiser.visit([0]);
+    optimiser.dispose();
+    const start = blockWeights(true);
+    for (const { name } of block.linears) {
+      const [before, after] = [start, weights].map((each) => viewOf(each[`${name}.weight`] as TensorRef));
+      const rms = Math.sqrt((before?.reduce((sum, w) => sum + w * w, 0) ?? 0) / (before?.length ?? 0));
+      const largest = after?.reduce((most, w, i) => Math.max(most, Math.abs(w - (before?.[i] as number))), 0);
+      // The first step of RMSprop is ten times the rate.
+      expect((largest ?? 0) / (10 * 2e-3 * rms)).toBeCloseTo(1, 2);
+    }
   });
+
+  it.each([
+    [3, 1e-3],
+    [1, 'auto'],
+  ] as const)(
+    'gives the same bytes with any number of workers, at a batch of %d',
+    async (batch, learningRate) => {
+      const steps = { learningRate, batch, regrow: false };
+      const [one, three] = [await optimised(steps, pools[0]), await optimised(steps, pools[1])];
+      expect(one).toEqual(three);
+    },
+  );
 
   it('names the weight that a step made infinite', async () => {
     await expect(optimised({ learningRate: 1e38, batch: 1, regrow: false })).rejects.toThrow(

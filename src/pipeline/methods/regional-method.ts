@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { type Method, NO_WORK, type RegionalOptimisation } from './method.js';
 import { gradientTokens, steps } from './options.js';
 
-/** The paper's defaults: 5 rounds over 32 of 128 samples each, and RMSprop at 3e-7 with a step for every sample. */
+/** The paper's defaults: 5 rounds over 32 of 128 samples each, with a step of RMSprop for every sample. */
 export function regionalOptions(rounds: string) {
   return {
     rounds: steps(5, rounds),
@@ -18,11 +18,11 @@ export function regionalOptions(rounds: string) {
       .describe('Calibration windows of a round, at most; the rounds take all windows in turn.'),
     tokens: gradientTokens(),
     learning_rate: z
-      .number()
-      .positive()
-      .max(1)
-      .default(3e-7)
-      .describe("RMSprop's; a step is up to ten times as large. Small models profit from more."),
+      .union([z.literal('auto'), z.number().positive().max(1)])
+      .default('auto')
+      .describe(
+        "RMSprop's; a step is up to ten times as large. auto: of each linear, 2e-3 of the root mean square of its weights; the paper has 3e-7.",
+      ),
     batch: z
       .int()
       .min(1)
@@ -36,7 +36,7 @@ interface RoundOptions {
   readonly rounds: number;
   readonly round_windows: number;
   readonly tokens: number;
-  readonly learning_rate: number;
+  readonly learning_rate: number | 'auto';
   readonly batch: number;
 }
 
