@@ -39,7 +39,7 @@ export interface RegionalProblem {
 }
 
 export interface RegionalSteps {
-  /** `auto`: of each linear, 2e-3 of the root mean square of its weights when the steps begin. */
+  /** `auto`: of each linear, 3e-3 of the root mean square of its weights when the steps begin. */
   readonly learningRate: number | 'auto';
   /** Whether a weight that is zero may get another value. */
   readonly regrow: boolean;
@@ -54,11 +54,8 @@ export function regionalBytes(linears: readonly LinearDescription[], batch: numb
   return weightsBytes(linears) * (1 + batch);
 }
 
-/**
- * What a step of `auto` is of the root mean square of a linear's weights. The paper's 3e-7 is for weights of about 0.02 and smaller
- * than what bf16 can tell there; this was best, or next to it, on models of 0.09 and 0.19 (docs/methods.md).
- */
-const AUTOMATIC_RATE = 2e-3;
+/** What the rate of `auto` is of the root mean square of a linear's weights (docs/architecture.md has the figures). */
+const AUTOMATIC_RATE = 3e-3;
 
 /**
  * Threads for a window that is a step of its own, since the next one waits for it. As many whatever the number of workers:

@@ -21,7 +21,7 @@ export function regionalOptions(rounds: string) {
       .union([z.literal('auto'), z.number().positive().max(1)])
       .default('auto')
       .describe(
-        "RMSprop's; a step is up to ten times as large. auto: of each linear, 2e-3 of the root mean square of its weights; the paper has 3e-7.",
+        "RMSprop's; a step is up to ten times as large. auto: of each linear, 3e-3 of the root mean square of its weights; the paper has 3e-7.",
       ),
     batch: z
       .int()
