@@ -86,7 +86,10 @@ export class ComparisonRuns {
 /** Stages of looking at the dense model before anything is pruned. */
 const LOOKING = new Set(['allocate', 'gradients']);
 
-/** What pruning takes with all that the method asks for, had no other run measured any of it, and none been stopped. */
+/**
+ * What pruning takes with all that the method asks for, had no other run measured any of it. Where it was stopped, also what it
+ * took to bring the windows up to the block that it went on with.
+ */
 function secondsAlone({ run, phases }: Report): number {
   const looking = phases.filter(({ stage }) => LOOKING.has(stage));
   const others = [run.earlier, run.reused].flatMap((each) => each ?? []);

@@ -339,7 +339,9 @@ const resourcesSchema = z.strictObject({
       { error: workersError },
     )
     .default('auto')
-    .describe('Worker threads; auto takes one a core.'),
+    .describe(
+      'Worker threads; auto takes one a core. Steps of regional optimisation of one window take two threads whatever it says.',
+    ),
   memory_limit: z
     .union([z.literal('auto'), size], { error: (issue) => `expected auto, or ${sizeError(issue).slice(9)}` })
     .prefault('auto')

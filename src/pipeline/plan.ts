@@ -135,7 +135,7 @@ async function measureMachine(
     const startSeconds = processorSeconds(before) / threads;
     const tasks = Array.from({ length: threads }, () => null);
     const threadFlops = await pool.map('runtime/speed-task', measureSpeed, tasks);
-    return { threadFlops, prepareSeconds, startSeconds };
+    return { threadFlops, cores: availableParallelism(), prepareSeconds, startSeconds };
   } finally {
     await pool.close();
   }

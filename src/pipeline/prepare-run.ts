@@ -31,9 +31,10 @@ import type { EncodedTensors } from '../quantization/encoded-tensors.js';
 import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
-import { type Pattern, patternName } from '../sparsity/pattern.js';
+import { patternName } from '../sparsity/pattern.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
+import { MOST_SHARE } from './allocations/share-out.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
@@ -201,13 +202,7 @@ async function withTexts(
         'calibration windows',
     );
   }
-  const fixed = layers.find(({ shares, pattern }) => shares && pattern !== 'dense' && isOutermost(pattern));
-  if (allocation.looks && fixed && fixed.pattern !== 'dense') {
-    notes.push(
-      `${allocation.name} changes nothing at ${patternName(fixed.pattern)}: no linear may lose none or all of a group, so that none can ` +
-        'make up for another',
-    );
-  }
+  notes.push(...allocationNotes(config, allocation, layers));
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -277,9 +272,26 @@ export async function requireTexts({ prune, calibration, evaluation }: RunConfig
   }
 }
 
-/** Whether it is at an end of what N:M can be. */
-function isOutermost(pattern: Pattern): boolean {
-  return pattern.kind === 'n:m' && (pattern.keep === 1 || pattern.keep === pattern.of - 1);
+/** Where the goal leaves an allocation nothing to choose. */
+function allocationNotes(
+  { prune }: RunConfig,
+  { name, looks }: BoundAllocation,
+  layers: readonly LayerPlan[],
+): string[] {
+  const goal = layers.find(({ shares }) => shares)?.pattern;
+  if (!looks || goal === undefined || goal === 'dense') return [];
+  if (goal.kind === 'n:m') {
+    const { keep, of } = goal;
+    if (keep > 1 && keep < of - 1) return [];
+    return [
+      `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
+    ];
+  }
+  // A method's own cut knows no bound.
+  if (prune.allocation.name === 'uniform' || goal.sparsity < MOST_SHARE) return [];
+  return [
+    `${name} changes nothing at ${goal.sparsity}: no linear may lose more than all together from ${MOST_SHARE} on`,
+  ];
 }
 
 /** @throws RequestError for what doesn't go together */

@@ -90,9 +90,8 @@ export async function runPrune(config: RunConfig, options: RunOptions = {}): Pro
     const { signal, fresh } = options;
     // Something else may have failed while the run was stopping.
     if (signal?.aborted && error === signal.reason) {
-      throw new InterruptedError(
-        `interrupted; run the same command again${fresh ? ' without --fresh' : ''} to go on`,
-      );
+      const how = fresh ? ', once a block is finished without --fresh,' : '';
+      throw new InterruptedError(`interrupted; run the same command again${how} to go on`);
     }
     throw error;
   }

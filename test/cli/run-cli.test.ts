@@ -356,7 +356,9 @@ describe('signals', () => {
     const signals = new EventEmitter();
     const run = cli(['prune', 'run.yaml', '--fresh'], { prune: patient }, { signals });
     setTimeout(() => signals.emit('SIGINT', 'SIGINT'), 20);
-    expect((await run).stderr).toContain('run the same command again without --fresh to go on from here');
+    expect((await run).stderr).toContain(
+      'run the same command again, once a block is finished without --fresh, to go on from here',
+    );
   });
 
   it('keeps the result of a run that ended all the same', async () => {

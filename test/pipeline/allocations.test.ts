@@ -92,13 +92,13 @@ const source = linears(model);
 const inOrder = (await plan(runFile('{method: magnitude, sparsity: 0}').path)).layers.map(({ name }) => name);
 
 it('says where an allocation has nothing to choose', async () => {
-  const notes = async (pattern: string) =>
-    (
-      await plan(runFile(`{method: wanda, pattern: "${pattern}", allocation: alpha}`, true).path)
-    ).notes.join();
-  expect(await notes('1:4')).toContain('alpha changes nothing at 1:4');
-  expect(await notes('3:4')).toContain('alpha changes nothing at 3:4');
-  expect(await notes('2:4')).not.toContain('changes nothing');
+  const notes = async (goal: string) =>
+    (await plan(runFile(`{method: wanda, ${goal}, allocation: alpha}`, true).path)).notes.join();
+  expect(await notes('pattern: "1:4"')).toContain('alpha changes nothing at 1:4');
+  expect(await notes('pattern: "3:4"')).toContain('alpha changes nothing at 3:4');
+  expect(await notes('pattern: "2:4"')).not.toContain('changes nothing');
+  expect(await notes('sparsity: 0.995')).toContain('alpha changes nothing at 0.995');
+  expect(await notes('sparsity: 0.9')).not.toContain('changes nothing');
 });
 
 describe('magnitude', () => {

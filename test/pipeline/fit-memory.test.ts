@@ -26,7 +26,7 @@ describe('a batch of more windows than a round has', () => {
       4,
     ],
   ])('takes no more memory and time than one of all of them (%s)', async (_, method, all) => {
-    const speed = { threadFlops: [1e10, 1e10], prepareSeconds: 0, startSeconds: 0 };
+    const speed = { threadFlops: [1e10, 1e10], cores: 2, prepareSeconds: 0, startSeconds: 0 };
     const [fitting, larger] = await Promise.all(
       [all, 64].map(async (batch) => {
         const run = await prepared(method(batch));

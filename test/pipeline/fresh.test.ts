@@ -19,7 +19,9 @@ it('says that the command without --fresh goes on, which it does', async () => {
   expect(await pruneUntil(path, isPrunedBlock)).toBe(`${again} to go on`);
   await prune(path);
   const undisturbed = fileHashes(output);
-  expect(await pruneUntil(path, isPrunedBlock, { fresh: true })).toBe(`${again} without --fresh to go on`);
+  expect(await pruneUntil(path, isPrunedBlock, { fresh: true })).toBe(
+    `${again}, once a block is finished without --fresh, to go on`,
+  );
   const { report } = await prune(path);
   expect(report.notes.join()).toContain('resumed after block');
   expect(fileHashes(output)).toEqual(undisturbed);

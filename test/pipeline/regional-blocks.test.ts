@@ -111,7 +111,7 @@ describe('blocks that were optimised', () => {
 
   it('are planned for', async () => {
     // A given machine: what plan measures of this one isn't the same twice while others work.
-    const speed = { threadFlops: [5e10, 5e10], prepareSeconds: 0.1, startSeconds: 0.1 };
+    const speed = { threadFlops: [5e10, 5e10], cores: 2, prepareSeconds: 0.1, startSeconds: 0.1 };
     const planned = async (pruning: string) => {
       const { config } = loadRunFile(runFile(pruning).path, runSchema, { set: [] });
       const run = await prepareRun(config);

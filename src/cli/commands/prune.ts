@@ -34,7 +34,7 @@ export function pruneCommand(context: CliContext): Command {
       const result = await withDisplay(
         context,
         {
-          message: `interrupted; run the same command again${options.fresh ? ' without --fresh' : ''} to go on from here`,
+          message: `interrupted; run the same command again${options.fresh ? ', once a block is finished without --fresh,' : ''} to go on from here`,
           onFirst: (signal) =>
             `${signal}: finishing the current tensor. The run can be resumed; once more to stop at once.`,
         },

@@ -5,14 +5,14 @@
 import type { Pattern } from '../../sparsity/pattern.js';
 import type { Shares } from './allocation.js';
 
-/** The least and the most that a linear may lose: something of it has to stay. */
-const RANGE = { least: 0, most: 0.99 };
+/** The most that a linear may lose, unless all lose more: something of it has to stay. */
+export const MOST_SHARE = 0.99;
 
 /** The sparsities within a bound of the goal that a linear may have. */
 export function sparsityRange(goal: number, bound: number): { least: number; most: number } {
   return {
-    least: Math.max(RANGE.least, goal - bound),
-    most: Math.max(goal, Math.min(RANGE.most, goal + bound)),
+    least: Math.max(0, goal - bound),
+    most: Math.max(goal, Math.min(MOST_SHARE, goal + bound)),
   };
 }
 
@@ -48,6 +48,7 @@ export function allocatedPatterns(
     shares.map((sparsity) => (1 - sparsity) * of),
     sizes,
     all * keep,
+    sizes.map(() => of - 1),
   );
   return kept.map((own) => ({ kind: 'n:m', keep: own, of }));
 }
@@ -58,6 +59,7 @@ function wholeOfRows(shares: readonly number[], linears: readonly SharingLinear[
     shares.map((sparsity, i) => sparsity * (linears[i] as SharingLinear).columns),
     linears.map(({ size, columns }) => size / columns),
     zeros,
+    linears.map(({ columns }) => columns - 1),
   );
   return ofRow.map((count, i) => count / (linears[i] as SharingLinear).columns);
 }
@@ -92,8 +94,14 @@ export function shifted(
  *
  * @param sizes what each counts
  * @param sum Σ size · wish
+ * @param most that each may come to
  */
-function rounded(wishes: readonly number[], sizes: readonly number[], sum: number): number[] {
+function rounded(
+  wishes: readonly number[],
+  sizes: readonly number[],
+  sum: number,
+  most: readonly number[],
+): number[] {
   const near = wishes.map((wish) => (Math.abs(wish - Math.round(wish)) < 1e-9 ? Math.round(wish) : wish));
   const whole = near.map(Math.floor);
   let room = sizes.reduce((left, size, i) => left - size * (whole[i] as number), sum);
@@ -101,7 +109,7 @@ function rounded(wishes: readonly number[], sizes: readonly number[], sum: numbe
   const order = [...near.keys()].sort((a, b) => remainder(b) - remainder(a) || a - b);
   for (const i of order) {
     const size = sizes[i] as number;
-    if (size > room || remainder(i) === 0) continue;
+    if (size > room || remainder(i) === 0 || whole[i] === most[i]) continue;
     whole[i] = (whole[i] as number) + 1;
     room -= size;
   }

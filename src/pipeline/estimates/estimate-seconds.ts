@@ -16,6 +16,8 @@ import { lossLoads } from './loss-loads.js';
 export interface MachineSpeed {
   /** Operations per second of each thread's matrix products, all threads at work. */
   readonly threadFlops: readonly number[];
+  /** Threads that can work at the same time. */
+  readonly cores: number;
   /** Opening the checkpoint and tokenising the texts. */
   readonly prepareSeconds: number;
   /** Starting the workers. */
@@ -98,7 +100,7 @@ export function estimateSeconds(run: PreparedRun, flops: Flops, speed: MachineSp
   const backward = gradients
     ? (flops.gradients / (all * EFFICIENCY.gradients)) * imbalance(gradients.windows, threads) + 2 * load
     : 0;
-  const regional = regionalSeconds(run, flops, all, one);
+  const regional = regionalSeconds(run, flops, all, one, speed.cores);
   const { loss } = run;
   const loads = lossLoads(run);
   const measured = loss
@@ -144,15 +146,21 @@ function imbalance(windows: number, threads: number): number {
   return windows === 0 ? 1 : (Math.ceil(windows / threads) * threads) / windows;
 }
 
-/** Windows of a step are computed at once; one alone is divided among threads, at so much of their speed. */
-function stepImbalance(batch: number, threads: number): number {
+/** Windows of a step are computed at once; one alone is divided among threads, whatever the number of workers. */
+function stepImbalance(batch: number, threads: number, cores: number): number {
   if (batch > 1) return imbalance(batch, threads);
-  const used = Math.min(threads, LONE_WINDOW_THREADS);
+  const used = Math.min(cores, LONE_WINDOW_THREADS);
   return threads / used / (used > 1 ? DIVIDED_EFFICIENCY : 1);
 }
 
 /** What is done to each block before it is pruned, but for the windows that it is pruned on then. */
-function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: number, one: number): number {
+function regionalSeconds(
+  { regional, layers }: PreparedRun,
+  flops: Flops,
+  all: number,
+  one: number,
+  cores: number,
+): number {
   if (!regional) return 0;
   const { gradients, optimisations } = regional;
   const threads = all / one;
@@ -166,7 +174,9 @@ function regionalSeconds({ regional, layers }: PreparedRun, flops: Flops, all: n
     const share = (rounds * windows) / visits;
     const moved = weights * rounds * (windows + Math.ceil(windows / batch));
     return (
-      sum + share * (flops.steps / speed) * stepImbalance(batch, threads) + moved / (RATES.step * threads)
+      sum +
+      share * (flops.steps / speed) * stepImbalance(batch, threads, cores) +
+      moved / (RATES.step * threads)
     );
   }, measuring);
 }
