@@ -3,7 +3,7 @@
  * @module
  */
 import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
+import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import type { TextSource } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
@@ -11,8 +11,9 @@ import { DownloadLines } from '../pipeline/download-lines.js';
 import { fitMemory } from '../pipeline/fit-memory.js';
 import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
 import { checkOutputFolder } from '../pipeline/output-folder.js';
-import { prepareWithoutTexts, requireTexts } from '../pipeline/prepare-run.js';
+import { type PreparedRun, prepareWithoutTexts, requireTexts } from '../pipeline/prepare-run.js';
 import type { ProgressListener } from '../pipeline/progress.js';
+import { findComparisons } from './comparison.js';
 import { ComparisonFingerprints } from './comparison-fingerprints.js';
 import { checkComparisonFolder } from './comparison-folder.js';
 import { rememberingTexts } from './remembering-texts.js';
@@ -25,6 +26,8 @@ export interface RequestOptions {
   readonly goals: readonly string[];
   /** What relative paths in the brackets of a method are relative to. */
   readonly folder: string;
+  /** Throw away what an earlier comparison has of the rows that are asked for. */
+  readonly fresh?: boolean | undefined;
   /** Told of a download, line by line. */
   readonly onLine?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -59,7 +62,7 @@ export async function comparisonRequest(
   given: RunConfig,
   options: RequestOptions,
 ): Promise<ComparisonRequest> {
-  const { signal } = options;
+  const { signal, fresh = false } = options;
   const named = variantsOf(given, options);
   const pin = textPinner(signal);
   const config = await pin(given);
@@ -73,7 +76,12 @@ export async function comparisonRequest(
   for (const each of named)
     variants.push({ ...each, config: { ...(await pin(each.config)), model: model.name } });
   const checkpoint = await openCheckpoint(model.folder);
-  for (const each of variants) await naming(each, () => requirePreparable(each, checkpoint));
+  const prepared = new Map<Variant, PreparedRun>();
+  for (const each of variants)
+    await naming(each, async () => {
+      checkOutputFolder(each.config.output, checkpoint.folder);
+      prepared.set(each, await prepareWithoutTexts(each.config, checkpoint));
+    });
 
   const fingerprints = await ComparisonFingerprints.of(checkpoint, evaluation, signal);
   const wanted: WantedRow[] = [];
@@ -85,10 +93,17 @@ export async function comparisonRequest(
       throw new RequestError(`${nameOf(same.variant)} is asked for twice, also as ${nameOf(variant)}`);
     wanted.push(row);
   }
+  const fingerprint = await fingerprints.comparison(config);
+  const { same } = findComparisons(config.output, fingerprint, fresh);
+  const known = new Set(fresh ? [] : same?.rows.map((row) => row.fingerprint));
+  for (const { variant, fingerprint: own } of wanted) {
+    const run = prepared.get(variant);
+    if (run && !known.has(own)) await naming(variant, async () => void fitMemory(run));
+  }
   return {
     config: { ...config, evaluation },
     model,
-    fingerprint: await fingerprints.comparison(config),
+    fingerprint,
     denseFingerprint: fingerprints.dense,
     wanted,
   };
@@ -126,12 +141,6 @@ async function locate(model: string, { signal, onLine }: RequestOptions): Promis
     if (line !== undefined) onLine?.(line);
   };
   return await modelFolder(model, { signal, onProgress });
-}
-
-/** @throws RequestError for what the variant's run would refuse, as far as that doesn't depend on what texts hold */
-async function requirePreparable({ config }: Variant, checkpoint: Checkpoint): Promise<void> {
-  checkOutputFolder(config.output, checkpoint.folder);
-  fitMemory(await prepareWithoutTexts(config, checkpoint));
 }
 
 /** @throws what `work` throws, RequestErrors with the variant before their message */

@@ -52,7 +52,7 @@ export class ComparisonRuns {
 
   /** Prunes and evaluates, going on where an earlier call was stopped. @throws as `runOwnCommand` */
   async measure(
-    { method, goal, config, folder }: Variant,
+    { method, goal, config }: Variant,
     run: VariantRun,
   ): Promise<Omit<ComparisonRow, 'fingerprint'>> {
     const what = `${method} ${goal}`;
@@ -66,7 +66,7 @@ export class ComparisonRuns {
     return {
       method,
       goal,
-      folder,
+      folder: run.name,
       sparsity: report.totals.sparsity,
       perplexity,
       standard_error,

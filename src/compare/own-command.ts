@@ -55,6 +55,9 @@ export async function runOwnCommand(args: readonly string[], options: CommandOpt
   }
 }
 
+/** Those of the calls that are under way. */
+const ownListeners = new Set<(name: NodeJS.Signals) => void>();
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface PassingSignals {
@@ -70,10 +73,14 @@ function passSignals(child: ChildProcess, signal: AbortSignal | undefined): Pass
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop);
   const listener = (name: NodeJS.Signals) => {
-    if (process.listenerCount(name) === 1) endedBy = name;
+    // A terminal may hang up twice, as its shell and the kernel do.
+    if (name === 'SIGHUP' && endedBy === name) return;
+    const isOurs = (each: unknown) => ownListeners.has(each as typeof listener);
+    if (process.listeners(name).every(isOurs)) endedBy = name;
     // Who else listens aborts at the first, and ends this process at the second.
     if (endedBy || signal?.aborted) stop();
   };
+  ownListeners.add(listener);
   for (const name of SIGNALS) process.prependListener(name, listener);
   return {
     get hungUp() {
@@ -82,6 +89,7 @@ function passSignals(child: ChildProcess, signal: AbortSignal | undefined): Pass
     end() {
       signal?.removeEventListener('abort', stop);
       for (const name of SIGNALS) process.off(name, listener);
+      ownListeners.delete(listener);
       if (endedBy) process.kill(process.pid, endedBy);
     },
   };

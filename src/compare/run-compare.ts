@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { textSourceName } from '../config/text-source.js';
-import { InterruptedError } from '../errors.js';
+import { InterruptedError, RunError } from '../errors.js';
 import { removeReused } from '../pipeline/reuse.js';
 import { version } from '../version.js';
 import {
@@ -22,10 +22,7 @@ import { type ComparisonRequest, comparisonRequest, type RequestOptions } from '
 import { ComparisonRuns, type ComparisonRunsOptions } from './comparison-runs.js';
 import { claimRuns, VariantRun } from './variant-run.js';
 
-export interface CompareOptions extends ComparisonRunsOptions, Omit<RequestOptions, 'folder'> {
-  /** Throw away what an earlier comparison has of the rows that are asked for. */
-  readonly fresh?: boolean | undefined;
-}
+export interface CompareOptions extends ComparisonRunsOptions, Omit<RequestOptions, 'folder'> {}
 
 export interface CompareResult {
   readonly output: string;
@@ -55,9 +52,12 @@ export async function runCompare(
       claim.release();
     }
   } catch (error) {
-    const { signal } = options;
+    const { signal, fresh } = options;
     if (signal?.aborted && error === signal.reason) throw new InterruptedError();
-    throw error;
+    if (!fresh || !(error instanceof RunError)) throw error;
+    throw new RunError(`${error.message}\nwhat was compared stays: run compare again without --fresh`, {
+      cause: error,
+    });
   }
 }
 
@@ -68,7 +68,7 @@ async function compare(request: ComparisonRequest, options: CompareOptions): Pro
   const { html, shared } = comparisonFiles(output);
   const runs = new ComparisonRuns(config, evaluation, options);
   const found = findComparisons(output, request.fingerprint, fresh);
-  if (fresh) await forget(request, found);
+  if (fresh) await forget(request, found, onLine);
   const earlier = found.same ?? (await begun(request, runs, found.there));
   const others = earlier.rows.filter((row) => !isWanted(row, request));
   const rows = new Map(fresh ? [] : earlier.rows.map((row) => [row.fingerprint, row]));
@@ -128,7 +128,11 @@ async function evaluatedDense(
  * Throws away the rows that are asked for, and then their runs.
  * @throws RequestError when a run is under way in one of their folders; nothing was thrown away then
  */
-async function forget(request: ComparisonRequest, { same }: FoundComparisons): Promise<void> {
+async function forget(
+  request: ComparisonRequest,
+  { same }: FoundComparisons,
+  onLine: CompareOptions['onLine'],
+): Promise<void> {
   const { output } = request.config;
   const { html, shared } = comparisonFiles(output);
   const runs = request.wanted.map(
@@ -136,8 +140,10 @@ async function forget(request: ComparisonRequest, { same }: FoundComparisons): P
   );
   const claimed = claimRuns(runs);
   try {
-    if (same)
-      await writeComparison(output, { ...same, rows: same.rows.filter((row) => !isWanted(row, request)) });
+    if (same) {
+      const rows = same.rows.filter((row) => !isWanted(row, request));
+      await writeComparison(output, { ...same, rows }, onLine);
+    }
     rmSync(html, { force: true });
     claimed.remove();
     removeReused(shared);
@@ -146,7 +152,6 @@ async function forget(request: ComparisonRequest, { same }: FoundComparisons): P
   }
 }
 
-/** Whether a row is asked for, or its folder is needed for one that is. */
-function isWanted({ fingerprint, folder }: ComparisonRow, { wanted }: ComparisonRequest): boolean {
-  return wanted.some((each) => each.fingerprint === fingerprint || each.variant.folder === folder);
+function isWanted({ fingerprint }: ComparisonRow, { wanted }: ComparisonRequest): boolean {
+  return wanted.some((each) => each.fingerprint === fingerprint);
 }

@@ -8,6 +8,12 @@ import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
+import {
+  INDEX_FILE_NAME,
+  MAX_INDEX_BYTES,
+  parseShardIndex,
+  SINGLE_FILE_NAME,
+} from '../checkpoint/shard-index.js';
 import { maximumRunFileBytes } from '../config/load-run-file.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
@@ -25,6 +31,8 @@ import { comparisonFiles } from './comparison-files.js';
 const MARK = /^# (Made|Found) by secateur compare: ([0-9a-f]{64})$/m;
 
 export class VariantRun {
+  /** Of the folder, within the comparison's output. */
+  readonly name: string;
   readonly folder: string;
   readonly runFile: string;
   readonly #runs: string;
@@ -32,37 +40,44 @@ export class VariantRun {
 
   /**
    * @param output of the comparison
-   * @param name of the run's folder in it
+   * @param name of the run's folder in it, unless another run of ours has it: then there is a part of the fingerprint behind it
    * @param fingerprint of all that decides what the run writes
    */
   constructor(output: string, name: string, fingerprint: string) {
-    this.folder = join(output, name);
-    this.#runs = comparisonFiles(output).runs;
-    this.runFile = join(this.#runs, `${name}.yaml`);
+    const { runs } = comparisonFiles(output);
+    const mark = existsSync(join(output, name, RUN_FOLDER)) ? markOf(runFileOf(runs, name)) : undefined;
+    const isTaken = mark?.maker === 'Made' && mark.fingerprint !== fingerprint;
+    this.name = isTaken ? `${name}-${fingerprint.slice(0, 8)}` : name;
+    this.folder = join(output, this.name);
+    this.runFile = runFileOf(runs, this.name);
+    this.#runs = runs;
     this.#fingerprint = fingerprint;
   }
 
   /** Whether the comparison made the run that is there, or none is. */
   get isOurs(): boolean {
-    return !existsSync(join(this.folder, RUN_FOLDER)) || this.#mark?.maker === 'Made';
+    return !existsSync(join(this.folder, RUN_FOLDER)) || markOf(this.runFile)?.maker === 'Made';
   }
 
-  /** Whether what is there was made with this fingerprint, and its weights are kept. */
+  /** Whether what is there was made with this fingerprint, and all of its weights are kept. */
   get hasWeights(): boolean {
-    return this.#mark?.fingerprint === this.#fingerprint && this.#weights.length > 0;
+    if (markOf(this.runFile)?.fingerprint !== this.#fingerprint) return false;
+    if (existsSync(join(this.folder, SINGLE_FILE_NAME))) return true;
+    const index = join(this.folder, INDEX_FILE_NAME);
+    if (!existsSync(index)) return false;
+    const files = new Set(parseShardIndex(readSmallFile(index, MAX_INDEX_BYTES), index).values());
+    return [...files].every((name) => existsSync(join(this.folder, name)));
   }
 
   /**
-   * Writes the run file. Another run that the comparison made in the folder is removed; one that somebody else made is left to
-   * the run, which uses it or refuses.
-   * @throws RequestError or RunError when a file can't be written, read or removed, or a run has the folder
+   * Writes the run file. What somebody else made in the folder is left to the run, which uses it or refuses.
+   * @throws RequestError or RunError when a file can't be written or read
    */
   async begin(config: RunConfig): Promise<void> {
-    const { isOurs } = this;
-    if (isOurs && this.#mark?.fingerprint !== this.#fingerprint) this.#remove();
+    const { isOurs, folder } = this;
     makeFolder(this.#runs);
     const mark = `# ${isOurs ? 'Made' : 'Found'} by secateur compare: ${this.#fingerprint}\n`;
-    await writeFileAtomically(this.runFile, mark + stringifyRunConfig(config));
+    await writeFileAtomically(this.runFile, mark + stringifyRunConfig({ ...config, output: folder }));
   }
 
   /** Removes the weights, and leaves the report. @throws RequestError or RunError when one can't be removed */
@@ -76,28 +91,23 @@ export class VariantRun {
     }
   }
 
-  #remove(): void {
-    const claimed = claimRuns([this]);
-    try {
-      claimed.remove();
-    } finally {
-      claimed.release();
-    }
-  }
-
   get #weights(): string[] {
     if (!existsSync(this.folder)) return [];
     return readdirSync(this.folder)
       .filter((name) => OUR_WEIGHTS.test(name) && name.endsWith('.safetensors'))
       .map((name) => join(this.folder, name));
   }
+}
 
-  get #mark(): { readonly maker: string; readonly fingerprint: string } | undefined {
-    if (!existsSync(this.runFile)) return undefined;
-    const text = new TextDecoder().decode(readSmallFile(this.runFile, maximumRunFileBytes));
-    const [, maker, fingerprint] = MARK.exec(text) ?? [];
-    return maker === undefined || fingerprint === undefined ? undefined : { maker, fingerprint };
-  }
+function runFileOf(runs: string, name: string): string {
+  return join(runs, `${name}.yaml`);
+}
+
+function markOf(runFile: string): { readonly maker: string; readonly fingerprint: string } | undefined {
+  if (!existsSync(runFile)) return undefined;
+  const text = new TextDecoder().decode(readSmallFile(runFile, maximumRunFileBytes));
+  const [, maker, fingerprint] = MARK.exec(text) ?? [];
+  return maker === undefined || fingerprint === undefined ? undefined : { maker, fingerprint };
 }
 
 /** The folders of runs, that nobody else writes into until they are released. */

@@ -74,7 +74,7 @@ describe('the run of a variant', () => {
     write(output, 'magnitude-0.5/model.safetensors');
   };
 
-  it('is ours when the comparison began it, and gives way to another of ours', async () => {
+  it('is ours when the comparison began it, and another of ours lies beside it', async () => {
     const output = newFolder();
     const run = new VariantRun(output, 'magnitude-0.5', a);
     expect(run.isOurs).toBe(true);
@@ -85,15 +85,27 @@ describe('the run of a variant', () => {
     expect(run.hasWeights).toBe(true);
 
     const other = new VariantRun(output, 'magnitude-0.5', b);
-    expect([other.isOurs, other.hasWeights]).toEqual([true, false]);
-    write(run.folder, 'notes.txt');
+    expect([other.name, other.isOurs, other.hasWeights]).toEqual(['magnitude-0.5-bbbbbbbb', true, false]);
     await other.begin(config);
-    expect(readdirSync(run.folder)).toEqual(['notes.txt']);
-    finish(output);
-    expect([run.hasWeights, other.hasWeights]).toEqual([false, true]);
-    other.removeWeights();
-    expect([other.isOurs, other.hasWeights]).toEqual([true, false]);
-    expect(readdirSync(run.folder)).toEqual(['notes.txt', 'secateur']);
+    expect(readFileSync(other.runFile, 'utf8')).toContain(`output: ${other.folder}\n`);
+    expect(run.hasWeights).toBe(true);
+    run.removeWeights();
+    expect([run.isOurs, run.hasWeights]).toEqual([true, false]);
+    expect(readdirSync(run.folder)).toEqual(['secateur']);
+  });
+
+  it('has its weights when all shards are there', async () => {
+    const output = newFolder();
+    const run = new VariantRun(output, 'magnitude-0.5', a);
+    await run.begin(config);
+    const shards = [1, 2].map((n) => `model-0000${n}-of-00002.safetensors`);
+    const index = write(run.folder, 'model.safetensors.index.json');
+    writeFileSync(index, JSON.stringify({ weight_map: { a: shards[0], b: shards[1] } }));
+    for (const shard of shards) {
+      expect(run.hasWeights).toBe(false);
+      write(run.folder, shard);
+    }
+    expect(run.hasWeights).toBe(true);
   });
 
   it('is not ours when it was there before', async () => {
