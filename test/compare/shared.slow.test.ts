@@ -57,7 +57,8 @@ it('measures gradients and norms once, counts their time for each, and leaves wh
   for (const method of ['gblm', 'gradient', 'obd', 'gblm@loss']) {
     const report = reportOf('all', `${method.replace('@', '-')}-0.5`);
     expect(secondsOf(report, 'gradients') > 0).toBe(method === 'gblm');
-    expect(rows.get(method)?.seconds).toBeGreaterThanOrEqual(report.run.prune_seconds + gradients);
+    // Sums in another order.
+    expect(rows.get(method)?.seconds).toBeGreaterThan(report.run.prune_seconds + gradients - 1e-9);
   }
   expect(reportOf('all', 'gblm-loss-0.5').notes.join()).toMatch(/column norms of the dense model were found/);
 
