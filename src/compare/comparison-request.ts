@@ -72,33 +72,30 @@ export async function comparisonRequest(
   for (const each of named) await naming(each, () => requireTexts(each.config));
   const model = await locate(config.model, options);
   checkComparisonFolder(config.output, model.folder);
-  const variants: Variant[] = [];
-  for (const each of named)
-    variants.push({ ...each, config: { ...(await pin(each.config)), model: model.name } });
   const checkpoint = await openCheckpoint(model.folder);
-  const prepared = new Map<Variant, PreparedRun>();
-  for (const each of variants)
-    await naming(each, async () => {
-      checkOutputFolder(each.config.output, checkpoint.folder);
-      prepared.set(each, await prepareWithoutTexts(each.config, checkpoint));
+  const prepared: { readonly variant: Variant; readonly run: PreparedRun }[] = [];
+  for (const each of named) {
+    const variant = { ...each, config: { ...(await pin(each.config)), model: model.name } };
+    const run = await naming(variant, async () => {
+      checkOutputFolder(variant.config.output, checkpoint.folder);
+      return await prepareWithoutTexts(variant.config, checkpoint);
     });
+    prepared.push({ variant, run });
+  }
 
   const fingerprints = await ComparisonFingerprints.of(checkpoint, evaluation, signal);
+  const fingerprint = await fingerprints.comparison(config);
+  const earlier = findComparisons(config.output, fingerprint, fresh);
+  const known = new Set(fresh ? [] : earlier.same?.rows.map((row) => row.fingerprint));
   const wanted: WantedRow[] = [];
-  for (const variant of variants) {
+  for (const { variant, run } of prepared) {
     const runFingerprint = await fingerprints.run(variant.config);
     const row = { variant, runFingerprint, fingerprint: fingerprints.row(runFingerprint) };
     const same = wanted.find(({ fingerprint }) => fingerprint === row.fingerprint);
     if (same)
       throw new RequestError(`${nameOf(same.variant)} is asked for twice, also as ${nameOf(variant)}`);
+    if (!known.has(row.fingerprint)) await naming(variant, async () => fitMemory(run));
     wanted.push(row);
-  }
-  const fingerprint = await fingerprints.comparison(config);
-  const { same } = findComparisons(config.output, fingerprint, fresh);
-  const known = new Set(fresh ? [] : same?.rows.map((row) => row.fingerprint));
-  for (const { variant, fingerprint: own } of wanted) {
-    const run = prepared.get(variant);
-    if (run && !known.has(own)) await naming(variant, async () => void fitMemory(run));
   }
   return {
     config: { ...config, evaluation },
@@ -144,9 +141,9 @@ async function locate(model: string, { signal, onLine }: RequestOptions): Promis
 }
 
 /** @throws what `work` throws, RequestErrors with the variant before their message */
-async function naming(variant: Variant, work: () => Promise<void>): Promise<void> {
+async function naming<Result>(variant: Variant, work: () => Promise<Result>): Promise<Result> {
   try {
-    await work();
+    return await work();
   } catch (cause) {
     if (!(cause instanceof RequestError)) throw cause;
     throw new RequestError(`${nameOf(variant)}: ${cause.message}`, { cause });
