@@ -82,20 +82,18 @@ export class VariantRun {
 
   /** Removes the weights, and leaves the report. @throws RequestError or RunError when one can't be removed */
   removeWeights(): void {
-    for (const path of this.#weights) {
+    if (!existsSync(this.folder)) return;
+    const weights = readdirSync(this.folder).filter(
+      (name) => OUR_WEIGHTS.test(name) && name.endsWith('.safetensors'),
+    );
+    for (const name of weights) {
+      const path = join(this.folder, name);
       try {
         rmSync(path, { force: true });
       } catch (error) {
         throw fileError(error, 'remove', path);
       }
     }
-  }
-
-  get #weights(): string[] {
-    if (!existsSync(this.folder)) return [];
-    return readdirSync(this.folder)
-      .filter((name) => OUR_WEIGHTS.test(name) && name.endsWith('.safetensors'))
-      .map((name) => join(this.folder, name));
   }
 }
 
