@@ -255,6 +255,36 @@ describe('what people read', () => {
     expect((await cli(['inspect', 'a'])).stdout).not.toContain('break');
   });
 
+  it('inspect: says what a pattern was not asked of', async () => {
+    const shown = async (...violations: (number | undefined)[]) => {
+      const inspect: Library['inspect'] = async (folder) => ({
+        ...(await fakeLibrary().inspect(folder)),
+        tensors: violations.map((broken, index) => ({
+          name: `model.layers.${index}.mlp.up_proj.weight`,
+          shape: [8, 4],
+          dtype: 'F32',
+          numel: 32,
+          zeros: 16,
+          sparsity: 0.5,
+          prunable: true,
+          ...(broken === undefined ? {} : { violations: broken }),
+        })),
+        pattern: '3:7',
+      });
+      const { stdout } = await cli(['inspect', 'a', '--pattern', '3:7'], { inspect });
+      return stdout.match(/pattern 3:7 +(.*)/)?.[1];
+    };
+    expect(await shown(0, 0)).toBe('no group breaks it');
+    expect(await shown(undefined)).toBe('not checked: no known linear has inputs that it divides');
+    expect(await shown()).toBe('not checked: no known linear has inputs that it divides');
+    expect(await shown(0, undefined)).toBe(
+      "no group breaks it; not checked in 1 tensor, whose inputs it doesn't divide",
+    );
+    expect(await shown(1, undefined, undefined)).toBe(
+      "1 group breaks it; not checked in 2 tensors, whose inputs it doesn't divide",
+    );
+  });
+
   it('inspect: many tensors by kind, each of them with --all', async () => {
     const tensors = Array.from({ length: 60 }, (_, block) => ({
       name: `model.layers.${block}.mlp.up_proj.weight`,

@@ -28,7 +28,10 @@ export function inspectCommand(context: CliContext): Command {
   return new Command('inspect')
     .description('count the zeros of every tensor of a checkpoint, and check a pattern')
     .argument('<checkpoint>', 'a model folder, or org/name[@revision] on the hub')
-    .option('--pattern <N:M>', 'count the groups of M inputs that keep more than N weights')
+    .option(
+      '--pattern <N:M>',
+      'count the groups of M inputs that keep more than N weights, in linears whose inputs M divides',
+    )
     .option('--all', 'list every tensor and every linear instead of kinds of them')
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (checkpoint: string, options: { pattern?: string; all?: boolean; json?: boolean }) => {
@@ -67,7 +70,6 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
     row.low === null || row.high === null ? '–' : formatPercentRange(row.low, row.high),
     ...(pattern === undefined ? [] : [row.violations === undefined ? '–' : formatCount(row.violations)]),
   ];
-  const violations = tensors.reduce((sum, tensor) => sum + (tensor.violations ?? 0), 0);
   const share = (part: number, whole: number) => formatPercent(whole === 0 ? 0 : part / whole);
   return [
     colours.bold(displayPath(result.folder, cwd)),
@@ -84,20 +86,26 @@ export function inspectWords(result: InspectResult, all: boolean, cwd: string, c
         `${share(totals.zeros, totals.parameters)}: ${formatCount(totals.zeros)} zeros in ${formatCount(totals.parameters)} parameters`,
       ],
       ['size', `${formatBytes(totals.bytes)} in ${formatPlural(tensors.length, 'tensor')}`],
-      ...(pattern === undefined
-        ? []
-        : [
-            [
-              `pattern ${pattern}`,
-              violations === 0
-                ? colours.green('no group breaks it')
-                : colours.red(`${formatPlural(violations, 'group')} break${violations === 1 ? 's' : ''} it`),
-            ] as const,
-          ]),
+      ...(pattern === undefined ? [] : [[`pattern ${pattern}`, patternWords(tensors, colours)] as const]),
       ...(listed ? [] : [['', colours.dim('--all lists every tensor and every linear')] as const]),
     ]),
     ...noteLines(result.notes, colours),
   ].join('\n');
+}
+
+/** What the prunable tensors make of the pattern, and how many of them it can't be asked of. */
+function patternWords(tensors: readonly InspectedTensor[], colours: Colours): string {
+  const prunable = tensors.filter((tensor) => tensor.prunable);
+  const checked = prunable.filter((tensor) => tensor.violations !== undefined);
+  if (checked.length === 0) return colours.yellow('not checked: no known linear has inputs that it divides');
+  const broken = checked.reduce((sum, { violations = 0 }) => sum + violations, 0);
+  const words =
+    broken === 0
+      ? colours.green('no group breaks it')
+      : colours.red(`${formatPlural(broken, 'group')} break${broken === 1 ? 's' : ''} it`);
+  const others = prunable.length - checked.length;
+  if (others === 0) return words;
+  return `${words}; ${colours.yellow(`not checked in ${formatPlural(others, 'tensor')}, whose inputs it doesn't divide`)}`;
 }
 
 interface Row {
