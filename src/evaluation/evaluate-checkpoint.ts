@@ -14,6 +14,7 @@ import { ModelStream } from '../forward/model-stream.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type EvaluationPhase, evaluateModel } from './evaluate-model.js';
 import { type PerplexityEstimate, perplexity } from './perplexity.js';
+import { requireScratchSpace } from './scratch-space.js';
 
 export interface CheckpointEvaluation {
   readonly estimate: PerplexityEstimate;
@@ -37,7 +38,10 @@ export interface CheckpointEvaluationOptions {
   onBlock?(block: number, seconds: number): void;
 }
 
-/** @throws RequestError for a folder, text or number of windows that can't be evaluated */
+/**
+ * Hidden states lie in the system's temporary folder.
+ * @throws RequestError for a folder, text or number of windows that can't be evaluated, or that has no room there
+ */
 export async function evaluateCheckpoint(
   pool: WorkerPool,
   folder: string,
@@ -53,8 +57,9 @@ export async function evaluateCheckpoint(
     ...(options.windows === undefined ? {} : { windows: options.windows }),
   };
   const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });
-  options.onStart?.(model.blocks.length, text.windows * text.context);
   const stream = new ModelStream(model, pool);
+  requireScratchSpace(tmpdir(), text.windows, text.windows * stream.recordBytes(text.context));
+  options.onStart?.(model.blocks.length, text.windows * text.context);
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
   try {
     const set = { ids: text.tokens, windows: text.windows, tokens: text.context };
