@@ -42,6 +42,7 @@ import { lossWindows, requireMeasurable } from './loss-windows.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
 import { bindMethod } from './methods/bind-method.js';
 import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
+import { methodByName } from './methods/method-registry.js';
 import { type OpenModelOptions, openModel } from './open-model.js';
 import { PhaseTimer } from './phase-timer.js';
 import { prunePlans } from './prune-plans.js';
@@ -202,7 +203,7 @@ async function withTexts(
         'calibration windows',
     );
   }
-  notes.push(...allocationNotes(config, allocation, layers));
+  notes.push(...refinementNotes(config), ...allocationNotes(config, allocation, layers));
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -270,6 +271,15 @@ export async function requireTexts({ prune, calibration, evaluation }: RunConfig
   for (const source of [...(calibration?.data ?? []), ...(evaluation ? [evaluation.data] : [])]) {
     await requireTextFile(source);
   }
+}
+
+/** Where a refinement undoes what the method did to the weights that stay. */
+function refinementNotes({ prune: { method, refine, update } }: RunConfig): string[] {
+  if (refine.name === 'none' || update.name !== 'none' || !methodByName(method).movesWeights) return [];
+  return [
+    `prune.refine ${refine.name} gives all weights that stay their dense values back: what ${method} made of them is lost; ` +
+      'prune.update least_squares or admm would fit them to the new mask',
+  ];
 }
 
 /** Where the goal leaves an allocation nothing to choose. */

@@ -25,6 +25,16 @@ describe('a plan', () => {
     expect(report.totals.zeros).toBe(planned.totals.zeros);
   });
 
+  it.each([
+    ['{method: sparsegpt, sparsity: 0.5, refine: dsnot}', true],
+    ['{method: sparsegpt, sparsity: 0.5, refine: dsnot, update: least_squares}', false],
+    ['{method: sparsegpt, sparsity: 0.5}', false],
+    ['{method: wanda, sparsity: 0.5, refine: dsnot}', false],
+  ])('with %s: whether a note says that the moved weights are lost: %s', async (prune, isLost) => {
+    const { notes } = await plan(runFile({ prune }).path);
+    expect(notes.join().includes('what sparsegpt made of them is lost')).toBe(isLost);
+  });
+
   it('counts the gradients of the tokens that are asked for, and says so', async () => {
     const model = newPath('model');
     cpSync(shallow, model, { recursive: true });

@@ -32,6 +32,7 @@ export function gramMethod<Options extends z.ZodObject>(parts: GramMethodParts<O
     name,
     options,
     statistics: 'gram',
+    movesWeights: true,
     comparesRows: (given) => parts.comparesRows?.(options.parse(given)) ?? false,
     async prune(pool, group, given, oneLinear) {
       const { gram } = group.statistics;

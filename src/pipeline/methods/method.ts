@@ -162,6 +162,8 @@ export interface Method {
   /** The method's own options in the run file, each with a default. */
   readonly options: z.ZodObject;
   readonly statistics: StatisticsKind;
+  /** Whether it gives weights that stay other values. */
+  readonly movesWeights?: boolean;
   /** Whether the mean of every feature has to be measured too. */
   readonly moments?: boolean;
   /** Whether a sparsity is that of every row, rounded down in each. @param options as the schema puts them out */
