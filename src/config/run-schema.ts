@@ -248,7 +248,7 @@ const calibrationSchema = z
       .enum(['auto', 'pruned', 'mixed', 'dense'])
       .default('auto')
       .describe(
-        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed for an N:M pattern, pruned for a sparsity.',
+        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed for an N:M pattern without recovery, otherwise pruned.',
       ),
     recovery: z
       .number()
@@ -256,7 +256,7 @@ const calibrationSchema = z
       .max(1)
       .default(0)
       .describe(
-        'How much of what the residual stream has lost to pruning each linear that writes into it is to make up for, of methods that give weights other values: 0 for none, 1 for all of it. 0.3 to 0.5 did best. Takes the windows through the dense model as well, keeps them on the disk twice, and needs inputs pruned.',
+        'How much of what the residual stream has lost to pruning each linear that writes into it is to make up for, where the method or the update measures Gram matrices (sparsegpt, thanos, admm, alps, loss_change, least_squares): 0 for none, 1 for all of it. 0.3 to 0.5 did best. Takes the windows through the dense model as well, keeps them on the disk twice, and needs inputs pruned.',
       ),
     experts: expertsSchema
       .prefault({})
