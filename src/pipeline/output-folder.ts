@@ -11,7 +11,7 @@ import { HIDDEN_FILES } from '../forward/hidden-file.js';
 import { type HeldLock, type LockedElsewhere, lockFile, type NoLocks } from '../system/file-lock.js';
 import { JOURNAL_FILE, readJournal } from './journal.js';
 
-/** The folder within the output that holds the report, and the journal while a run is under way. */
+/** The folder within the output that holds the report and the journal, and what a run needs while it is under way. */
 export const RUN_FOLDER = 'secateur';
 
 /** In the run folder while a run is under way; locked by its process. */

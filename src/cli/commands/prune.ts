@@ -23,7 +23,7 @@ export function pruneCommand(context: CliContext): Command {
     .description('prune a model as a run file says, and write the pruned checkpoint')
     .argument('<run.yaml>', 'the run file')
     .option('--set <key.path=value>', 'override a key of the run file (repeatable)', repeated)
-    .option('--fresh', 'start over instead of resuming an unfinished output')
+    .option('--fresh', 'remove what an earlier run left in the output, finished or not, and start over')
     .option(
       '--reuse <folder>',
       'where runs leave for each other what they measure of the dense model: gradients, column norms',
