@@ -24,12 +24,17 @@ export class ComparisonFingerprints {
   }
 
   /** @throws RequestError when a text or the model can't be read; the signal's reason */
-  static async of(checkpoint: Checkpoint, evaluation: EvaluationConfig, signal: AbortSignal | undefined) {
+  static async of(
+    checkpoint: Checkpoint,
+    { data, context, windows }: EvaluationConfig,
+    signal: AbortSignal | undefined,
+  ) {
     const identify = rememberingTexts((source) => textIdentity(source, signal));
     const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
     return new ComparisonFingerprints(identify, source, {
-      ...evaluation,
-      data: await identify(evaluation.data),
+      data: await identify(data),
+      context,
+      windows,
     });
   }
 
