@@ -7,7 +7,7 @@
 import type { BlockDescription } from '../model/description.js';
 import { partsOf } from '../runtime/parts.js';
 import { type BlockGraph, buildBlock, type LinearCall } from './block-scope.js';
-import type { Graph, GraphNode } from './graph-builder.js';
+import type { Graph, GraphBuilder, GraphNode } from './graph-builder.js';
 import { reduce } from './operators/reduce.js';
 import { transpose } from './operators/shape.js';
 import { elementCount, type Value } from './value.js';
@@ -253,6 +253,11 @@ function groupsOf(linears: readonly LinearCall[], pruned: ReadonlySet<string>): 
 /** Operators that let tokens see each other. */
 const MIXING: ReadonlySet<string> = new Set(['MatMul']);
 
+/** Whether what a node gives for a token depends on others, or on where it lies in the window: tables are of positions. */
+function mixesTokens({ operator, inputs }: GraphNode, graph: GraphBuilder): boolean {
+  return MIXING.has(operator) || inputs.some((value) => graph.isTable(value));
+}
+
 /** What is measured with the block as it was. */
 const MEASURED_AT_FIRST: Readonly<
   Record<InputsMeasured, (built: BlockGraph, pruned: ReadonlySet<string>) => ReadonlySet<string>>
@@ -274,9 +279,9 @@ function behindPrunedMixing(built: BlockGraph, pruned: ReadonlySet<string>): Set
 function linearsAfterMixing(built: BlockGraph): Set<string> {
   const { graph, linears } = built;
   const mixed = new Set<Value>();
-  for (const { operator, inputs, outputs } of graph.nodes.toReversed()) {
-    if (!MIXING.has(operator) && !outputs.some((value) => mixed.has(value))) continue;
-    for (const value of inputs) mixed.add(value);
+  for (const node of graph.nodes.toReversed()) {
+    if (!mixesTokens(node, graph) && !node.outputs.some((value) => mixed.has(value))) continue;
+    for (const value of node.inputs) mixed.add(value);
   }
   const after = linears.filter(({ output }) => !mixed.has(output));
   const levels = levelsBehind(built, new Set(after.map(({ name }) => name)));
@@ -307,21 +312,30 @@ function isTokenwise(
       .map(({ input }) => input.name),
   ]);
   for (const { name } of reads) needed.delete(name);
-  for (const { operator, inputs, outputs } of graph.nodes.toReversed()) {
-    if (!outputs.some(({ name }) => needed.has(name))) continue;
-    if (MIXING.has(operator)) return false;
-    for (const { name } of inputs) if (!reads.some((read) => read.name === name)) needed.add(name);
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some(({ name }) => needed.has(name))) continue;
+    if (mixesTokens(node, graph)) return false;
+    for (const { name } of node.inputs) if (!reads.some((read) => read.name === name)) needed.add(name);
   }
   return true;
 }
 
-/** For every computed value, how many of the linears lie on the longest way to it from the block's input. */
+/**
+ * For every computed value, how many of the linears lie on the longest way to it from the block's input. All of a composite
+ * has the level of what it gives: the weights of attention, [heads, tokens, tokens] of them, may be known before the values
+ * that they weigh, and would be carried.
+ */
 function levelsBehind({ graph, linears }: BlockGraph, cuts: ReadonlySet<string>): Map<Value, number> {
   const behind = new Set(linears.filter(({ name }) => cuts.has(name)).map(({ output }) => output));
   const levels = new Map<Value, number>();
+  const highest = (values: readonly Value[]) => Math.max(0, ...values.map((value) => levels.get(value) ?? 0));
   for (const { inputs, outputs } of graph.nodes) {
-    const level = Math.max(0, ...inputs.map((value) => levels.get(value) ?? 0));
+    const level = highest(inputs);
     for (const output of outputs) levels.set(output, level + (behind.has(output) ? 1 : 0));
+  }
+  for (const { outputs, parts } of graph.composites) {
+    const level = highest(outputs);
+    for (const part of parts) for (const value of part.outputs) levels.set(value, level);
   }
   return levels;
 }
@@ -344,27 +358,12 @@ function neededAfter(built: BlockGraph, levels: ReadonlyMap<Value, number>, leve
     for (const value of node.inputs) if (levelOf(value) <= level && isDynamic(value)) needed.add(value);
   }
   for (const value of results) if (levelOf(value) <= level) needed.add(value);
-  for (const value of smallerThanSlices(needed, producers)) needed.add(value);
 
   for (const value of [...needed].reverse()) {
     needed.delete(value);
     if (!followsCheaply(value, producers, needed, hidden)) needed.add(value);
   }
   return [...needed];
-}
-
-/**
- * Values of which slices among `values` overlap so much that together they are larger: the keys of a sliding window, of which
- * each chunk of queries reads its own.
- */
-function smallerThanSlices(values: Iterable<Value>, producers: ReadonlyMap<Value, GraphNode>): Value[] {
-  const sliced = new Map<Value, number>();
-  for (const value of values) {
-    const { operator, inputs: [whole] = [] } = producers.get(value) ?? {};
-    if (operator !== 'Slice' || !whole) continue;
-    sliced.set(whole, (sliced.get(whole) ?? 0) + elementCount(value.shape));
-  }
-  return [...sliced].flatMap(([whole, elements]) => (elements > elementCount(whole.shape) ? [whole] : []));
 }
 
 /** What a block gives: its output, and what goes to its experts. */

@@ -23,11 +23,10 @@ export interface Constant {
   readonly data: Float32Array | BigInt64Array;
 }
 
-/** Operators that are differentiated as one. */
-interface Composite extends GraphNode {
-  /** Places in the list of operators. */
-  readonly first: number;
-  readonly end: number;
+/** Operators that are differentiated as one, and computed in one pass. */
+export interface Composite extends GraphNode {
+  /** What it is made of, one after another in the graph's list. */
+  readonly parts: readonly GraphNode[];
 }
 
 /** An input with a fixed content. */
@@ -130,6 +129,10 @@ export class GraphBuilder {
     return value;
   }
 
+  isTable(value: Value): boolean {
+    return this.#tables.get(value.name)?.value === value;
+  }
+
   /** Names a value as an output of the graph. */
   output(name: string, value: Value): void {
     const output = this.#value(name, value.shape, value.type);
@@ -138,7 +141,8 @@ export class GraphBuilder {
   }
 
   /**
-   * Adds operators that together have a gradient rule of their own. Nothing on the way to their result may be read by others.
+   * Adds operators that together have a gradient rule of their own, and aren't divided among passes. Nothing on the way to
+   * their result may be read by others.
    *
    * @param operator name of the rule
    * @param inputs all that the result depends on, but for constants and tables
@@ -157,10 +161,13 @@ export class GraphBuilder {
       inputs,
       outputs: [output],
       attributes,
-      first,
-      end: this.#nodes.length,
+      parts: this.#nodes.slice(first),
     });
     return output;
+  }
+
+  get composites(): readonly Composite[] {
+    return this.#composites;
   }
 
   /** The operators so far, in the order in which they were added. */
@@ -170,12 +177,13 @@ export class GraphBuilder {
 
   /** The same with composites in the place of what they are made of. */
   get differentiable(): readonly GraphNode[] {
-    const composites = new Map(this.#composites.map((composite) => [composite.first, composite]));
+    const composites = new Map(this.#composites.map((composite) => [composite.parts[0], composite]));
     const list: GraphNode[] = [];
     for (let i = 0; i < this.#nodes.length; ) {
-      const composite = composites.get(i);
-      list.push(composite ?? (this.#nodes[i] as GraphNode));
-      i = composite?.end ?? i + 1;
+      const node = this.#nodes[i] as GraphNode;
+      const composite = composites.get(node);
+      list.push(composite ?? node);
+      i += composite?.parts.length ?? 1;
     }
     return list;
   }

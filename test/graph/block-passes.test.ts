@@ -39,9 +39,9 @@ const config = {
 const model = describeModel(config, 'config.json');
 const [block] = model.blocks as [BlockDescription];
 const all = new Set(block.linears.map(({ name }) => name));
-const freshWeights = () =>
+const freshWeights = (of = block) =>
   Object.fromEntries(
-    block.tensors.map(({ name, shape }, index) => [
+    of.tensors.map(({ name, shape }, index) => [
       name,
       nativeTensor(
         normals(
@@ -201,20 +201,6 @@ describe('passes of a Llama block', () => {
     expect(passes[0]?.writes.length).toBeGreaterThan(0);
   });
 
-  it('carry what the chunks of a sliding window read parts of, not each of the parts', async () => {
-    const [sliding] = describeModel({ ...config, model_type: 'mistral', sliding_window: 40 }, 'config.json')
-      .blocks as [BlockDescription];
-    const planned = planPasses(sliding, tokens, new Set(['self_attn.q_proj', 'mlp.down_proj']), 'pruned');
-    const sizes = planned.passes[1]?.reads.map(({ shape }) => elementCount(shape) / tokens);
-    // Two heads of six features, for keys and for values.
-    expect(sizes).toEqual([hidden, 12, 12]);
-    expect(planned.recordBytes).toBe(tokens * (hidden + inner) * 4);
-    const weights = freshWeights();
-    const states = newStates();
-    await stream.propagate(sliding, weights, states);
-    expect((await run(planned, weights)).output).toEqual(read(states));
-  });
-
   it('take long windows in ranges of tokens where tokens are not mixed', () => {
     const ranges = (passes: BlockPasses) => passes.passes.map((pass) => passRanges(passes, pass).length);
     expect(ranges(planPasses(block, long, all, 'pruned'))).toEqual([2, 1, 2, 2, 2]);
@@ -246,4 +232,84 @@ describe('passes of a Llama block', () => {
       expect(read(states)[0]?.subarray(0, start.length)).toEqual(start);
     },
   );
+});
+
+describe('passes of a block of whose attention a part is pruned', () => {
+  /** Of two heads. */
+  const few = hidden / 2;
+  const sizes = { hidden_size: hidden, intermediate_size: inner, num_hidden_layers: 1, vocab_size: 16 };
+  const grouped = { ...sizes, num_attention_heads: 4, num_key_value_heads: 2, pad_token_id: 0 };
+  const whole = { hidden_size: hidden, n_layer: 1, n_head: 4, vocab_size: 16 };
+  /** Four heads of 4 + 2 features, of which two are rotated; values of 5. */
+  const latent = {
+    ...sizes,
+    num_attention_heads: 4,
+    num_key_value_heads: 4,
+    kv_lora_rank: 16,
+    qk_nope_head_dim: 4,
+    qk_rope_head_dim: 2,
+    v_head_dim: 5,
+    first_k_dense_replace: 1,
+    n_routed_experts: 8,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 8,
+    routed_scaling_factor: 1,
+  };
+  const blockOf = (type: string, sizes: Readonly<Record<string, unknown>>) =>
+    describeModel({ ...sizes, model_type: type }, 'config.json').blocks[0] as BlockDescription;
+  const blocks = {
+    llama: block,
+    mistral: blockOf('mistral', { ...grouped, sliding_window: 40 }),
+    phi3: blockOf('phi3', grouped),
+    gpt2: blockOf('gpt2', { ...whole, n_embd: hidden }),
+    bloom: blockOf('bloom', whole),
+    deepseek_v2: blockOf('deepseek_v2', { ...latent, q_lora_rank: 20 }),
+    deepseek_v3: blockOf('deepseek_v3', { ...latent, q_lora_rank: null }),
+  };
+
+  it.each([
+    ['llama', ['self_attn.q_proj'], [hidden, few, few]],
+    ['llama', ['self_attn.k_proj'], [hidden, few, hidden]],
+    ['llama', ['self_attn.v_proj'], [hidden, few, hidden]],
+    ['llama', ['self_attn.q_proj', 'self_attn.k_proj'], [hidden, few]],
+    ['llama', ['self_attn.q_proj', 'self_attn.v_proj'], [hidden, few]],
+    ['llama', ['self_attn.k_proj', 'self_attn.v_proj'], [hidden, hidden]],
+    ['mistral', ['self_attn.q_proj'], [hidden, few, few]],
+    ['mistral', ['self_attn.v_proj'], [hidden, few, hidden]],
+    ['phi3', ['self_attn.qkv_proj.v'], [hidden, few, hidden]],
+    ['gpt2', ['attn.c_attn.v'], [hidden, hidden, hidden]],
+    ['bloom', ['self_attention.query_key_value.value'], [hidden, hidden, hidden]],
+    // What is rotated of the keys, for every head, and the latent.
+    ['deepseek_v2', ['self_attn.kv_b_proj'], [hidden, hidden, 8, 16]],
+    [
+      'deepseek_v3',
+      ['self_attn.q_proj', 'self_attn.kv_a_proj_with_mqa', 'self_attn.kv_b_proj'],
+      [hidden, hidden, 8, 16],
+    ],
+  ] as const)(
+    'carry none of its weights, and give the output of the whole block (%s, %j)',
+    async (of, names, features) => {
+      const planned = planPasses(blocks[of], tokens, new Set(names), 'pruned');
+      const carried = planned.passes.at(-1)?.reads.map(({ shape }) => elementCount(shape) / tokens);
+      expect(carried).toEqual(features);
+      const weights = freshWeights(blocks[of]);
+      const states = newStates();
+      await stream.propagate(blocks[of], weights, states);
+      expect((await run(planned, weights)).output).toEqual(read(states));
+    },
+  );
+
+  it.each([
+    // Rotation is by the place in the window.
+    ['llama', ['self_attn.v_proj'], [1, 1, 2]],
+    ['llama', ['self_attn.q_proj', 'self_attn.k_proj'], [2, 1, 2]],
+    ['gpt2', ['attn.c_attn.v'], [2, 1, 2]],
+  ] as const)('go through long windows in ranges (%s, %j)', async (of, names, ranges) => {
+    const planned = planPasses(blocks[of], long, new Set(names), 'pruned');
+    const weights = freshWeights(blocks[of]);
+    const states = newStates(planWholeBlock(blocks[of], long).recordBytes, 2, long);
+    await stream.propagate(blocks[of], weights, states);
+    expect((await run(planned, weights)).output).toEqual(read(states));
+    expect(planned.passes.map((pass) => passRanges(planned, pass).length)).toEqual(ranges);
+  });
 });
