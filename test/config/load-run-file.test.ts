@@ -213,6 +213,21 @@ describe('--set', () => {
     );
   });
 
+  it.each([
+    ['evaluation.data.files=x/test.parquet'],
+    ['calibration.data.files=x/test.parquet'],
+    ['evaluation.data.revision=v1', 'evaluation.data.field=a', 'calibration.data.field=b'],
+    ['prune.rules.1.keep=', 'prune.rules.1.sparsity=0.25'],
+    ['evaluation.data={path: /a.txt}', 'evaluation.data.field=a'],
+  ])('changes one place of an anchor and its aliases: %s', (...set) => {
+    const [data, rule] = ['{hub: a/b, files: "x/*.parquet"}', '{match: a, keep: dense}'];
+    const text = (first: string, second: string, firstRule: string, secondRule: string) =>
+      `${minimal}  rules: [${firstRule}, ${secondRule}]\ncalibration: {data: ${first}}\nevaluation: {data: ${second}}\n`;
+    const shared = load(text(`&d ${data}`, '*d', `&r ${rule}`, '*r'), set).config;
+    const apart = load(text(data, data, rule, rule), set).config;
+    expect({ ...shared, output: '' }).toEqual({ ...apart, output: '' });
+  });
+
   it('leaves the blame with the file where only that is wrong', () => {
     expect(failure(minimal.replace('0.5', '5'), ['output=x'])).toMatch(/^run\.yaml:5:13: prune\.sparsity/);
   });
