@@ -12,7 +12,7 @@ import { containedFileProblem } from './contained-file.js';
 import { fileError } from './file-error.js';
 import { leftOutReason } from './file-kinds.js';
 
-/** Files and folders a checkpoint may have; a guard against pointing at a home folder by mistake. */
+/** Files and folders a checkpoint may have beside its weights; a guard against pointing at a home folder by mistake. */
 export const MAX_FOLDER_ENTRIES = 10_000;
 
 export interface SkippedFile {
@@ -40,12 +40,12 @@ export async function listOtherFiles(folder: string, weights: ReadonlySet<string
 
   const visit = async (within: string): Promise<void> => {
     for (const entry of await list(join(folder, within))) {
-      if (++entries > MAX_FOLDER_ENTRIES)
-        throw new RequestError(
-          `${folder} holds more than ${MAX_FOLDER_ENTRIES} files; is it a checkpoint's folder?`,
-        );
       const name = within === '' ? entry.name : `${within}/${entry.name}`;
       if (weights.has(name)) continue;
+      if (++entries > MAX_FOLDER_ENTRIES)
+        throw new RequestError(
+          `${folder} holds more than ${MAX_FOLDER_ENTRIES} files beside its weights; is it a checkpoint's folder?`,
+        );
       const isFolder = entry.isDirectory();
       const path = isFolder ? `${name}/` : name;
       const reason = leftOutReason(path) ?? (isFolder ? undefined : unusable(folder, name));

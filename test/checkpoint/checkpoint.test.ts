@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { MAX_INDEX_VALUES } from '../../src/checkpoint/shard-index.js';
 import { RequestError } from '../../src/errors.js';
 import { safetensorsBytes } from './safetensors-bytes.js';
 import { temporaryFolders } from './temporary-folder.js';
@@ -210,6 +211,11 @@ describe('openCheckpoint refuses', () => {
       'an index with a tensor twice',
       { [INDEX]: `{"weight_map":{"a":"${SHARD_1}","a":"${SHARD_2}"}}` },
       [INDEX, '"a" a second time'],
+    ],
+    [
+      'an index of too many values',
+      { [INDEX]: `{"metadata":[${'0,'.repeat(MAX_INDEX_VALUES)}0]}` },
+      [`${INDEX} is over the limit: more than ${MAX_INDEX_VALUES} keys and values at byte`],
     ],
     ['an index without a map', { [INDEX]: '{"weight_map":[]}' }, [INDEX, 'no "weight_map" object']],
     ['an index that is an array', { [INDEX]: '[]' }, [INDEX, 'no "weight_map" object']],
