@@ -15,8 +15,8 @@ import type { Dtype } from './dtype.js';
 import { fileError } from './file-error.js';
 import { makeFolder } from './make-folder.js';
 import { createShardFile, matchesPlan, requireSpace } from './shard-file.js';
-import { INDEX_FILE_NAME } from './shard-index.js';
-import type { PlannedShard, PlannedTensor, ShardPlan } from './shard-plan.js';
+import { encodeShardIndex, INDEX_FILE_NAME } from './shard-index.js';
+import { type PlannedShard, type PlannedTensor, type ShardPlan, weightMapOf } from './shard-plan.js';
 
 /** Where a tensor's bytes belong right now. */
 export interface TensorLocation {
@@ -304,13 +304,10 @@ async function copyFiles({ copyFrom, changed }: CopyOptions, folder: string): Pr
   }
 }
 
-/** As huggingface_hub writes it: `metadata.total_size` in bytes of data, names sorted. */
+/** Its names are sorted, as huggingface_hub does. */
 function encodeIndex(plan: ShardPlan): string {
-  const entries = plan.shards
-    .flatMap(({ fileName, tensors }) => tensors.map(({ name }) => [name, fileName] as const))
-    .sort(([a], [b]) => compareCodePoints(a, b))
-    .map(([name, fileName]) => `    ${JSON.stringify(name)}: ${JSON.stringify(fileName)}`);
-  return `{\n  "metadata": {\n    "total_size": ${plan.totalBytes}\n  },\n  "weight_map": {\n${entries.join(',\n')}\n  }\n}\n`;
+  const entries = weightMapOf(plan.shards).sort(([a], [b]) => compareCodePoints(a, b));
+  return encodeShardIndex(entries, plan.totalBytes);
 }
 
 /** Python's order of strings; JavaScript's own compares UTF-16 units. */

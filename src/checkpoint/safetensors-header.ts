@@ -135,8 +135,9 @@ function parseHeaderJson(bytes: Uint8Array, path: string): JsonObject {
   try {
     return parseStrictJson(bytes, { maxDepth: MAX_HEADER_DEPTH, maxValues: MAX_HEADER_VALUES }) as JsonObject;
   } catch (error) {
-    if (error instanceof JsonError) throw malformed(path, `its header is not valid JSON: ${error.message}`);
-    throw error;
+    if (!(error instanceof JsonError)) throw error;
+    if (error.malformed) throw malformed(path, `its header is not valid JSON: ${error.message}`);
+    throw new RequestError(`${path}: its header is over the limit: ${error.message}`);
   }
 }
 

@@ -32,8 +32,10 @@ export function parseShardIndex(bytes: Uint8Array, path: string): WeightMap {
   try {
     root = parseStrictJson(bytes, { maxDepth: MAX_INDEX_DEPTH, maxValues: MAX_INDEX_VALUES });
   } catch (error) {
-    if (error instanceof JsonError) throw new RequestError(`${path} is not valid JSON: ${error.message}`);
-    throw error;
+    if (!(error instanceof JsonError)) throw error;
+    throw new RequestError(
+      `${path} is ${error.malformed ? 'not valid JSON' : 'over the limit'}: ${error.message}`,
+    );
   }
   const entries = root instanceof Map ? (root as JsonObject).get('weight_map') : undefined;
   if (!(entries instanceof Map)) throw new RequestError(`${path} has no "weight_map" object`);
@@ -56,4 +58,24 @@ export function parseShardIndex(bytes: Uint8Array, path: string): WeightMap {
     if (shards.size > MAX_SHARDS) throw new RequestError(`${path} names more than ${MAX_SHARDS} files`);
   }
   return weightMap;
+}
+
+/**
+ * The text of an index, as huggingface_hub writes it.
+ * @param entries tensors and the file names of their shards, in the order that they are written
+ * @param totalBytes of all tensors' data
+ */
+export function encodeShardIndex(
+  entries: readonly (readonly [tensor: string, fileName: string])[],
+  totalBytes: number,
+): string {
+  const lines = entries.map(
+    ([tensor, fileName]) => `    ${JSON.stringify(tensor)}: ${JSON.stringify(fileName)}`,
+  );
+  return `{\n  "metadata": {\n    "total_size": ${totalBytes}\n  },\n  "weight_map": {\n${lines.join(',\n')}\n  }\n}\n`;
+}
+
+/** Keys and values of what {@link encodeShardIndex} writes. */
+export function shardIndexValues(tensors: number): number {
+  return 7 + 2 * tensors;
 }

@@ -4,11 +4,26 @@
  */
 import { RequestError } from '../errors.js';
 import { bitsOf, type Dtype, tensorBytes } from './dtype.js';
-import { HEADER_LENGTH_BYTES, MAX_HEADER_BYTES, METADATA_KEY } from './safetensors-header.js';
-import { SINGLE_FILE_NAME } from './shard-index.js';
+import {
+  HEADER_LENGTH_BYTES,
+  MAX_HEADER_BYTES,
+  MAX_HEADER_VALUES,
+  METADATA_KEY,
+} from './safetensors-header.js';
+import {
+  encodeShardIndex,
+  INDEX_FILE_NAME,
+  MAX_INDEX_BYTES,
+  MAX_INDEX_VALUES,
+  MAX_SHARDS,
+  SINGLE_FILE_NAME,
+  shardIndexValues,
+} from './shard-index.js';
 
 /** Data begins, and every 8-byte element lies, at a multiple of this. */
 const ALIGNMENT_BYTES = 8;
+
+const SMALLER_SHARDS = 'choose a smaller write.max_shard_size';
 
 /** What is to be written. */
 export interface TensorSpec {
@@ -55,7 +70,8 @@ type SizedTensor = TensorSpec & { readonly bytes: number };
  * format forbids) every tensor is then aligned to its element.
  * @param maxShardSize bytes of data, a positive integer
  * @throws RequestError naming the tensor: a name twice or reserved, a shape that overflows or does not fill whole
- *   bytes, a header over the format's limit; no tensors at all; `maxShardSize` not a positive integer
+ *   bytes; no tensors at all; `maxShardSize` not a positive integer; more shards, or a header or an index of more, than is
+ *   read
  */
 export function planShards(tensors: readonly TensorSpec[], maxShardSize: number): ShardPlan {
   if (!Number.isSafeInteger(maxShardSize) || maxShardSize < 1)
@@ -63,14 +79,40 @@ export function planShards(tensors: readonly TensorSpec[], maxShardSize: number)
   if (tensors.length === 0) throw new RequestError('a checkpoint needs at least one tensor');
 
   const groups = groupBySize(sizeTensors(tensors), maxShardSize);
+  const larger = 'choose a larger write.max_shard_size';
+  requireWithin(MAX_SHARDS, groups.length, 'the checkpoint', 'files of weights', larger);
   const planned = new Map<string, PlannedTensor>();
   const shards = groups.map((group, index) => layOut(group, index, groups.length));
   for (const shard of shards) for (const tensor of shard.tensors) planned.set(tensor.name, tensor);
+  const totalBytes = [...planned.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  if (shards.length > 1) requireReadableIndex(shards, totalBytes);
   return {
     shards,
     tensors: new Map(tensors.map(({ name }) => [name, planned.get(name) as PlannedTensor])),
-    totalBytes: [...planned.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+    totalBytes,
   };
+}
+
+/** Tensors and the file names of their shards, shard by shard. */
+export function weightMapOf(shards: readonly PlannedShard[]): [tensor: string, fileName: string][] {
+  return shards.flatMap(({ fileName, tensors }) =>
+    tensors.map(({ name }): [string, string] => [name, fileName]),
+  );
+}
+
+function requireReadableIndex(shards: readonly PlannedShard[], totalBytes: number): void {
+  const weightMap = weightMapOf(shards);
+  const remedy = `${weightMap.length} tensors of such names can't be written as one checkpoint`;
+  const values = shardIndexValues(weightMap.length);
+  requireWithin(MAX_INDEX_VALUES, values, INDEX_FILE_NAME, 'keys and values', remedy);
+  const bytes = Buffer.byteLength(encodeShardIndex(weightMap, totalBytes));
+  requireWithin(MAX_INDEX_BYTES, bytes, INDEX_FILE_NAME, 'bytes', remedy);
+}
+
+/** What is written has to be read again. */
+function requireWithin(limit: number, count: number, whose: string, what: string, remedy: string): void {
+  if (count > limit)
+    throw new RequestError(`${whose} would have ${count} ${what}; the limit is ${limit}: ${remedy}`);
 }
 
 function sizeTensors(tensors: readonly TensorSpec[]): SizedTensor[] {
@@ -114,6 +156,8 @@ function groupBySize(tensors: readonly SizedTensor[], maxShardSize: number): Siz
 function layOut(group: readonly SizedTensor[], index: number, count: number): PlannedShard {
   const fileName =
     count === 1 ? SINGLE_FILE_NAME : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
+  const whose = `the header of ${fileName}`;
+  requireWithin(MAX_HEADER_VALUES, headerValues(group), whose, 'keys and values', SMALLER_SHARDS);
   // Array.prototype.sort is stable: equal sizes keep the order given.
   const ordered = [...group].sort((a, b) => bitsOf(b.dtype) - bitsOf(a.dtype));
   let end = 0;
@@ -126,7 +170,9 @@ function layOut(group: readonly SizedTensor[], index: number, count: number): Pl
     members.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
     return { tensor, begin };
   });
-  const header = encodeHeader(`{${members.join(',')}}`, fileName);
+  const header = encodeHeader(`{${members.join(',')}}`);
+  const headerBytes = header.byteLength - HEADER_LENGTH_BYTES;
+  requireWithin(MAX_HEADER_BYTES, headerBytes, whose, 'bytes', SMALLER_SHARDS);
   return {
     fileName,
     size: header.byteLength + end,
@@ -143,14 +189,18 @@ function padded(number: number): string {
   return String(number).padStart(5, '0');
 }
 
+/**
+ * Keys and values of a header, as they are counted when it is read: of each tensor its name and description, three keys, a
+ * dtype, two arrays, two offsets and its dimensions, of which none count as one; and those of the metadata.
+ */
+function headerValues(tensors: readonly TensorSpec[]): number {
+  return tensors.reduce((sum, { shape }) => sum + 10 + Math.max(1, shape.length), 5);
+}
+
 /** Length and JSON, padded with spaces so that the data is aligned. */
-function encodeHeader(json: string, fileName: string): Uint8Array {
+function encodeHeader(json: string): Uint8Array {
   const text = new TextEncoder().encode(json);
   const length = Math.ceil(text.byteLength / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-  if (length > MAX_HEADER_BYTES)
-    throw new RequestError(
-      `the header of ${fileName} would have ${length} bytes; the limit is ${MAX_HEADER_BYTES}: choose a smaller maximum shard size`,
-    );
   const header = new Uint8Array(HEADER_LENGTH_BYTES + length).fill(0x20, HEADER_LENGTH_BYTES);
   new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
   header.set(text, HEADER_LENGTH_BYTES);

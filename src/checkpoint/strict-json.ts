@@ -18,11 +18,15 @@ export type JsonObject = ReadonlyMap<string, JsonValue>;
 /** A `number` was spelt as an integer of digits alone and is at most 2⁵³−1; every other number is a `JsonNumber`. */
 export type JsonValue = null | boolean | string | number | JsonNumber | readonly JsonValue[] | JsonObject;
 
-/** What is wrong, and where: `position` counts bytes from 0. */
+/**
+ * What is wrong, and where: `position` counts bytes from 0. `malformed` when it isn't JSON that can be taken, and not when it
+ * only holds more than is allowed.
+ */
 export class JsonError extends Error {
   constructor(
     readonly reason: string,
     readonly position: number,
+    readonly malformed: boolean,
   ) {
     super(`${reason} at byte ${position + 1}`);
   }
@@ -55,7 +59,7 @@ const WORDS = { t: Buffer.from('true'), f: Buffer.from('false'), n: Buffer.from(
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
   const excess = jsonExcess(bytes, limits);
-  if (excess !== undefined) throw new JsonError(excess.reason, excess.position);
+  if (excess !== undefined) throw new JsonError(excess.reason, excess.position, excess.malformed);
   return new Scanner(bytes, limits).document();
 }
 
@@ -82,12 +86,16 @@ class Scanner {
   }
 
   #fail(reason: string, position = this.#position): never {
-    throw new JsonError(reason, position);
+    throw new JsonError(reason, position, true);
+  }
+
+  #exceed(reason: string): never {
+    throw new JsonError(reason, this.#position, false);
   }
 
   #count(): void {
     if (++this.#values > this.limits.maxValues)
-      this.#fail(`more than ${this.limits.maxValues} keys and values`);
+      this.#exceed(`more than ${this.limits.maxValues} keys and values`);
   }
 
   #space(): void {
@@ -201,7 +209,7 @@ class Scanner {
 
   #open(): void {
     if (++this.#depth > this.limits.maxDepth)
-      this.#fail(`more than ${this.limits.maxDepth} nested arrays and objects`);
+      this.#exceed(`more than ${this.limits.maxDepth} nested arrays and objects`);
     this.#position++;
     this.#space();
   }

@@ -77,7 +77,7 @@ function variantOf(base: RunConfig, method: string, text: MethodText, goal: stri
   );
   const ofRun = partsOf(text).flatMap(({ overrides }) => overrides.filter(isOfRun));
   if (ofRun.length === 0) return { method, goal, folder, config };
-  const changed = structuredClone(config) as unknown as Record<string, unknown>;
+  const changed: Record<string, unknown> = { ...config };
   for (const override of ofRun) applyOverride(changed, override);
   return { method, goal, folder, config: checked(changed, what) };
 }

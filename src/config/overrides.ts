@@ -47,7 +47,8 @@ export function parseOverride(text: string, of = '--set'): Override {
 }
 
 /**
- * Puts the override's value into `root` (which is changed); maps on the way are made where they lack.
+ * Puts the override's value into `root` (which is changed); maps on the way are made where they lack. What lies below
+ * `root` stays as it is, since other places may share it, as those of a YAML alias do: maps and lists on the way are copied.
  * @throws RequestError when the path leads through something that isn't a map or list
  */
 export function applyOverride(root: Record<string, unknown>, override: Override): void {
@@ -72,7 +73,9 @@ export function applyOverride(root: Record<string, unknown>, override: Override)
     if (typeof next !== 'object' || next === null) {
       throw fail(`${override.path.slice(0, depth + 1).join('.')} is ${found(next)}, not a map`);
     }
-    place = next as Record<string, unknown>;
+    const copy = Array.isArray(next) ? [...next] : { ...next };
+    define(place, part, copy);
+    place = copy as Record<string, unknown>;
   }
 }
 

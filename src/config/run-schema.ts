@@ -164,6 +164,9 @@ const textSourceText = text.transform((value, context) => {
   return z.NEVER;
 });
 
+/** What one source may be, for messages. */
+const sourceForms = 'the path of a text file, or a map with path or hub';
+
 /** @param forms that are expected */
 const textSourceError =
   (forms: string) =>
@@ -196,6 +199,7 @@ const weight = z
   .describe('Share of the samples, relative to the other entries of a list.');
 
 const calibrationForms = [
+  textSourceText.transform((source) => ({ ...source, weight: 1 })),
   z.strictObject({ ...fileSourceShape, weight }).transform(withAddress),
   z.strictObject({ ...hubSourceShape, weight }),
 ] as const;
@@ -221,15 +225,14 @@ const calibrationSchema = z
     data: z
       .union(
         [
-          textSourceText.transform((source) => [{ ...source, weight: 1 }]),
           ...calibrationForms.map((each) => each.transform((source) => [source])),
-          z.array(z.union(calibrationForms)).min(1),
+          z.array(z.union(calibrationForms, { error: textSourceError(sourceForms) })).min(1),
         ],
-        { error: textSourceError('the path of a text file, a map with path or hub, or a list of such maps') },
+        { error: textSourceError('the path of a text file, a map with path or hub, or a list of these') },
       )
       .transform((sources): (TextSource & { readonly weight: number })[] => sources)
       .describe(
-        'Text to measure activations on: the path of a file, hf://datasets/org/name/files, a map that says more, or a list of maps with weights.',
+        'Text to measure activations on: the path of a file, hf://datasets/org/name/files, a map that says more, or a list of these; maps may have weights.',
       ),
     samples: z.int().min(1).default(128).describe('How many windows of tokens.'),
     sequence_length: z
@@ -302,7 +305,7 @@ const existingZeros = z
 const evaluationSchema = z.strictObject({
   data: z
     .union([textSourceText, ...evaluationForms], {
-      error: textSourceError('the path of a text file, or a map with path or hub'),
+      error: textSourceError(sourceForms),
     })
     .describe(
       'Held-out text for perplexity before and after, as an entry of calibration.data without weight.',

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { makeFolder } from '../checkpoint/make-folder.js';
 import { requireSpace } from '../checkpoint/shard-file.js';
+import { RunError } from '../errors.js';
 import { hasFile, linkBlob, repositoryFolder, snapshotFolder } from './cache.js';
 import { bytesThere, downloadBlob } from './download-blob.js';
 import type { Hub } from './hub.js';
 import type { RepositoryFile } from './list-files.js';
 import type { Repository } from './repository.js';
+import { GivenUpError } from './retries.js';
 import type { RemoteFile } from './stream-file.js';
 
 /** Files on their way at the same time. */
@@ -114,9 +116,11 @@ export async function downloadFiles(
     }
   } catch (error) {
     stop.abort(error);
-    throw error;
-  } finally {
     await settled;
+    const isSomethingThere = () =>
+      missing.length < files.length || [...blobs.values()].some((remote) => bytesThere(hub, remote) > 0);
+    if (!(error instanceof GivenUpError) || !isSomethingThere()) throw error;
+    throw new RunError(`${error.message}; the same command goes on from what is there`, { cause: error });
   }
   bytesDone = bytes;
   report();

@@ -13,6 +13,7 @@ import {
   SINGLE_FILE_NAME,
 } from '../checkpoint/shard-index.js';
 import { RequestError, RunError } from '../errors.js';
+import { nameSome } from '../name-some.js';
 import { cachedCommit, isAbsent, snapshotFolder, writeAbsence, writeRef } from './cache.js';
 import { type DownloadOptions, downloadFiles } from './download-files.js';
 import type { Hub } from './hub.js';
@@ -23,9 +24,6 @@ import { findShards, selectModelFiles } from './select-model-files.js';
 
 /** What a model needs beside configuration and weights, where its repository has it. */
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'] as const;
-
-/** Files left out that a note names. */
-const NAMED_FILES = 5;
 
 export interface FetchedModel {
   /** `org/name` */
@@ -138,9 +136,7 @@ function readIndex(folder: string): Set<string> {
 
 function leftOutNotes(files: readonly RepositoryFile[]): string[] {
   if (files.length === 0) return [];
-  const named = files.slice(0, NAMED_FILES).map(({ path }) => path);
-  const more = files.length - named.length;
-  return [`left out, since they are not read: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`];
+  return [`left out, since they are not read: ${nameSome(files.map(({ path }) => path))}`];
 }
 
 /** What the cache has of a revision. */

@@ -8,7 +8,7 @@ import { plainNameProblem } from '../checkpoint/contained-file.js';
 import { shortened } from '../checkpoint/strict-json.js';
 import { RequestError, RunError } from '../errors.js';
 import type { Hub } from './hub.js';
-import { refusal } from './refusal.js';
+import { refusal, UnansweredError } from './refusal.js';
 import { describeRepository, isCommit, type Repository } from './repository.js';
 import { Retries, TransientError } from './retries.js';
 import { send } from './send.js';
@@ -59,8 +59,8 @@ const pageSchema = z.array(
 
 /**
  * The commit that a repository's revision is now. A revision that is a commit is given back without a request.
- * @throws RequestError when there is no such repository or revision, or it may not be read; RunError when the hub fails or its
- *   answer is malformed
+ * @throws RequestError when there is no such repository or revision, or it may not be read; UnansweredError when the hub fails too
+ *   often, RunError when its answer is malformed
  */
 export async function resolveCommit(hub: Hub, repository: Repository, signal?: AbortSignal): Promise<string> {
   const { type, id, revision } = repository;
@@ -73,8 +73,8 @@ export async function resolveCommit(hub: Hub, repository: Repository, signal?: A
 /**
  * All files of a repository at a commit, in all folders or in one and those within it.
  * @param folder without a slash at the end; all when left out
- * @throws RequestError when it may not be read, or there is no such folder; RunError when the hub fails or its answer is
- *   malformed
+ * @throws RequestError when it may not be read, or there is no such folder; UnansweredError when the hub fails too often,
+ *   RunError when its answer is malformed
  */
 export async function listFiles(
   hub: Hub,
@@ -136,7 +136,7 @@ async function getJson(
   address: string,
   signal: AbortSignal | undefined,
 ): Promise<Page> {
-  const retries = new Retries(hub, describeRepository(repository), signal);
+  const retries = new Retries(hub, describeRepository(repository), signal, UnansweredError);
   for (;;) {
     try {
       const answer = await send(hub, address, { signal });

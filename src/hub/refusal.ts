@@ -5,11 +5,14 @@
 import { RequestError, RunError } from '../errors.js';
 import type { Hub } from './hub.js';
 import { DEFAULT_REVISION, type Repository } from './repository.js';
-import { TransientError } from './retries.js';
+import { GivenUpError, TransientError } from './retries.js';
 import type { Answer } from './send.js';
 
 /** There is no such repository, as far as the hub tells; what was meant may be no repository at all. */
 export class UnknownRepositoryError extends RequestError {}
+
+/** The hub gave no answer about a repository, so nobody knows whether there is one of that name. */
+export class UnansweredError extends GivenUpError {}
 
 /** Timeout, too many requests, and failures of the server that pass. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);

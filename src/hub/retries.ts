@@ -24,20 +24,28 @@ export class TransientError extends Error {
   }
 }
 
+/** A server failed too often in a row. */
+export class GivenUpError extends RunError {}
+
 /** Counts the failures of one piece of work. */
 export class Retries {
   readonly #hub: Hub;
   readonly #what: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #GivenUp: typeof GivenUpError;
   #failures = 0;
   #furthest = 0;
   #furthestAtFailure = 0;
 
-  /** @param what for the message when it is given up */
-  constructor(hub: Hub, what: string, signal: AbortSignal | undefined) {
+  /**
+   * @param what for the message when it is given up
+   * @param GivenUp what is thrown then
+   */
+  constructor(hub: Hub, what: string, signal: AbortSignal | undefined, GivenUp = GivenUpError) {
     this.#hub = hub;
     this.#what = what;
     this.#signal = signal;
+    this.#GivenUp = GivenUp;
   }
 
   /** Told how far the work has come, in bytes. */
@@ -47,7 +55,8 @@ export class Retries {
 
   /**
    * Waits before the next attempt.
-   * @throws the error itself unless it is a `TransientError`; RunError after too many in a row; the signal's reason
+   * @throws the error itself unless it is a `TransientError`; GivenUpError after too many in a row; RunError when the server asks
+   *   to wait longer than anybody would; the signal's reason
    */
   async after(error: unknown): Promise<void> {
     this.#signal?.throwIfAborted();
@@ -56,10 +65,9 @@ export class Retries {
     this.#furthestAtFailure = this.#furthest;
     this.#failures++;
     if (this.#failures >= ATTEMPTS)
-      throw new RunError(
-        `${this.#what}: ${error.message}, after ${ATTEMPTS} attempts; the same command goes on from what is there`,
-        { cause: error },
-      );
+      throw new this.#GivenUp(`${this.#what}: ${error.message}, after ${ATTEMPTS} attempts`, {
+        cause: error,
+      });
     const { retryAfter } = error;
     if (retryAfter !== undefined && retryAfter > LONGEST_WAIT_SECONDS)
       throw new RunError(

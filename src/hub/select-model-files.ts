@@ -3,19 +3,14 @@
  * @module
  */
 import { MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
+import { isCompanion, isWeights, leftOutReason } from '../checkpoint/file-kinds.js';
 import { INDEX_FILE_NAME, MAX_INDEX_BYTES, SINGLE_FILE_NAME } from '../checkpoint/shard-index.js';
 import { RequestError } from '../errors.js';
 import type { RepositoryFile } from './list-files.js';
 
-/** Configuration, tokenizers, templates, code and texts. */
-const OTHER_FILES =
-  /(?:\.(?:json|jinja|txt|model|tiktoken|vocab|ya?ml|md|py)|^(?:LICENSE|LICENCE|NOTICE|USE_POLICY))$/i;
-/** Indices of weights; the one in use is taken on its own. */
-const WEIGHT_INDEX = /\.index\.json$/;
 /** The largest tokenizers have some 40 MB. */
 const MAX_OTHER_BYTES = 100_000_000;
-/** Folders of other formats, and hidden ones. */
-const OTHER_FOLDERS = /^(?:\.|(?:original|onnx|openvino|coreml|metal|gguf)\/)|\/\./;
+const HIDDEN_FILE = /(?:^|\/)\.[^/]*$/;
 
 export interface ModelFiles {
   /** Everything but the weights. */
@@ -39,7 +34,7 @@ export function selectModelFiles(files: readonly RepositoryFile[], name: string)
   const single = byPath.get(SINGLE_FILE_NAME);
   const index = single === undefined ? byPath.get(INDEX_FILE_NAME) : undefined;
   if (single === undefined && index === undefined) {
-    const weights = files.find(({ path }) => /\.(?:bin|safetensors|gguf|pth?|h5|onnx|msgpack)$/.test(path));
+    const weights = files.find(({ path }) => isWeights(path));
     const found =
       weights === undefined ? 'no weights at all' : `weights in other files, such as ${weights.path}`;
     throw new RequestError(
@@ -49,9 +44,9 @@ export function selectModelFiles(files: readonly RepositoryFile[], name: string)
   if (index !== undefined) requireAtMost(index, MAX_INDEX_BYTES, name);
   const others = files.filter(
     ({ path, size }) =>
-      OTHER_FILES.test(path.slice(path.lastIndexOf('/') + 1)) &&
-      !WEIGHT_INDEX.test(path) &&
-      !OTHER_FOLDERS.test(path) &&
+      isCompanion(path) &&
+      leftOutReason(path) === undefined &&
+      !HIDDEN_FILE.test(path) &&
       size <= MAX_OTHER_BYTES,
   );
   return { others, single, index };

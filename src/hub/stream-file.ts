@@ -30,8 +30,9 @@ function fileAddress(hub: Hub, { repository, commit, file }: RemoteFile): string
  * A file's bytes from `from` on, to its end. A broken connection is made again where it broke; a server that knows no ranges
  * sends what is known already once more, which is passed over. Sizes are checked, hashes are not.
  *
- * @throws RequestError when the file may not be read; RunError when the server fails too often, or says that it has another size
- *   or hash than the listing says; ContentError when it sends more than that; the signal's reason when it is aborted
+ * @throws RequestError when the file may not be read; GivenUpError when the server fails too often; RunError when it says that it
+ *   has another size or hash than the listing says; ContentError when it sends more than that; the signal's reason when it is
+ *   aborted
  */
 export async function* streamFile(
   hub: Hub,

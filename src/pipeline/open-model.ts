@@ -7,7 +7,7 @@ import { isHubName, resolveModel } from '../config/resolve-model.js';
 import type { DownloadProgress } from '../hub/download-files.js';
 import { type FetchedModel, fetchModel, locateModel } from '../hub/fetch-model.js';
 import { hubFromEnvironment } from '../hub/hub.js';
-import { UnknownRepositoryError } from '../hub/refusal.js';
+import { UnansweredError, UnknownRepositoryError } from '../hub/refusal.js';
 import type { ProgressListener } from './progress.js';
 
 export interface OpenModelOptions {
@@ -36,10 +36,15 @@ export async function modelFolder(model: string, options: OpenModelOptions = {})
     return { name: `${id}@${commit}`, folder, notes };
   } catch (error) {
     // A relative folder of two parts looks the same.
-    if (!(error instanceof UnknownRepositoryError)) throw error;
-    throw new UnknownRepositoryError(`${error.message}. There is no folder ${model} either`, {
-      cause: error,
-    });
+    if (error instanceof UnknownRepositoryError)
+      throw new UnknownRepositoryError(`${error.message}. There is no folder ${model} either`, {
+        cause: error,
+      });
+    if (error instanceof UnansweredError)
+      throw new UnansweredError(`${error.message}. There is no folder ${model}, so the hub was asked`, {
+        cause: error,
+      });
+    throw error;
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { requireTextFile, type TextCommits } from '../calibration/open-text-source.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { type Checkpoint, MAX_CONFIG_BYTES } from '../checkpoint/checkpoint.js';
+import { skippedNotes } from '../checkpoint/other-files.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import { planShards, type ShardPlan } from '../checkpoint/shard-plan.js';
@@ -185,7 +186,7 @@ async function withTexts(
         'without quantization_config; write.dtype same keeps them as they are',
     );
   }
-  for (const { name, reason } of checkpoint.skippedFiles) notes.push(`${name} was not copied: ${reason}`);
+  notes.push(...skippedNotes(checkpoint.skippedFiles));
   if (gramWindows < windows) {
     notes.push(
       `output errors of layers are measured on the first ${gramWindows} of ${windows} calibration windows`,

@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { MAX_INDEX_VALUES } from '../../src/checkpoint/shard-index.js';
 import { RequestError } from '../../src/errors.js';
 import { safetensorsBytes } from './safetensors-bytes.js';
 import { temporaryFolders } from './temporary-folder.js';
@@ -141,24 +142,18 @@ describe('openCheckpoint', () => {
       '.cache/huggingface/x.metadata': '',
     });
     const { otherFiles, skippedFiles } = await openCheckpoint(folder);
-    expect(otherFiles).toEqual([
-      '.gitattributes',
-      'README.md',
-      'config.json',
-      'extra/prompts/a.txt',
-      'onnx/config.json',
-      'training_args.bin',
-    ]);
+    expect(otherFiles).toEqual(['.gitattributes', 'README.md', 'config.json', 'extra/prompts/a.txt']);
     expect(skippedFiles.map(({ name }) => name).sort()).toEqual([
       '.cache/',
       'consolidated.safetensors',
       'model-Q4_K_M.gguf',
-      'onnx/model.onnx',
+      'onnx/',
       'original/',
       'pytorch_model-00001-of-00002.bin',
       'pytorch_model.bin',
       'pytorch_model.bin.index.json',
       'secateur/',
+      'training_args.bin',
     ]);
     for (const { reason } of skippedFiles) expect(reason).not.toBe('');
   });
@@ -216,6 +211,11 @@ describe('openCheckpoint refuses', () => {
       'an index with a tensor twice',
       { [INDEX]: `{"weight_map":{"a":"${SHARD_1}","a":"${SHARD_2}"}}` },
       [INDEX, '"a" a second time'],
+    ],
+    [
+      'an index of too many values',
+      { [INDEX]: `{"metadata":[${'0,'.repeat(MAX_INDEX_VALUES)}0]}` },
+      [`${INDEX} is over the limit: more than ${MAX_INDEX_VALUES} keys and values at byte`],
     ],
     ['an index without a map', { [INDEX]: '{"weight_map":[]}' }, [INDEX, 'no "weight_map" object']],
     ['an index that is an array', { [INDEX]: '[]' }, [INDEX, 'no "weight_map" object']],

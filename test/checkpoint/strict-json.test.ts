@@ -106,6 +106,24 @@ describe('parseStrictJson', () => {
     expect(() => parse(`[${'[],'.repeat(5_000_000)}[]]`)).toThrow('more than 1000 keys and values');
   });
 
+  it('tells what holds too much from what is malformed', () => {
+    const malformed = (text: string, maxDepth: number, maxValues: number) => {
+      try {
+        parse(text, maxDepth, maxValues);
+      } catch (error) {
+        return (error as JsonError).malformed;
+      }
+      return undefined;
+    };
+    expect(malformed('[[1]]', 1, 9)).toBe(false);
+    expect(malformed('[1,2,3]', 9, 2)).toBe(false);
+    // One more than the marks before them.
+    expect(malformed('[1,2,3]', 9, 3)).toBe(false);
+    expect(malformed('[1,2,3]', 9, 4)).toBeUndefined();
+    expect(malformed('[1,2,3', 9, 9)).toBe(true);
+    expect(malformed('[1,#', 9, 9)).toBe(true);
+  });
+
   it('refuses bytes that are not UTF-8', () => {
     for (const bytes of [
       [0x22, 0xff, 0x22],

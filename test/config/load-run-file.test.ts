@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadRunFile } from '../../src/config/load-run-file.js';
@@ -73,6 +73,13 @@ describe('a valid run file', () => {
       calibration: [{ hub: 'allenai/c4', files: 'en/*', revision: 'main', field: 'text', weight: 1 }],
       evaluation: { hub: 'a/b', files: 'c', revision: 'v1' },
     });
+    const list = data('[a.txt, /b.jsonl, {path: c.txt, weight: 3}, hf://datasets/a/b@v1/c]', 'e.txt');
+    expect(list.calibration).toEqual([
+      { path: join(list.folder, 'a.txt'), weight: 1 },
+      { path: '/b.jsonl', weight: 1 },
+      { path: join(list.folder, 'c.txt'), weight: 3 },
+      { hub: 'a/b', files: 'c', revision: 'v1', weight: 1 },
+    ]);
     expect(data('{path: /a.txt}', '{hub: org/name, files: a, revision: v1}')).toMatchObject({
       calibration: [{ path: '/a.txt', weight: 1 }],
       evaluation: { hub: 'org/name', files: 'a', revision: 'v1' },
@@ -178,6 +185,11 @@ describe('--set', () => {
     expect(config.prune.rules).toEqual([{ match: 'b', sparsity: 0.75 }]);
     expect(config.calibration?.data).toEqual([{ path: join(folder, 'a=b.txt'), weight: 1 }]);
     expect(config.calibration?.samples).toBe(2);
+    const list = load(text, ['calibration.data=[a.txt, b.txt]', 'calibration.data.1=/c.txt']).config;
+    expect(list.calibration?.data.map((source) => 'path' in source && basename(source.path))).toEqual([
+      'a.txt',
+      'c.txt',
+    ]);
   });
 
   it.each([
@@ -211,6 +223,21 @@ describe('--set', () => {
     expect(failure(`${minimal}  rules: [{match: a, keep: dense}]\n`, ['prune.rules.1.keep=dense'])).toBe(
       '--set prune.rules.1.keep=dense: prune.rules is a list of 1; 1 is none of its entries, which count from 0',
     );
+  });
+
+  it.each([
+    ['evaluation.data.files=x/test.parquet'],
+    ['calibration.data.files=x/test.parquet'],
+    ['evaluation.data.revision=v1', 'evaluation.data.field=a', 'calibration.data.field=b'],
+    ['prune.rules.1.keep=', 'prune.rules.1.sparsity=0.25'],
+    ['evaluation.data={path: /a.txt}', 'evaluation.data.field=a'],
+  ])('changes one place of an anchor and its aliases: %s', (...set) => {
+    const [data, rule] = ['{hub: a/b, files: "x/*.parquet"}', '{match: a, keep: dense}'];
+    const text = (first: string, second: string, firstRule: string, secondRule: string) =>
+      `${minimal}  rules: [${firstRule}, ${secondRule}]\ncalibration: {data: ${first}}\nevaluation: {data: ${second}}\n`;
+    const shared = load(text(`&d ${data}`, '*d', `&r ${rule}`, '*r'), set).config;
+    const apart = load(text(data, data, rule, rule), set).config;
+    expect({ ...shared, output: '' }).toEqual({ ...apart, output: '' });
   });
 
   it('leaves the blame with the file where only that is wrong', () => {
@@ -377,12 +404,22 @@ describe('a problem', () => {
     [
       'calibration without data',
       `${minimal}calibration: {samples: 1}\n`,
-      '6:1: calibration.data: expected the path of a text file, a map with path or hub, or a list of such maps, found nothing',
+      '6:1: calibration.data: expected the path of a text file, a map with path or hub, or a list of these, found nothing',
     ],
     [
       'empty list of data',
       `${minimal}calibration: {data: []}\n`,
       '6:21: calibration.data: expected at least 1 list item, found 0',
+    ],
+    [
+      'a number in a list of data',
+      `${minimal}calibration: {data: [a.txt, 3]}\n`,
+      '6:29: calibration.data.1: expected the path of a text file, or a map with path or hub, found 3',
+    ],
+    [
+      'an address that is none in a list of data',
+      `${minimal}calibration: {data: [a.txt, "hf://allenai/c4"]}\n`,
+      '6:29: calibration.data.1: expected hf://datasets/org/name/files, found "hf://allenai/c4"',
     ],
     [
       'weight of zero',

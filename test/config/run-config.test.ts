@@ -30,7 +30,9 @@ const runFile = fc
         {
           data: fc.oneof(
             path,
-            fc.array(fc.record({ path, weight: fc.integer({ min: 1, max: 9 }) }), { minLength: 1 }),
+            fc.array(fc.oneof(path, fc.record({ path, weight: fc.integer({ min: 1, max: 9 }) })), {
+              minLength: 1,
+            }),
           ),
           samples: fc.integer({ min: 1, max: 1000 }),
           sequence_length: fc.integer({ min: 2, max: 1000 }),
@@ -94,6 +96,13 @@ it('is written so that readers of YAML 1.1 take patterns for text too', () => {
   expect(parseDocument(text, { version: '1.1' }).getIn(['prune', 'pattern'])).toBe('2:4');
 });
 
+interface Form {
+  type?: string;
+  items?: unknown;
+  properties?: object;
+  required?: string[];
+}
+
 it('has a JSON Schema in which every key is described and no other key allowed', () => {
   const json = runFileJsonSchema(schema);
   expect(json.$schema).toBe('https://json-schema.org/draft/2020-12/schema');
@@ -119,7 +128,10 @@ it('has a JSON Schema in which every key is described and no other key allowed',
   expect(undescribed).toEqual([]);
   expect(objects).toBeGreaterThan(10);
   const { calibration } = json.properties as Record<string, { properties: { data: { anyOf: unknown[] } } }>;
-  const forms = calibration?.properties.data.anyOf as { properties?: object; required?: string[] }[];
+  const forms = calibration?.properties.data.anyOf as Form[];
+  const single = forms.filter(({ type }) => type !== 'array');
+  expect(single.map(({ type }) => type)).toEqual(['string', 'object', 'object']);
+  expect(forms.find(({ type }) => type === 'array')?.items).toEqual({ anyOf: single });
   expect(forms.flatMap(({ properties }) => (properties ? [Object.keys(properties)] : []))).toEqual([
     ['path', 'field', 'weight'],
     ['hub', 'files', 'revision', 'field', 'weight'],

@@ -127,8 +127,16 @@ describe('a broken connection', () => {
     const place = await start();
     place.server.close();
     await expect(fetchModel(place.hub, ID)).rejects.toThrow(
-      /cannot be reached or broke off \(ECONN\w+\), after 5/,
+      /cannot be reached or broke off \(ECONN\w+\), after 5 attempts$/,
     );
+  });
+
+  it('before anything came leaves nothing to go on from, and is not said to', async () => {
+    const place = await start();
+    place.server.intercept = ({ path, response }) => path.includes('/resolve/') && !!response.destroy();
+    await expect(fetchModel(place.hub, ID)).rejects.toThrow(/broke off .*after 5 attempts$/);
+    place.server.intercept = (exchange) => exchange.server === 'storage' && cut(exchange, 0);
+    await expect(fetchModel(place.hub, ID)).rejects.toThrow(/after 5 attempts; the same command goes on/);
   });
 });
 
