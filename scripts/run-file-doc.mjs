@@ -114,7 +114,7 @@ function value(part) {
   if (part.enum) return part.enum.map(code).join(', ');
   if (anyOf || oneOf) return [...new Set((anyOf ?? oneOf).map(value))].join(', or ');
   if (prefixItems) return `a list of ${prefixItems.length}: ${value(prefixItems[0])} each`;
-  if (type === 'array') return `a list of ${plural(value(items))}`;
+  if (type === 'array') return `a list of ${items.anyOf ? 'these' : plural(value(items))}`;
   if (type === 'string') return part.pattern?.includes('[Bb]') ? 'a size such as `5GB`' : 'text';
   if (type === 'boolean') return '`true`, `false`';
   return `${type === 'integer' ? 'a whole number' : 'a number'}${range(part)}`;
