@@ -194,6 +194,8 @@ def byte_variants(size: int) -> dict[str, dict]:
         result[f"Split, {behavior}, inverted"] = pieces(split({"Regex": "[0-9½]"}, behavior, True))
     for behavior in ["Removed", "MergedWithPrevious", "MergedWithNext"]:
         result[f"Split by a text, {behavior}"] = pieces(split({"String": " "}, behavior))
+    result["Split, MergedWithPrevious, runs"] = pieces(split({"Regex": "[^a-z]+"}, "MergedWithPrevious"))
+    result["Split, MergedWithNext, runs"] = pieces(split({"Regex": "\\p{N}+"}, "MergedWithNext"))
     for behavior in ["Isolated", "Contiguous", "MergedWithNext"]:
         result[f"Punctuation, {behavior}"] = pieces({"type": "Punctuation", "behavior": behavior})
     return result

@@ -96,9 +96,9 @@ function patternOf(place: Place, value: unknown): string {
   return typeof text === 'string' ? literal(text) : expressionOf(within(place, '.Regex'), expression);
 }
 
-/** One character, class or property, or several of it: it never matches nothing, and knows no context. */
+/** One character, class or property, or a run of it, which never matches nothing and knows no context. */
 const simpleExpression =
-  /^(?:\[(?:[^[\]\\&]|\\.)+\]|\\[pP]\{\^?\w+\}|\\[sSdDwWnrt]|\\[^A-Za-z0-9]|[^\\[\](){}*+?|^$.])\+?$/su;
+  /^(\[(?:[^[\]\\&]|\\.)+\]|\\[pP]\{\^?\w+\}|\\[sSdDwWnrt]|\\[^A-Za-z0-9]|[^\\[\](){}*+?|^$.])(\+?)$/su;
 
 // ---- Pre-tokenizers ----
 
@@ -117,48 +117,40 @@ const matchesOf = (Regex: string) => ({
   invert: true,
 });
 
+const mergingBehaviors: readonly unknown[] = ['Contiguous', 'MergedWithPrevious', 'MergedWithNext'];
+
 const inTurn = (...pretokenizers: readonly JsonObject[]) => ({ type: 'Sequence', pretokenizers });
 
-/** A split by a pattern that is known not to match nothing. */
 function splitBy(place: Place, pattern: string, behavior: unknown, invert = false): JsonObject {
-  const other = `(?:(?!${pattern})[\\s\\S])`;
-  const match = `(?:${pattern})`;
-  switch (behavior) {
-    case 'Isolated':
-      return isolated(pattern);
-    case 'Removed':
-      return invert
-        ? matchesOf(pattern)
-        : { type: 'Split', pattern: { Regex: pattern }, behavior, invert: false };
-    case 'Contiguous':
-      return isolated(`${match}+`);
-    case 'MergedWithPrevious':
-    case 'MergedWithNext':
-      // What is merged into what is before it is what the other is merged into when it's after it.
-      return (behavior === 'MergedWithPrevious') !== invert
-        ? isolated(`${other}*${match}|${other}+`)
-        : isolated(`${match}${other}*|${other}+`);
-    default:
-      return refuseValue(within(place, '.behavior'), behavior);
+  if (behavior === 'Isolated') return isolated(pattern);
+  if (behavior === 'Removed' && invert) return matchesOf(pattern);
+  // JavaScript's split gives what groups match too.
+  const groups = /\((?!\?)|\(\?<(?![=!])/.test(withoutEscapes(pattern));
+  if (behavior === 'Removed' && !groups) {
+    return { type: 'Split', pattern: { Regex: pattern }, behavior, invert: false };
   }
+  const at = within(place, '.behavior');
+  if (behavior !== 'Removed' && !mergingBehaviors.includes(behavior)) refuseValue(at, behavior);
+  const [, one, several] = simpleExpression.exec(pattern) ?? [];
+  if (one === undefined) {
+    refuse(
+      at,
+      `is ${shortened(String(behavior))}, which is not supported with the pattern ${shortened(pattern)}`,
+    );
+  }
+  if (behavior === 'Contiguous') return isolated(`${one}+`);
+  // Text parts behind each match, or before it. Merging what doesn't match into what is before it is the same as
+  // merging matches into what is after them.
+  const behind = (behavior === 'MergedWithPrevious') !== invert;
+  if (several === '') return isolated(behind ? `(?<=${one})` : `(?=${one})`);
+  return isolated(behind ? `(?<=${one})(?!${one})` : `(?<!${one})(?=${one})`);
 }
 
-function rewriteSplit(place: Place, split: JsonObject): JsonObject {
-  const { behavior, invert } = split;
-  const pattern = patternOf(within(place, '.pattern'), split.pattern);
-  if (isObject(split.pattern) && typeof split.pattern.String !== 'string') {
-    const groups = /\((?!\?)|\(\?<(?![=!])/.test(withoutEscapes(pattern));
-    const safe =
-      behavior === 'Isolated' ||
-      (behavior === 'Removed' ? invert || !groups : simpleExpression.test(pattern));
-    if (!safe) {
-      refuse(
-        within(place, '.behavior'),
-        `is ${shortened(String(behavior))}, which is not supported with the pattern ${shortened(pattern)}`,
-      );
-    }
-  } else if (pattern === '') refuseValue(within(place, '.pattern.String'), pattern);
-  return splitBy(place, pattern, behavior, invert === true);
+function rewriteSplit(place: Place, { pattern, behavior, invert }: JsonObject): JsonObject {
+  const at = within(place, '.pattern');
+  const expression = patternOf(at, pattern);
+  if (expression === '') refuseValue(at, pattern);
+  return splitBy(place, expression, behavior, invert === true);
 }
 
 const gpt2Pattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -256,7 +248,7 @@ function rewriteNormalizer(place: Place, value: unknown): JsonObject {
     case 'Strip':
       return sequence(
         ...(json.strip_left === true ? [replacing('\\A\\s+', '')] : []),
-        ...(json.strip_right === true ? [replacing('\\s+\\z', '')] : []),
+        ...(json.strip_right === true ? [replacing('(?<!\\s)\\s+\\z', '')] : []),
       );
     case 'Lowercase':
       // Wherever in a word it is; JavaScript has another letter for its end.
@@ -444,15 +436,21 @@ function checkStripping(place: Place, added: readonly JsonObject[]): void {
   }
 }
 
-/** `prepend_scheme: first` means the first piece of the original text, which the library counts sections for. */
-function checkFirstMetaspace(json: JsonObject, { all }: PreTokenizers, path: string): boolean {
-  const first = all.findIndex(({ prepend_scheme: scheme }) => scheme === 'first');
-  if (first < 0) return false;
-  const before = first > 0 ? 'another pre-tokenizer' : json.normalizer ? 'a normalizer' : undefined;
+/**
+ * The normalizer, an empty one where there is none: with one, the library looks for tokens that are `normalized` after the
+ * others, as Python's does. But `prepend_scheme: first` means the beginning of the text, and the library only knows the first
+ * section, which it counts between those others; so there it gets none.
+ */
+function normalizerOf(json: JsonObject, { all }: PreTokenizers, path: string): JsonObject | null {
+  const given = json.normalizer ?? { type: 'Sequence', normalizers: [] };
+  const first = all.findLastIndex(({ prepend_scheme: scheme }) => scheme === 'first');
+  if (first < 0) return rewriteNormalizer({ path, field: 'normalizer' }, given);
+  const empty = isObject(given) && Array.isArray(given.normalizers) && given.normalizers.length === 0;
+  const before = first > 0 ? 'another pre-tokenizer' : empty ? undefined : 'a normalizer';
   if (before !== undefined) {
     refuse({ path, field: 'pre_tokenizer:' }, `prepend_scheme "first" behind ${before} is not supported`);
   }
-  return true;
+  return null;
 }
 
 /**
@@ -466,14 +464,11 @@ export function rewriteTokenizer(json: JsonObject, path: string): LibraryTokeniz
   const added = listAt({ path, field: 'added_tokens' }, json.added_tokens ?? []);
   checkAddedTokens({ path, field: 'added_tokens' }, added, model.vocab);
   const before = preTokenizersOf({ path, field: 'pre_tokenizer' }, json.pre_tokenizer);
-  const countsSections = checkFirstMetaspace(json, before, path);
   const rewritten = rewriteModel({ path, field: 'model' }, model, before);
-  const normalizer = json.normalizer ?? (countsSections ? null : { type: 'Sequence', normalizers: [] });
   return {
     tokenizer: {
       added_tokens: added,
-      // With one, tokens that are `normalized` are looked for after the others, as they should be.
-      normalizer: normalizer === null ? null : rewriteNormalizer({ path, field: 'normalizer' }, normalizer),
+      normalizer: normalizerOf(json, before, path),
       pre_tokenizer: rewritten.preTokenizer,
       model: rewritten.model,
       // Never used: no special tokens are added, and nothing is decoded.

@@ -134,6 +134,14 @@ describe('a tokenizer whose ids would differ', () => {
       split('\\d*', 'Contiguous'),
       `${at}.behavior is Contiguous, which is not supported with the pattern \\d*`,
     ],
+    [
+      { pre_tokenizer: { type: 'Split', pattern: { String: 'ab' }, behavior: 'MergedWithPrevious' } },
+      'pre_tokenizer.behavior is MergedWithPrevious, which is not supported with the pattern ab',
+    ],
+    [
+      { pre_tokenizer: { type: 'Split', pattern: { String: '' }, behavior: 'Isolated' } },
+      'pre_tokenizer.pattern is {"String":""}, which is not supported',
+    ],
     [split('(a)', 'Removed'), `${at}.behavior is Removed, which is not supported with the pattern (a)`],
     [split('(?>a+)b'), `${at}.pattern.Regex has a group (?…) that is not supported: (?>a+)b`],
     [split('(?m:.)'), `${at}.pattern.Regex has a group (?…) that is not supported: (?m:.)`],
@@ -172,6 +180,7 @@ describe('a tokenizer whose ids would differ', () => {
       model({ type: undefined }),
       added({}),
       added({ id: 1, content: 'b' }),
+      { pre_tokenizer: metaspace, normalizer: { type: 'Sequence', normalizers: [] } },
     ]) {
       expect(rewriteTokenizer({ ...base, ...change }, 'tokenizer.json').tokenizer).toMatchObject({
         model: { type: 'BPE' },
