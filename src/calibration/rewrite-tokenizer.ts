@@ -117,10 +117,12 @@ const matchesOf = (Regex: string) => ({
   invert: true,
 });
 
+/** Those that put matches together, with each other or with what is beside them. */
 const mergingBehaviors: readonly unknown[] = ['Contiguous', 'MergedWithPrevious', 'MergedWithNext'];
 
 const inTurn = (...pretokenizers: readonly JsonObject[]) => ({ type: 'Sequence', pretokenizers });
 
+/** Python's `Split` by a regular expression, for the library, which knows `Isolated` and `Removed`. */
 function splitBy(place: Place, pattern: string, behavior: unknown, invert = false): JsonObject {
   if (behavior === 'Isolated') return isolated(pattern);
   if (behavior === 'Removed' && invert) return matchesOf(pattern);
@@ -306,8 +308,7 @@ function rewriteBpe(place: Place, json: JsonObject, before: PreTokenizers): Mode
   const spelled = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
   const fallsBack = (text: string) =>
     byte_fallback === true && Buffer.from(text).every((byte) => Object.hasOwn(known, spelled(byte)));
-  const model = { type: 'BPE', vocab, merges, unk_token, fuse_unk, byte_fallback, ignore_merges };
-
+  const model = { type: 'BPE', vocab, merges, unk_token, byte_fallback, ignore_merges };
   const hasUnknown = typeof unk_token === 'string';
   if (before.rewritten !== null && before.all.some(({ type }) => type === 'ByteLevel')) {
     const missing = byteCharacters
@@ -320,21 +321,20 @@ function rewriteBpe(place: Place, json: JsonObject, before: PreTokenizers): Mode
     const codes = missing.map((character) => character.charCodeAt(0).toString(16).padStart(4, '0'));
     const anyMissing = `[${codes.map((code) => `\\u${code}`).join('')}]+`;
     return {
-      model: { ...model, fuse_unk: false },
+      model,
       preTokenizer: inTurn(before.rewritten, replacing(anyMissing, hasUnknown ? first : '')),
     };
   }
   const complete =
     byte_fallback === true &&
     byteCharacters.every((_, byte) => impossible(byte) || Object.hasOwn(known, spelled(byte)));
-  if (!complete) {
-    if (!hasUnknown)
-      refuse(within(place, '.unk_token'), 'is missing, without which unknown characters are not supported');
-    refuseMerging(within(place, '.merges'), merges, unk_token);
-    if (fuse_unk === true && !keepWhole(before))
-      refuse(within(place, '.fuse_unk'), 'is true, which is not supported with this pre_tokenizer');
-  }
-  return { model, preTokenizer: before.rewritten };
+  if (complete) return { model, preTokenizer: before.rewritten };
+  if (!hasUnknown)
+    refuse(within(place, '.unk_token'), 'is missing, without which unknown characters are not supported');
+  refuseMerging(within(place, '.merges'), merges, unk_token);
+  if (fuse_unk === true && !keepWhole(before))
+    refuse(within(place, '.fuse_unk'), 'is true, which is not supported with this pre_tokenizer');
+  return { model: { ...model, fuse_unk }, preTokenizer: before.rewritten };
 }
 
 /** Python's merges what stands for unknown characters with its neighbours, the library doesn't. */
@@ -372,7 +372,8 @@ function rewriteModel(place: Place, json: JsonObject, before: PreTokenizers): Mo
     case 'Unigram':
       return rewriteUnigram(place, json, before);
     case 'WordPiece': {
-      const { vocab, unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word } = json;
+      const { unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word } = json;
+      const vocab = objectAt(within(place, '.vocab'), json.vocab);
       textAt(within(place, '.continuing_subword_prefix'), prefix);
       return {
         model: { type, vocab, unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word },
@@ -380,7 +381,11 @@ function rewriteModel(place: Place, json: JsonObject, before: PreTokenizers): Mo
       };
     }
     case 'WordLevel':
-      return { model: { type, vocab: json.vocab }, preTokenizer: before.rewritten };
+      // The library, which doesn't know it, then looks up whole pieces.
+      return {
+        model: { type, vocab: objectAt(within(place, '.vocab'), json.vocab) },
+        preTokenizer: before.rewritten,
+      };
     default:
       return refuseValue(within(place, '.type'), type);
   }

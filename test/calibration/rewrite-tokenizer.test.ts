@@ -95,6 +95,7 @@ describe('a tokenizer whose ids would differ', () => {
       'model.type is "Unigram", which is not supported with this pre_tokenizer',
     ],
     [model({ type: 'WordPiece' }), 'model.continuing_subword_prefix is missing, which is not supported'],
+    [{ model: { ...unigram, type: 'WordLevel' } }, 'model.vocab is [["a",0]], which is not supported'],
     [added({ single_word: true }), 'added_tokens[0].single_word is true, which is not supported'],
     [added({ id: 7 }), 'added_tokens[0].id is 7, where the vocabulary makes it 3'],
     [added({ content: 'b' }), 'added_tokens[0].id is 3, where the vocabulary makes it 1'],
