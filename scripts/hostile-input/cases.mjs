@@ -63,7 +63,11 @@ const replaced = (name, content) => (model) => writeFileSync(join(model, name), 
 const tokenizer = (change) => edited('tokenizer.json', change);
 const pattern = (Regex) =>
   tokenizer((value) => {
-    value.pre_tokenizer = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+    const split = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+    value.pre_tokenizer = {
+      type: 'Sequence',
+      pretokenizers: [split, { type: 'ByteLevel', use_regex: false }],
+    };
   });
 const INDEX = 'model.safetensors.index.json';
 const SHARD = 'model-00001-of-00002.safetensors';
@@ -172,6 +176,7 @@ const plans = {
   }),
   'tokenizer.json: ids beyond the model': tokenizer((value) => {
     for (const token of Object.keys(value.model.vocab)) value.model.vocab[token] += 100_000;
+    for (const token of value.added_tokens) token.id += 100_000;
   }),
   'tokenizer.json: pattern that never ends': pattern('(?:[a-z ,.]+)+!{9}'),
   'tokenizer.json: pattern nested 100,000 deep': pattern(`${'(?:'.repeat(1e5)}a${')*'.repeat(1e5)}`),
@@ -189,7 +194,8 @@ const plans = {
   }),
   'tokenizer.json: Unigram with scores that are none': tokenizer((value) => {
     const vocab = Array.from({ length: 500 }, (_, i) => [i % 2 ? '' : `a${i}`, i % 3 ? null : 'x']);
-    value.model = { type: 'Unigram', unk_id: 1e9, vocab };
+    Object.assign(value, { added_tokens: [], pre_tokenizer: null });
+    value.model = { type: 'Unigram', unk_id: 0, vocab };
   }),
   'tokenizer.json: Unigram of one piece of 10 MB': tokenizer((value) => {
     value.model = {
@@ -203,7 +209,13 @@ const plans = {
   }),
   'tokenizer.json: WordPiece without limits': tokenizer((value) => {
     const { vocab } = value.model;
-    value.model = { type: 'WordPiece', vocab, unk_token: 'no such', max_input_chars_per_word: 1e308 };
+    value.model = {
+      type: 'WordPiece',
+      vocab,
+      unk_token: 'no such',
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 1e308,
+    };
     value.pre_tokenizer = null;
   }),
   'chat template: four nested loops': replaced(

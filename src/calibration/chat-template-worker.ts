@@ -7,6 +7,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ChatMessage } from './chat-message.js';
+import { strftime } from './strftime.js';
 
 /** What the thread is started with. */
 export interface ChatTemplateProgram {
@@ -25,28 +26,6 @@ const maximumList = 100_000;
 
 /** The day that templates are told it is: a run must give the same tokens whenever it happens. */
 const today = new Date(Date.UTC(2024, 6, 26));
-
-const months = 'January February March April May June July August September October November December'.split(
-  ' ',
-);
-
-/** Python's `strftime` for the directives that published templates use, of {@link today}. */
-function formatToday(format: string): string {
-  const month = months[today.getUTCMonth()] as string;
-  const two = (value: number) => String(value).padStart(2, '0');
-  const parts: Readonly<Record<string, string>> = {
-    Y: String(today.getUTCFullYear()),
-    m: two(today.getUTCMonth() + 1),
-    d: two(today.getUTCDate()),
-    B: month,
-    b: month.slice(0, 3),
-    H: '00',
-    M: '00',
-    S: '00',
-    '%': '%',
-  };
-  return format.replace(/%(.)/g, (whole, letter: string) => parts[letter] ?? whole);
-}
 
 function range(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
@@ -113,7 +92,7 @@ function render(program: unknown, messages: readonly ChatMessage[]): string {
     False: false,
     None: null,
     range,
-    strftime_now: formatToday,
+    strftime_now: (format: string) => strftime(format, today),
     raise_exception: (message: string) => {
       throw new Error(message);
     },

@@ -16,6 +16,8 @@ import { RequestError } from '../errors.js';
 import type { ChatMessage } from './chat-message.js';
 import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import { CpuTimeError, withinCpuTime } from './cpu-time-limit.js';
+import { isObject, type JsonObject } from './json-object.js';
+import { rewriteTokenizer } from './rewrite-tokenizer.js';
 
 /** Largest `tokenizer.json` that is read; the largest published ones have about 35 MB. */
 export const maximumTokenizerBytes = 48_000_000;
@@ -82,20 +84,14 @@ function readIfThere(path: string, limit: number): Buffer | undefined {
   return lstatSync(path, { throwIfNoEntry: false }) === undefined ? undefined : readSmallFile(path, limit);
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
-function parseObject(bytes: Buffer, limits: JsonLimits, path: string): Json {
+function parseObject(bytes: Buffer, limits: JsonLimits, path: string): JsonObject {
   const value = parseBoundedJson(bytes, limits, path);
   if (!isObject(value)) throw new RequestError(`${path}: expected a JSON object`);
   return value;
 }
 
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** One more than the highest id in the vocabulary and the added tokens. */
-function countVocabulary(json: Json, path: string): number {
+function countVocabulary(json: JsonObject, path: string): number {
   const { model, added_tokens: added = [] } = json;
   const vocab = isObject(model) ? model.vocab : undefined;
   const ids: unknown[] = Array.isArray(vocab)
@@ -121,7 +117,7 @@ function countVocabulary(json: Json, path: string): number {
  * Refuses patterns that no tokenizer has: V8's compiler of regular expressions recurses through them, and where its
  * stack ends it ends the process.
  */
-function checkPatterns(json: Json, path: string): void {
+function checkPatterns(json: JsonObject, path: string): void {
   let growth = 1;
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
@@ -130,7 +126,7 @@ function checkPatterns(json: Json, path: string): void {
         throw new RequestError(
           `${path}: a pattern of ${inner.length} characters; ${maximumPatternCharacters} at most are used`,
         );
-      if (key === 'content' && typeof inner === 'string') growth *= growthOf(value as Json, inner);
+      if (key === 'content' && typeof inner === 'string') growth *= growthOf(value as JsonObject, inner);
       visit(inner);
     }
   };
@@ -144,13 +140,13 @@ function checkPatterns(json: Json, path: string): void {
 }
 
 /** How many times as long a replacement may make a text. */
-function growthOf({ pattern }: Json, content: string): number {
+function growthOf({ pattern }: JsonObject, content: string): number {
   const replaced = isObject(pattern) && typeof pattern.String === 'string' ? pattern.String.length : 1;
   return Math.max(1, content.length / Math.max(1, replaced));
 }
 
 /** Refuses pieces that would take a multiple of their size in memory. */
-function checkPieces({ model, added_tokens: added }: Json, path: string): void {
+function checkPieces({ model, added_tokens: added }: JsonObject, path: string): void {
   const vocab = isObject(model) && Array.isArray(model.vocab) ? model.vocab : [];
   const texts = [
     ...vocab.map((piece): unknown => (Array.isArray(piece) ? piece[0] : undefined)),
@@ -177,7 +173,7 @@ const specialTokenKeys = [
 ];
 
 /** The special tokens of `tokenizer_config.json`: each either text or an object with `content`. */
-function specialTokensOf(config: Json): Record<string, string> {
+function specialTokensOf(config: JsonObject): Record<string, string> {
   const tokens: Record<string, string> = {};
   for (const key of specialTokenKeys) {
     const value = config[key];
@@ -188,7 +184,7 @@ function specialTokensOf(config: Json): Record<string, string> {
 }
 
 /** The template's text and the file it is in; `chat_template.jinja` goes before `tokenizer_config.json`. */
-function findChatTemplate(folder: string, config: Json): { source: string; name: string } | undefined {
+function findChatTemplate(folder: string, config: JsonObject): { source: string; name: string } | undefined {
   const file = join(folder, 'chat_template.jinja');
   const bytes = readIfThere(file, maximumConfigBytes);
   if (bytes !== undefined) {
@@ -228,10 +224,11 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const template = findChatTemplate(folder, config);
 
   const library = (await import('@huggingface/tokenizers')) as unknown as TokenizersLibrary;
+  const rewritten = rewriteTokenizer(json, path);
   let tokenizer: InstanceType<TokenizersLibrary['Tokenizer']>;
   try {
     const limit = milliseconds + bytes.length / tokenizerBytesPerMillisecond;
-    tokenizer = withinCpuTime(limit, () => new library.Tokenizer(json, config));
+    tokenizer = withinCpuTime(limit, () => new library.Tokenizer(rewritten.tokenizer, rewritten.config));
   } catch (cause) {
     throw new RequestError(
       `${path}: this tokenizer is not supported: ${shortened((cause as Error).message)}`,

@@ -27,7 +27,13 @@ async function tokenizerRefusal(
 
 const withPattern = (Regex: string) => ({
   ...tinyJson(),
-  pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+      { type: 'ByteLevel', use_regex: false },
+    ],
+  },
 });
 
 describe('a tokenizer', () => {

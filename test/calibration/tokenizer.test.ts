@@ -79,8 +79,11 @@ describe('a chat template', () => {
   });
 
   it('is told the same day whenever it is used', async () => {
-    const { loaded, ids } = await render('{{ strftime_now("%d %b %Y, %B %m %H:%M %%") }}');
-    expect(ids).toEqual([...loaded.encode('26 Jul 2024, July 07 00:00 %')]);
+    const { loaded, ids } = await render('{{ strftime_now("%A, %-d %b %Y, %B %m %H:%M %%") }}');
+    expect(ids).toEqual([...loaded.encode('Friday, 26 Jul 2024, July 07 00:00 %')]);
+    expect(await refusal(() => render('{{ strftime_now("week %U") }}'))).toMatch(
+      /the chat template refuses these messages: strftime: %U is not supported$/,
+    );
   });
 
   it('cannot ask for endless lists', async () => {
@@ -153,7 +156,7 @@ describe('a tokenizer that cannot be used', () => {
       vocabulary({ a: 0 }, {}),
       /tokenizer\.json: added_tokens is not a list$/,
     ],
-    ['lacking parts', vocabulary({ a: 0 }), /tokenizer\.json: this tokenizer is not supported: /],
+    ['lacking parts', vocabulary({ a: 0 }), /tokenizer\.json: model\.unk_token is missing/],
   ])('is named when it is %s', async (_, content, message) => {
     await inFolder(async (folder, write) => {
       write('tokenizer.json', content);
@@ -166,7 +169,7 @@ describe('a tokenizer that cannot be used', () => {
     await inFolder(async (folder, write) => {
       write('tokenizer.json', JSON.stringify({ ...json, pre_tokenizer: { type: 'Telepathy' } }));
       expect(await refusal(() => loadTokenizer(folder))).toMatch(
-        /this tokenizer is not supported: .*Telepathy/,
+        /tokenizer\.json: pre_tokenizer\.type is "Telepathy", which is not supported$/,
       );
       write('tokenizer.json', JSON.stringify(json));
       write('tokenizer_config.json', 'nonsense');
