@@ -17,7 +17,7 @@ import type { ChatMessage } from './chat-message.js';
 import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import { CpuTimeError, withinCpuTime } from './cpu-time-limit.js';
 import { isObject, type JsonObject } from './json-object.js';
-import { rewriteTokenizer } from './rewrite-tokenizer.js';
+import { rewriteTokenizer } from './tokenizer-json/rewrite-tokenizer.js';
 
 /** Largest `tokenizer.json` that is read; the largest published ones have about 35 MB. */
 export const maximumTokenizerBytes = 48_000_000;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/calibration/json-object.js';
-import { rewriteTokenizer } from '../../src/calibration/rewrite-tokenizer.js';
+import { rewriteTokenizer } from '../../src/calibration/tokenizer-json/rewrite-tokenizer.js';
 import { loadTokenizer } from '../../src/calibration/tokenizer.js';
 import { inFolder, refusal, tinyTokenizer } from './fixture.js';
 
