@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/calibration/json-object.js';
-import { rewriteTokenizer } from '../../src/calibration/tokenizer-json/rewrite-tokenizer.js';
 import { loadTokenizer } from '../../src/calibration/tokenizer.js';
+import { rewriteTokenizer } from '../../src/calibration/tokenizer-json/rewrite-tokenizer.js';
 import { inFolder, refusal, tinyTokenizer } from './fixture.js';
 
 interface Variant {
