@@ -2,10 +2,11 @@
  * Creating the temporary files that shards are written into.
  * @module
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { RequestError } from '../errors.js';
 import { allocateFile } from '../system/allocate-file.js';
 import { fileError } from './file-error.js';
+import { freeBytes } from './free-bytes.js';
 import type { PlannedShard } from './shard-plan.js';
 
 /** Whether `path` is a file of the planned size that begins with the planned header. */
@@ -70,15 +71,7 @@ function reserve(descriptor: number, path: string, bytes: number): void {
  * @throws RequestError naming the folder, the bytes needed and the bytes free
  */
 export function requireSpace(folder: string, bytes: number): void {
-  let free: number;
-  try {
-    const { bavail, bsize, blocks } = statfsSync(folder);
-    // Some network and user-space file systems report no sizes at all.
-    if (blocks === 0) return;
-    free = bavail * bsize;
-  } catch (error) {
-    throw fileError(error, 'ask for the free space of', folder);
-  }
-  if (bytes > free)
+  const free = freeBytes(folder);
+  if (free !== undefined && bytes > free)
     throw new RequestError(`cannot write to ${folder}: ${bytes} bytes are needed but only ${free} are free`);
 }

@@ -2,10 +2,9 @@
  * Whether the hidden states of an evaluation fit where they lie.
  * @module
  */
-import { fileError } from '../checkpoint/file-error.js';
+import { freeBytes } from '../checkpoint/free-bytes.js';
 import { RequestError } from '../errors.js';
 import { formatBytes } from '../report/format.js';
-import { freeBytes } from '../system/free-bytes.js';
 
 /**
  * @param bytes of the hidden states of all windows
@@ -13,12 +12,7 @@ import { freeBytes } from '../system/free-bytes.js';
  * @throws RequestError naming the folder when it has less
  */
 export function requireScratchSpace(folder: string, windows: number, bytes: number, free = freeBytes): void {
-  let available: number | undefined;
-  try {
-    available = free(folder);
-  } catch (error) {
-    throw fileError(error, 'ask for the free space of', folder);
-  }
+  const available = free(folder);
   if (available === undefined || bytes <= available) return;
   throw new RequestError(
     `the hidden states of ${windows} windows take ${formatBytes(bytes)} in ${folder}, where ${formatBytes(available)} are ` +

@@ -4,7 +4,7 @@
  */
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileError } from '../checkpoint/file-error.js';
+import { freeBytes } from '../checkpoint/free-bytes.js';
 import { RequestError } from '../errors.js';
 import { gatheredBytes } from '../forward/expert-routing.js';
 import { HIDDEN_FILES } from '../forward/hidden-file.js';
@@ -13,7 +13,6 @@ import { formatBytes } from '../report/format.js';
 import { gradientFilesBytes } from '../statistics/collect-gradients.js';
 import { diskBytes } from '../system/disk-bytes.js';
 import { existingFolder } from '../system/existing-folder.js';
-import { freeBytes } from '../system/free-bytes.js';
 import { type ExpertPlan, measuredExperts, pruningExperts, wholeExperts } from './estimates/expert-plans.js';
 import { evaluationSets } from './evaluation-stage.js';
 import { gradientFileBytes } from './gradient-file.js';
@@ -147,10 +146,10 @@ export function diskShortage(
 ): string | undefined {
   const { output } = run.config;
   const elsewhere = reuse && !isSameDisk(output, reuse.folder);
-  const available = freeOf(output, free);
+  const available = free(output);
   if (elsewhere && finished < run.model.blocks.length) {
     const { folder, bytesToWrite } = reuse;
-    const there = freeOf(folder, free);
+    const there = free(folder);
     if (there !== undefined && bytesToWrite > there)
       return (
         `the run needs ${formatBytes(bytesToWrite)} of disk in ${folder} for what it shares with other runs, ` +
@@ -189,14 +188,6 @@ export function diskShortage(
 export function requireDiskSpace(run: PreparedRun, finished: number, reuse: Reuse | undefined): void {
   const shortage = diskShortage(run, finished, freeBytes, reuse);
   if (shortage !== undefined) throw new RequestError(shortage);
-}
-
-function freeOf(folder: string, free: (folder: string) => number | undefined): number | undefined {
-  try {
-    return free(folder);
-  } catch (error) {
-    throw fileError(error, 'ask for the free space of', folder);
-  }
 }
 
 /** Whether two folders, or those they would be made in, are on one file system. */
