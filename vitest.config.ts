@@ -1,6 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** What runs many processes to their end, or kills them, is left to `npm run test:slow`. */
+/** What takes long (many whole runs, processes that are killed, every config) is left to `npm run test:slow`. */
 const slow = process.env.SECATEUR_SLOW_TESTS ? [] : ['test/**/*.slow.test.ts'];
 
 export default defineConfig({
