@@ -78,7 +78,7 @@ export function sparsitySection(report: Report, grid: LayerGrid): Html | null {
   if (grid.cells.length === 0) return null;
   const pruned = prunedLayers(report.layers);
   const [low, high] = sparsityRange(grid.cells);
-  const reached = grid.cells.filter((cell) => !cell.dense).map((cell) => cell.sparsity);
+  const reached = pruned.map((layer) => layer.sparsity);
   const lowest = reached.reduce((least, value) => Math.min(least, value), 1);
   const highest = reached.reduce((most, value) => Math.max(most, value), 0);
   const words =
@@ -99,7 +99,7 @@ export function sparsitySection(report: Report, grid: LayerGrid): Html | null {
           (_, i) => html`<i style="background:var(--ramp-${i})"></i>`,
         )}</span>${formatPercent(high, 0)} zeros</span>`
       }
-      ${pruned.length < report.layers.length && html`<span><i class="swatch"></i>kept dense</span>`}
+      ${grid.cells.some((cell) => cell.pruned === 0) && html`<span><i class="swatch"></i>kept dense</span>`}
     </div>
   </section>`;
 }
@@ -121,7 +121,7 @@ export function outputErrorSection(report: Report, grid: LayerGrid): Html | null
     <h2>Output error by layer</h2>
     <p class="about">${
       chart && worst
-        ? html`How far each linear’s outputs moved on the calibration text, ‖(W−Ŵ)X‖² / ‖WX‖², logarithmic. Largest: ${worst.name}, ${formatSmall(worst.output_error ?? 0)}.`
+        ? html`How far each linear’s outputs moved on the calibration text, ‖(W−Ŵ)X‖² / ‖WX‖², logarithmic. Largest: ${worst.name}, ${formatSmall(worst.output_error ?? 0)}.${grid.cells.some((cell) => cell.layers > 1) && ' Of experts the lines show the mean.'}`
         : absent
     }</p>
     ${chart && twoLayouts((layout) => outputErrorLines(grid, layout) ?? chart)}
