@@ -62,6 +62,12 @@ export function formatPercent(fraction: number, digits = 2): string {
   return `${(fraction * 100).toFixed(digits)} %`;
 }
 
+/** A fraction that was asked for as a percentage, with the digits that it has: `0.5` → `50 %`, `0.625` → `62.5 %`. */
+export function formatExactPercent(fraction: number): string {
+  // What a product with 100 is off by comes after the twelfth digit.
+  return `${Number((fraction * 100).toPrecision(12))} %`;
+}
+
 /** `40.00 % – 50.00 %`, or one percentage where the two ends are written alike. */
 export function formatPercentRange(low: number, high: number): string {
   const [from, to] = [formatPercent(low), formatPercent(high)];

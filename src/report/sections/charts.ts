@@ -94,10 +94,10 @@ export function sparsitySection(report: Report, grid: LayerGrid): Html | null {
     <div class="key">
       ${
         reached.length > 0 &&
-        html`<span class="scale">${formatPercent(low, 0)}<span class="steps" aria-hidden="true">${Array.from(
+        html`<span class="scale">${formatPercent(low)}<span class="steps" aria-hidden="true">${Array.from(
           { length: RAMP_STEPS },
           (_, i) => html`<i style="background:var(--ramp-${i})"></i>`,
-        )}</span>${formatPercent(high, 0)} zeros</span>`
+        )}</span>${formatPercent(high)} zeros</span>`
       }
       ${grid.cells.some((cell) => cell.pruned === 0) && html`<span><i class="swatch"></i>kept dense</span>`}
     </div>
