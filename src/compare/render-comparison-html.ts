@@ -44,7 +44,7 @@ ${goals.map((goal) =>
 function goalSection(goal: string, rows: readonly ComparisonRow[], dense: Comparison['dense']): Html {
   return html`<section>
 <h2>${goal.includes(':') ? goal : formatExactPercent(Number(goal))}</h2>
-<p class="muted">Perplexity, the smaller the better, with one standard error. The dashed line is the dense model.</p>
+<p class="muted">Perplexity, the smaller the better${rows.some((row) => row.standard_error !== null) && ', with one standard error'}. The dashed line is the dense model.</p>
 ${renderSvg(comparisonChart(goal, rows, dense))}
 <div class="scroll"><table>
 <thead><tr><th class="text">Method</th><th>Perplexity</th><th>Sparsity</th><th>Output error</th><th>Pruning</th><th>Peak memory</th></tr></thead>

@@ -85,8 +85,12 @@ export function formatPerplexity(perplexity: number): string {
   return perplexity.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A perplexity and its standard error with as many decimals as the perplexity: `20.97 ± 0.31`. */
-export function formatPerplexityWithError(perplexity: number, standardError: number): string {
+/**
+ * A perplexity and its standard error with as many decimals as the perplexity: `20.97 ± 0.31`; the perplexity alone where there is
+ * none.
+ */
+export function formatPerplexityWithError(perplexity: number, standardError: number | null): string {
+  if (standardError === null) return formatPerplexity(perplexity);
   if (perplexity >= 1e6) return `${formatPerplexity(perplexity)} ± ${standardError.toExponential(2)}`;
   const digits = Math.max(perplexityDecimals(perplexity), standardError < 0.95 ? 2 : 0);
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };

@@ -35,3 +35,17 @@ it('has a heading for each goal, with all of its digits', () => {
   const headings = [...page.matchAll(/<h2>([^<]*)<\/h2>/g)].map(([, heading]) => heading);
   expect(headings).toEqual(['50 %', '62.5 %', '63 %', '99.6 %', '2:4']);
 });
+
+it('has standard errors where there are some', () => {
+  const whiskers = (page: string) => page.match(/stroke="var\(--muted\)"/g)?.length ?? 0;
+  const several = renderComparisonHtml(comparison([row('0.5'), row('0.5')]));
+  expect(several).toContain('41.63 ± 1.72');
+  expect(several).toContain('with one standard error');
+  expect(whiskers(several)).toBe(2);
+  const dense = { fingerprint: 'd', perplexity: 20.97, standard_error: null };
+  const one = renderComparisonHtml(comparison([row('0.5', { standard_error: null })], { dense }));
+  expect(one).not.toMatch(/±|standard error|NaN|null/);
+  expect(one).toContain('The dense model has 20.97.');
+  expect(one).toContain('<td>41.63</td>');
+  expect(whiskers(one)).toBe(0);
+});

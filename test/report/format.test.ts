@@ -49,6 +49,8 @@ describe('numbers for people', () => {
     [formatPerplexity(310_000_000), '3.10e+8'],
     [formatPerplexityWithError(20.974, 0.831), '20.97 ± 0.83'],
     [formatPerplexityWithError(640.31, 22.14), '640.3 ± 22.1'],
+    [formatPerplexityWithError(20.974, null), '20.97'],
+    [formatPerplexityWithError(310_000_000, null), '3.10e+8'],
     [formatRatio(1.985), '×1.99'],
     [formatRatio(93.38), '×93.4'],
     [formatSmall(0), '0'],

@@ -129,6 +129,37 @@ describe('renderReportHtml', () => {
     expect(page).toContain('Before the run was resumed, what it went on from took 10 min 00 s.');
   });
 
+  it('has no standard errors where one window was measured', () => {
+    /** @param errors of held-out and calibration text */
+    const pageOf = (...errors: (number | null)[]) => {
+      const report = sampleReport({ blocks: 1 });
+      for (const [index, each] of [report.evaluation, report.calibration_evaluation].entries()) {
+        for (const side of [each?.dense, each?.pruned]) if (side) side.standard_error = errors[index] ?? null;
+      }
+      const [layer] = report.layers as [LayerReport];
+      const [error = null] = errors;
+      const errorsOfLoss = { standard_error: error, screened_standard_error: error };
+      layer.measured_loss = { change: 0.25, screened_change: 0.5, measurements: 3, ...errorsOfLoss };
+      const page = renderReportHtml(reportSchema.parse(report));
+      // Whiskers are the only lines of their kind between the panels' headings.
+      const panels = page.slice(page.indexOf('Before and after'), page.indexOf('Sparsity by layer'));
+      return { page, whiskers: panels.match(/stroke="var\(--ink\)"/g)?.length ?? 0 };
+    };
+    const both = pageOf(0.83, 0.71);
+    expect(both.page).toContain('20.97 ± 0.83');
+    expect(both.page).toContain('loss: 0.250 ± 0.830; by the outputs of the linear alone: 0.500 ± 0.830;');
+    expect(both.whiskers).toBe(12);
+    const one = pageOf(null, 0.71);
+    expect(one.page).toContain('dense 20.97, pruned 41.63, ×1.99');
+    expect(one.page).toContain('loss: 0.250; by the outputs of the linear alone: 0.500;');
+    expect(one.page).toContain('Whiskers are one standard error');
+    expect(one.whiskers).toBe(6);
+    const none = pageOf(null, null);
+    expect(none.page).not.toMatch(/±|Whiskers/);
+    expect(none.page).toContain('Lower is better for all of them.');
+    expect(none.whiskers).toBe(0);
+  });
+
   it('draws every linear twice, once for wide and once for narrow pages, and lists it once', () => {
     const report = largeReport();
     const page = renderReportHtml(report);

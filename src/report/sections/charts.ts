@@ -23,6 +23,10 @@ import { prunedLayers } from '../run-summary.js';
 /** Perplexities, MACs and weights of the dense beside the pruned model. */
 export function beforeAfterSection(report: Report): Html {
   const { totals } = report;
+  const measured = [report.evaluation, report.calibration_evaluation].filter((each) => each !== null);
+  const errors = measured.flatMap(({ dense, pruned }) =>
+    [dense, pruned].flatMap((side) => side?.standard_error ?? []),
+  );
   const panels: BeforeAfter[] = [
     ...perplexityPanels('Perplexity, held-out text', report.evaluation),
     ...perplexityPanels('Perplexity, calibration text', report.calibration_evaluation),
@@ -40,9 +44,9 @@ export function beforeAfterSection(report: Report): Html {
   return html`<section>
     <h2>Before and after</h2>
     <p class="about">${
-      report.evaluation || report.calibration_evaluation
-        ? 'Lower is better for all of them. Whiskers are one standard error, from the spread between windows.'
-        : 'Perplexity was not measured: the run file has no evaluation.'
+      measured.length === 0
+        ? 'Perplexity was not measured: the run file has no evaluation.'
+        : html`Lower is better for all of them.${errors.length > 0 && ' Whiskers are one standard error, from the spread between windows.'}`
     } MACs count only what a kernel that skips zeros would do; the file itself stays dense.</p>
     <div class="panels">${panels.map(
       (panel) => html`<div class="panel"><h3>${panel.title}</h3>${renderSvg(beforeAfterBars(panel))}</div>`,

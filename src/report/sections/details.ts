@@ -72,7 +72,8 @@ function layerRow(layer: LayerReport, prefixLength: number): Html {
 
 function measuredLoss({ measured_loss: measured }: LayerReport): string[] {
   if (!measured) return [];
-  const withError = (change: number, error: number) => `${formatSmall(change)} ± ${formatSmall(error)}`;
+  const withError = (change: number, error: number | null) =>
+    formatSmall(change) + (error === null ? '' : ` ± ${formatSmall(error)}`);
   return [
     `measured change of the model's loss: ${withError(measured.change, measured.standard_error)}; ` +
       `by the outputs of the linear alone: ${withError(measured.screened_change, measured.screened_standard_error)}; ` +
