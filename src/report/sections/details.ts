@@ -3,6 +3,7 @@
  * @module
  */
 import { stringify } from 'yaml';
+import { groupBy } from '../../group-by.js';
 import {
   formatBytes,
   formatCount,
@@ -37,8 +38,7 @@ export function detailsSection(report: Report): Html {
 
 function layerTable(layers: readonly LayerReport[]): Html | null {
   if (layers.length === 0) return null;
-  const blocks = new Map<number, LayerReport[]>();
-  for (const layer of layers) blocks.set(layer.block, [...(blocks.get(layer.block) ?? []), layer]);
+  const blocks = groupBy(layers, ({ block }) => block);
   const prefix = commonPrefix(layers.map((layer) => layer.name));
   return html`<details><summary>Every layer <span class="muted">${formatPlural(layers.length, 'linear')} in ${formatPlural(blocks.size, 'block')}${prefix !== '' && `; names without ${prefix}`}</span></summary>
     <div class="scroll"><table>
