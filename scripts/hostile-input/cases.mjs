@@ -453,7 +453,7 @@ const report = (change) => {
 
 /** name → writes a report.json. */
 const reports = {
-  '100 MB': (path) => sparse(path, '{', 100 * MB),
+  '200 MB': (path) => sparse(path, '{', 200 * MB),
   '31 MB of []': (path) => filled(path, '{"a":[', '[],', 31 * MB, '[]]}'),
   'nested 100,000 deep': (path) => writeFileSync(path, `{"a":${'['.repeat(1e5)}${']'.repeat(1e5)}}`),
   'of another kind': (path) =>

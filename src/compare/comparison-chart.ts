@@ -1,6 +1,6 @@
 /**
- * The perplexities of several methods at one goal: points with a whisker of one standard error, and a line for the dense
- * model.
+ * The perplexities of several methods at one goal: points with a whisker of one standard error where it is known, and a line
+ * for the dense model.
  * @module
  */
 
@@ -26,7 +26,7 @@ export function comparisonChart(
   const lines = names.map((name) => name.split('\n'));
   const longest = Math.max(...lines.flat().map((line) => line.length));
   const rowHeight = Math.max(30, Math.max(...lines.map(({ length }) => length)) * LINE_HEIGHT + 4);
-  const most = Math.max(...sorted.map((row) => row.perplexity + row.standard_error), dense.perplexity);
+  const most = Math.max(...sorted.map((row) => row.perplexity + (row.standard_error ?? 0)), dense.perplexity);
   return {
     width: 760,
     height: sorted.length * rowHeight + 12,
@@ -56,12 +56,17 @@ export function comparisonChart(
       series: [
         {
           type: 'custom',
-          data: sorted.map((row, index) => [row.perplexity, index, row.standard_error]),
+          data: sorted.map((row, index) => [row.perplexity, index, row.standard_error ?? 0]),
           renderItem: (_: unknown, api: CustomItemApi) => {
             const [value, index, error] = [api.value(0), api.value(1), api.value(2)];
             const [x = 0, y = 0] = api.coord([value, index]);
             const [low = 0] = api.coord([Math.max(value - error, dense.perplexity * 0.9), index]);
             const [high = 0] = api.coord([value + error, index]);
+            const whisker = {
+              type: 'line',
+              shape: { x1: low, y1: y, x2: high, y2: y },
+              style: { stroke: 'var(--muted)', lineWidth: 2 },
+            };
             const text = {
               text: words[index] ?? '',
               fill: 'var(--ink)',
@@ -71,11 +76,7 @@ export function comparisonChart(
             return {
               type: 'group',
               children: [
-                {
-                  type: 'line',
-                  shape: { x1: low, y1: y, x2: high, y2: y },
-                  style: { stroke: 'var(--muted)', lineWidth: 2 },
-                },
+                ...(error > 0 ? [whisker] : []),
                 { type: 'circle', shape: { cx: x, cy: y, r: 5 }, style: { fill: 'var(--accent)' } },
                 { type: 'text', x: high + 10, y, style: { ...text, fontFamily: 'inherit' } },
               ],

@@ -22,7 +22,7 @@ export interface ComparisonRunsOptions {
 }
 
 const evaluated = z.object({
-  checkpoint: z.object({ perplexity: z.number(), standard_error: z.number() }),
+  checkpoint: z.object({ perplexity: z.number(), standard_error: z.number().nullable() }),
   windows: z.int(),
   tokens: z.int(),
 });

@@ -13,7 +13,10 @@ import { comparisonFiles } from './comparison-files.js';
 
 const perplexity = z.strictObject({
   perplexity: z.number(),
-  standard_error: z.number().describe('of the perplexity, from the spread between windows'),
+  standard_error: z
+    .number()
+    .nullable()
+    .describe('of the perplexity, from the spread between windows; null for one window'),
 });
 
 const rowSchema = z.strictObject({

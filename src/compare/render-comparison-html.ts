@@ -7,6 +7,7 @@ import { renderSvg } from '../report/charts/render-svg.js';
 import {
   formatBytes,
   formatCount,
+  formatExactPercent,
   formatPercent,
   formatPerplexityWithError,
   formatPlural,
@@ -42,8 +43,8 @@ ${goals.map((goal) =>
 
 function goalSection(goal: string, rows: readonly ComparisonRow[], dense: Comparison['dense']): Html {
   return html`<section>
-<h2>${goal.includes(':') ? goal : formatPercent(Number(goal), 0)}</h2>
-<p class="muted">Perplexity, the smaller the better, with one standard error. The dashed line is the dense model.</p>
+<h2>${goal.includes(':') ? goal : formatExactPercent(Number(goal))}</h2>
+<p class="muted">Perplexity, the smaller the better${rows.some((row) => row.standard_error !== null) && ', with one standard error'}. The dashed line is the dense model.</p>
 ${renderSvg(comparisonChart(goal, rows, dense))}
 <div class="scroll"><table>
 <thead><tr><th class="text">Method</th><th>Perplexity</th><th>Sparsity</th><th>Output error</th><th>Pruning</th><th>Peak memory</th></tr></thead>

@@ -311,7 +311,11 @@ const evaluationSchema = z.strictObject({
       'Held-out text for perplexity before and after, as an entry of calibration.data without weight.',
     ),
   context: z.int().min(2).default(2048).describe('Tokens a window; the windows do not overlap.'),
-  windows: z.int().min(1).exactOptional().describe('How many windows from the start; all when left out.'),
+  windows: z
+    .int()
+    .min(1)
+    .exactOptional()
+    .describe('How many windows from the start; all when left out. One alone gives no standard error.'),
   calibration_windows: z
     .int()
     .nonnegative()

@@ -5,14 +5,15 @@
 
 export interface MeanEstimate {
   readonly mean: number;
-  /** s/√n with s the standard deviation between windows; 0 for one window. */
-  readonly standardError: number;
+  /** s/√n with s the standard deviation between windows; null for one window, which tells nothing of it. */
+  readonly standardError: number | null;
 }
 
 /** @param values one a window, at least one */
 export function meanEstimate(values: Float64Array): MeanEstimate {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  const variance = n > 1 ? values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1) : 0;
+  if (n === 1) return { mean, standardError: null };
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
   return { mean, standardError: Math.sqrt(variance / n) };
 }

@@ -6,8 +6,8 @@ import { meanEstimate } from './mean-estimate.js';
 
 export interface PerplexityEstimate {
   readonly perplexity: number;
-  /** Of the perplexity: exp(mean) · s/√n with s the standard deviation between windows (delta method); 0 for one window. */
-  readonly standard_error: number;
+  /** Of the perplexity: exp(mean) · s/√n with s the standard deviation between windows (delta method); null for one window. */
+  readonly standard_error: number | null;
   /** Nats, the mean over all predicted tokens. */
   readonly cross_entropy: number;
 }
@@ -16,5 +16,6 @@ export interface PerplexityEstimate {
 export function perplexity(losses: Float64Array): PerplexityEstimate {
   const { mean, standardError } = meanEstimate(losses);
   const value = Math.exp(mean);
-  return { perplexity: value, standard_error: value * standardError, cross_entropy: mean };
+  const standard_error = standardError === null ? null : value * standardError;
+  return { perplexity: value, standard_error, cross_entropy: mean };
 }

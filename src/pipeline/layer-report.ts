@@ -7,19 +7,22 @@ import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { BoundMethod, MeasuredLoss, MethodOutcome } from './methods/method.js';
 
-/** What came of a linear that was pruned and written. */
-export interface PrunedLinear {
+/** What came of a linear that was written. */
+export interface WrittenLinear {
+  /** Of a linear that was pruned. */
   readonly outcome: MethodOutcome | undefined;
+  /** In the written file. */
   readonly zeros: number;
   readonly outputError: number | null;
 }
 
-/** @param pruned left out for a linear that stays dense */
-export function layerReport(method: BoundMethod, layer: LayerPlan, pruned?: PrunedLinear): LayerReport {
+export function layerReport(
+  method: BoundMethod,
+  layer: LayerPlan,
+  { outcome, zeros, outputError }: WrittenLinear,
+): LayerReport {
   const { pattern, linear } = layer;
   const numel = linear.out * linear.in;
-  const zeros = pruned?.zeros ?? 0;
-  const outcome = pruned?.outcome;
   return {
     name: layer.name,
     block: layer.block,
@@ -30,7 +33,7 @@ export function layerReport(method: BoundMethod, layer: LayerPlan, pruned?: Prun
     pattern: pattern === 'dense' ? 'dense' : patternName(pattern),
     zeros,
     numel,
-    output_error: pruned?.outputError ?? null,
+    output_error: outputError,
     predicted_loss: outcome?.predictedLoss ?? null,
     ...(outcome?.measuredLoss ? { measured_loss: lossReport(outcome.measuredLoss) } : {}),
     damping: outcome?.damping ?? null,

@@ -14,6 +14,7 @@ import type { StatisticsCollector } from '../statistics/collect-statistics.js';
 import type { GroupStatistics } from '../statistics/group-statistics.js';
 import { outputError } from '../statistics/output-error.js';
 import type { DenseTargets } from './dense-targets.js';
+import { keptReports } from './kept-reports.js';
 import { type LayerPlan, layerWeightName } from './layer-plan.js';
 import { layerReport } from './layer-report.js';
 import type { LossMeter } from './measure-loss.js';
@@ -65,7 +66,11 @@ export async function pruneBlock(
 ): Promise<LayerReport[]> {
   const { clock, method, regional } = tools;
   const { index, block, layers } = work;
-  await clock.time('write', () => copyUnpruned(tools, block));
+  const reports = await clock.time('write', async () => {
+    await copyUnpruned(tools, block);
+    return await keptReports(tools, method, layers);
+  });
+  const kept = reports.size;
   const rehearsed = new Map<string, MethodOutcome>();
   const rehearse = async (own: StateRecords) => {
     const windows = { states: own, gramWindows: method.statistics === 'gram' ? own.windows : 0 };
@@ -75,14 +80,13 @@ export async function pruneBlock(
     });
   };
   const notes = (await regional?.prepare({ ...work, states }, rehearse, tools.dense?.states)) ?? [];
-  const pruned = layers.filter(({ pattern }) => pattern !== 'dense').length;
+  const pruned = layers.length - kept;
   const known = pruned > 0 && regional?.isFinal ? rehearsed : undefined;
   // What isn't pruned once more needs no targets.
   const last = known ? { ...tools, dense: undefined } : tools;
-  const reports = new Map<string, LayerReport>();
   const windows = { states, gramWindows: work.gramWindows, counted: work.tokens };
   await measurePasses(last, work, windows, async (inPass, measured) => {
-    const before = reports.size;
+    const before = reports.size - kept;
     const onPruned = (count: number) => clock.step('solve', index, before + count, pruned);
     const outcomes =
       known ?? (await clock.time('solve', () => solveLayers(last, work, inPass, measured, onPruned)));
@@ -90,7 +94,7 @@ export async function pruneBlock(
       reports.set(report.name, { ...report, notes: [...notes, ...report.notes] });
     }
   });
-  return layers.map((layer) => reports.get(layer.name) ?? layerReport(method, layer));
+  return layers.flatMap(({ name }) => reports.get(name) ?? []);
 }
 
 /** What a block is pruned on. */

@@ -6,6 +6,7 @@
 import { type BlockDescription, unitsOf } from '../model/description.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { settle } from '../runtime/worker-pool.js';
+import { keptReports } from './kept-reports.js';
 import { layerWeightName } from './layer-plan.js';
 import { blockSummary, layerReport } from './layer-report.js';
 import type { MemorySettings } from './memory-settings.js';
@@ -74,13 +75,14 @@ async function pruneStoredBlock(
   const { run, pool, writer, method, pruneStored, clock } = options;
   const layers = unitsOf(block).flatMap((unit) => unitLayers(run, unit));
   const magnitude = byMagnitude(run);
-  await clock.time('write', async () => {
+  const reports = await clock.time('write', async () => {
     for (const unit of unitsOf(block)) await copyUnpruned(options, unit);
+    return await keptReports(options, method, layers);
   });
+  const kept = reports.size;
   const pruned = layers.flatMap((layer) =>
     layer.pattern === 'dense' ? [] : [{ layer, pattern: layer.pattern }],
   );
-  const reports = new Map<string, LayerReport>();
   const completing: Promise<void>[] = [];
   const prune = async ({ layer, pattern }: (typeof pruned)[number]) => {
     const tensor = layerWeightName(layer);
@@ -108,14 +110,14 @@ async function pruneStoredBlock(
       layer.name,
       layerReport(starved === undefined ? method : magnitude, layer, { outcome, zeros, outputError: null }),
     );
-    clock.step('solve', index, reports.size, pruned.length);
+    clock.step('solve', index, reports.size - kept, pruned.length);
   };
   if (pruned.length > 0) clock.step('solve', index, 0, pruned.length);
   await clock.time('solve', async () => {
     await pool.forEach(pruned, prune, linearsAtOnce(run.memory));
   });
   return {
-    layers: layers.map((layer) => reports.get(layer.name) ?? layerReport(method, layer)),
+    layers: layers.flatMap(({ name }) => reports.get(name) ?? []),
     completing,
   };
 }

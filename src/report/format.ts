@@ -35,9 +35,13 @@ export function formatScaled(count: number, unit = ''): string {
   return `${number} ${COUNT_UNITS[exponent]}${unit}`.trimEnd();
 }
 
+/** Made once, on first use: one for each of 100,000 counts takes seconds, and the first of all some ten milliseconds. */
+let counts: Intl.NumberFormat | undefined;
+
 /** An exact count with thousands separators: `134,515,008`. */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  counts ??= new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+  return counts.format(count);
 }
 
 /** A duration: `0.42 s`, `12.3 s`, `4 min 05 s`, `2 h 07 min`. */
@@ -62,6 +66,12 @@ export function formatPercent(fraction: number, digits = 2): string {
   return `${(fraction * 100).toFixed(digits)} %`;
 }
 
+/** A fraction that was asked for as a percentage, with the digits that it has: `0.5` → `50 %`, `0.625` → `62.5 %`. */
+export function formatExactPercent(fraction: number): string {
+  // What a product with 100 is off by comes after the twelfth digit.
+  return `${Number((fraction * 100).toPrecision(12))} %`;
+}
+
 /** `40.00 % – 50.00 %`, or one percentage where the two ends are written alike. */
 export function formatPercentRange(low: number, high: number): string {
   const [from, to] = [formatPercent(low), formatPercent(high)];
@@ -79,8 +89,12 @@ export function formatPerplexity(perplexity: number): string {
   return perplexity.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A perplexity and its standard error with as many decimals as the perplexity: `20.97 ± 0.31`. */
-export function formatPerplexityWithError(perplexity: number, standardError: number): string {
+/**
+ * A perplexity and its standard error with as many decimals as the perplexity: `20.97 ± 0.31`; the perplexity alone where there is
+ * none.
+ */
+export function formatPerplexityWithError(perplexity: number, standardError: number | null): string {
+  if (standardError === null) return formatPerplexity(perplexity);
   if (perplexity >= 1e6) return `${formatPerplexity(perplexity)} ± ${standardError.toExponential(2)}`;
   const digits = Math.max(perplexityDecimals(perplexity), standardError < 0.95 ? 2 : 0);
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };

@@ -5,6 +5,7 @@
 import { groupBy } from '../group-by.js';
 import { linearKind, shortKinds } from './linear-kind.js';
 import type { LayerReport } from './report-schema.js';
+import { prunedLayers } from './run-summary.js';
 
 /** The linears of one kind in one block; more than one where a block holds experts. */
 export interface LayerCell {
@@ -12,9 +13,9 @@ export interface LayerCell {
   /** Row of the grid: index into `LayerGrid.kinds`. */
   readonly row: number;
   readonly layers: number;
-  /** No layer of the cell was pruned. */
-  readonly dense: boolean;
-  /** Zeros over weights. */
+  /** Of these, the ones that were pruned. */
+  readonly pruned: number;
+  /** Zeros over weights of the pruned layers; 0 where there are none. */
   readonly sparsity: number;
   /** Mean of the layers' relative output errors; null when none has one. */
   readonly outputError: number | null;
@@ -40,13 +41,14 @@ export function layerGrid(layers: readonly LayerReport[]): LayerGrid {
   const cells = [...groupBy(layers, layerCellKey).values()].map((group): LayerCell => {
     const first = group[0] as LayerReport;
     const errors = group.flatMap((layer) => (layer.output_error === null ? [] : [layer.output_error]));
-    const numel = group.reduce((sum, layer) => sum + layer.numel, 0);
+    const pruned = prunedLayers(group);
+    const numel = pruned.reduce((sum, layer) => sum + layer.numel, 0);
     return {
       block: first.block,
       row: rows.get(linearKind(first.name)) as number,
       layers: group.length,
-      dense: group.every((layer) => layer.pattern === 'dense'),
-      sparsity: numel === 0 ? 0 : group.reduce((sum, layer) => sum + layer.zeros, 0) / numel,
+      pruned: pruned.length,
+      sparsity: numel === 0 ? 0 : pruned.reduce((sum, layer) => sum + layer.zeros, 0) / numel,
       outputError: errors.length === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / errors.length,
     };
   });

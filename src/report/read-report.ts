@@ -11,14 +11,17 @@ import { RequestError } from '../errors.js';
 import { reportFiles } from './report-files.js';
 import { type Report, reportSchema } from './report-schema.js';
 
-/** A layer takes some 500 bytes, so this is 60,000 of them: a large mixture of experts. */
-const MAX_REPORT_BYTES = 32_000_000;
+/**
+ * Every report that a run writes must be read again. `model/config-size.ts` lets models have 140,000 linears: 32,768 experts of
+ * three, and ten for each of 4096 blocks. Each takes some 500 bytes, and with notes up to 900.
+ */
+const MAX_REPORT_BYTES = 128_000_000;
 
 /**
  * Some thirty values for each layer. A report's largest object, the run file's, has a dozen keys; saying what is wrong
  * with one of a million takes more memory than a report.
  */
-const REPORT_LIMITS = { maxDepth: 64, maxValues: 2_000_000, maxKeys: 1000 };
+const REPORT_LIMITS = { maxDepth: 64, maxValues: 5_000_000, maxKeys: 1000 };
 
 /** The charts have a place for each block up to the highest; the deepest published models have some hundred. */
 const MAX_BLOCKS = 4096;

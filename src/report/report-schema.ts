@@ -32,11 +32,14 @@ export const layerReportSchema = z.strictObject({
   measured_loss: z
     .strictObject({
       change: z.number().describe('of the mask that was taken'),
-      standard_error: z.number().describe('of the change, from the spread between windows'),
+      standard_error: z
+        .number()
+        .nullable()
+        .describe('of the change, from the spread between windows; null for one window'),
       screened_change: z
         .number()
         .describe('of the mask that the outputs of the linear alone would have chosen'),
-      screened_standard_error: z.number(),
+      screened_standard_error: z.number().nullable(),
       measurements: count.describe('sets of weights of this linear that were taken away to look at the loss'),
     })
     .exactOptional()
@@ -53,7 +56,10 @@ export const costSchema = z.strictObject({ seconds, peak_rss_bytes: count });
 
 const perplexitySchema = z.strictObject({
   perplexity: z.number(),
-  standard_error: z.number().describe('of the perplexity, from the spread between windows (delta method)'),
+  standard_error: z
+    .number()
+    .nullable()
+    .describe('of the perplexity, from the spread between windows (delta method); null for one window'),
   cross_entropy: z.number().describe('mean over the predicted tokens, nats'),
 });
 

@@ -246,6 +246,43 @@ describe('what people read', () => {
     expect((await cli(['eval', 'a', '--data', 'x.txt'])).stdout).not.toContain('ratio');
   });
 
+  it('one window: perplexities without a standard error', async () => {
+    const side = (perplexity: number) => ({ perplexity, standard_error: null, cross_entropy: 3 });
+    const report = sampleReport({ blocks: 1 });
+    if (report.evaluation) Object.assign(report.evaluation, { dense: side(20.97), pruned: side(41.63) });
+    report.calibration_evaluation = null;
+    const pruned = await cli(['prune', 'run.yaml'], {
+      prune: async () => ({ output: '/home/user/out/tiny', alreadyDone: false, report }),
+    });
+    expect(pruned.stdout).toMatch(/perplexity, held-out text\s+20\.97 → 41\.63 {3}×1\.99/);
+    const known = fakeLibrary();
+    const evaluated = await cli(['eval', 'a', '--data', 'x.txt', '--baseline', 'b'], {
+      evaluate: async (checkpoint, options) => ({
+        ...(await known.evaluate(checkpoint, options)),
+        checkpoint: { path: 'a', ...side(41.63) },
+        baseline: { path: 'b', ...side(20.97) },
+      }),
+    });
+    expect(evaluated.stdout).toMatch(/perplexity +41\.63\n/);
+    expect(evaluated.stdout).toMatch(/baseline +20\.97 /);
+    const compared = await cli(['compare', 'run.yaml', '--methods', 'alps', '--patterns', '0.5'], {
+      compare: async (runFile, options) => {
+        const { output, comparison } = await known.compare(runFile, options);
+        const rows = comparison.rows.map((row) => ({ ...row, standard_error: null }));
+        return {
+          output,
+          comparison: {
+            ...comparison,
+            dense: { fingerprint: 'd', perplexity: 20.97, standard_error: null },
+            rows,
+          },
+        };
+      },
+    });
+    expect(compared.stdout).toMatch(/^ *dense +20\.97 *$/m);
+    for (const { stdout } of [pruned, evaluated, compared]) expect(stdout).not.toContain('±');
+  });
+
   it('inspect: prunable tensors first, uncounted ones marked, violations summed', async () => {
     const { stdout } = await cli(['inspect', 'a', '--pattern', '2:4']);
     expect(stdout.indexOf('up_proj')).toBeLessThan(stdout.indexOf('embed_tokens'));

@@ -172,7 +172,7 @@ describe('compare.json', () => {
     model: '/model',
     calibration: null,
     evaluation: { data: 'text.txt', context: 8, windows: 1, tokens: 7 },
-    dense: { fingerprint: 'dense', perplexity: 2, standard_error: 0.1 },
+    dense: { fingerprint: 'dense', perplexity: 2, standard_error: null },
     rows: [],
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formatBytes,
   formatCount,
+  formatExactPercent,
   formatInstant,
   formatPercent,
   formatPerplexity,
@@ -34,6 +35,13 @@ describe('numbers for people', () => {
     [formatSeconds(7620), '2 h 07 min'],
     [formatPercent(0.5), '50.00 %'],
     [formatPercent(0.123456, 1), '12.3 %'],
+    [formatExactPercent(0), '0 %'],
+    [formatExactPercent(0.5), '50 %'],
+    [formatExactPercent(0.07), '7 %'],
+    [formatExactPercent(0.625), '62.5 %'],
+    [formatExactPercent(0.63), '63 %'],
+    [formatExactPercent(0.996), '99.6 %'],
+    [formatExactPercent(0.99999), '99.999 %'],
     [formatPerplexity(1.23456), '1.235'],
     [formatPerplexity(20.974), '20.97'],
     [formatPerplexity(640.31), '640.3'],
@@ -41,6 +49,8 @@ describe('numbers for people', () => {
     [formatPerplexity(310_000_000), '3.10e+8'],
     [formatPerplexityWithError(20.974, 0.831), '20.97 ± 0.83'],
     [formatPerplexityWithError(640.31, 22.14), '640.3 ± 22.1'],
+    [formatPerplexityWithError(20.974, null), '20.97'],
+    [formatPerplexityWithError(310_000_000, null), '3.10e+8'],
     [formatRatio(1.985), '×1.99'],
     [formatRatio(93.38), '×93.4'],
     [formatSmall(0), '0'],
@@ -51,6 +61,17 @@ describe('numbers for people', () => {
     [formatShape([]), 'scalar'],
     [formatInstant('2026-05-04T09:12:33.120Z'), '2026-05-04 09:12 UTC'],
   ])('%s', (written, expected) => expect(written).toBe(expected));
+
+  it('writes a percentage as the fraction with its point moved', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 999_999 }), (millionths) => {
+        const digits = String(millionths).padStart(6, '0');
+        const fraction = digits.slice(2).replace(/0+$/, '');
+        const expected = `${Number(digits.slice(0, 2))}${fraction && `.${fraction}`} %`;
+        expect(formatExactPercent(Number(`0.${digits}`))).toBe(expected);
+      }),
+    );
+  });
 
   it('never writes a duration with sixty seconds or minutes', () => {
     fc.assert(

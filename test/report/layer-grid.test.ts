@@ -39,8 +39,21 @@ describe('layerGrid', () => {
     });
     const grid = layerGrid([expert(0, 10, 100, 0.2), expert(1, 90, 300, 0.4), expert(2, 0, 100, null)]);
     expect(grid.cells).toHaveLength(1);
-    expect(grid.cells[0]).toMatchObject({ layers: 3, sparsity: 0.2, dense: false });
+    expect(grid.cells[0]).toMatchObject({ layers: 3, pruned: 3, sparsity: 0.2 });
     expect(grid.cells[0]?.outputError).toBeCloseTo(0.3, 12);
+  });
+
+  it('takes the sparsity of the layers that were pruned', () => {
+    const base = sampleReport({ blocks: 1 }).layers[0] as LayerReport;
+    const expert = (index: number, pattern: string, zeros: number) => {
+      return { ...base, name: `model.layers.0.mlp.experts.${index}.w1`, pattern, zeros, numel: 100 };
+    };
+    const [some, none] = [
+      [expert(0, '2:4', 50), expert(1, '1:4', 75), expert(2, 'dense', 10)],
+      [expert(0, 'dense', 10), expert(1, 'dense', 20)],
+    ].map((layers) => layerGrid(layers).cells);
+    expect(some).toMatchObject([{ layers: 3, pruned: 2, sparsity: 0.625 }]);
+    expect(none).toMatchObject([{ layers: 2, pruned: 0, sparsity: 0 }]);
   });
 
   it('is empty without layers', () => {

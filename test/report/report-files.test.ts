@@ -37,6 +37,24 @@ describe('writeReport and readReport', () => {
     expect(await readFile(join(output, 'secateur', 'report.html'), 'utf8')).toBe(renderReportHtml(report));
   });
 
+  it('come back from as many linears as a model may have, each with a note', async () => {
+    const report = sampleReport({ blocks: 1 });
+    const note =
+      'gets 19 tokens of 128 calibration windows, fewer than calibration.experts.minimum_tokens: pruned by magnitude';
+    report.layers = report.layers.slice(0, 1).map((layer) => ({ ...layer, notes: [note] }));
+    await writeReport(output, report);
+    const { json } = reportFiles(output);
+    const text = await readFile(json, 'utf8');
+    const [, before = '', layer = '', after = ''] =
+      /^([^]*?"layers": \[)([^]*?\n {4}\})(\n {2}\][^]*)$/.exec(text) ?? [];
+    expect(before + layer + after).toBe(text);
+    const most = 140_000;
+    await writeFile(json, `${before}${new Array(most).fill(layer).join()}${after}`);
+    const { layers } = await readReport(output);
+    expect(layers).toHaveLength(most);
+    expect(layers[most - 1]).toEqual(report.layers[0]);
+  });
+
   it('write nothing when a figure is not a number', async () => {
     const report = sampleReport({ blocks: 1 });
     report.totals.sparsity = Number.NaN;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { escapeHtml, html } from '../../src/report/html.js';
 import { renderReportHtml } from '../../src/report/render-report-html.js';
-import { type Report, reportSchema } from '../../src/report/report-schema.js';
+import { type LayerReport, type Report, reportSchema } from '../../src/report/report-schema.js';
 import { largeReport, minimalReport, sampleReport } from './sample-report.js';
 
 const VOID = new Set(['meta', 'br', 'hr', 'img', 'input', 'link']);
@@ -129,6 +129,37 @@ describe('renderReportHtml', () => {
     expect(page).toContain('Before the run was resumed, what it went on from took 10 min 00 s.');
   });
 
+  it('has no standard errors where one window was measured', () => {
+    /** @param errors of held-out and calibration text */
+    const pageOf = (...errors: (number | null)[]) => {
+      const report = sampleReport({ blocks: 1 });
+      for (const [index, each] of [report.evaluation, report.calibration_evaluation].entries()) {
+        for (const side of [each?.dense, each?.pruned]) if (side) side.standard_error = errors[index] ?? null;
+      }
+      const [layer] = report.layers as [LayerReport];
+      const [error = null] = errors;
+      const errorsOfLoss = { standard_error: error, screened_standard_error: error };
+      layer.measured_loss = { change: 0.25, screened_change: 0.5, measurements: 3, ...errorsOfLoss };
+      const page = renderReportHtml(reportSchema.parse(report));
+      // Whiskers are the only lines of their kind between the panels' headings.
+      const panels = page.slice(page.indexOf('Before and after'), page.indexOf('Sparsity by layer'));
+      return { page, whiskers: panels.match(/stroke="var\(--ink\)"/g)?.length ?? 0 };
+    };
+    const both = pageOf(0.83, 0.71);
+    expect(both.page).toContain('20.97 ± 0.83');
+    expect(both.page).toContain('loss: 0.250 ± 0.830; by the outputs of the linear alone: 0.500 ± 0.830;');
+    expect(both.whiskers).toBe(12);
+    const one = pageOf(null, 0.71);
+    expect(one.page).toContain('dense 20.97, pruned 41.63, ×1.99');
+    expect(one.page).toContain('loss: 0.250; by the outputs of the linear alone: 0.500;');
+    expect(one.page).toContain('Whiskers are one standard error');
+    expect(one.whiskers).toBe(6);
+    const none = pageOf(null, null);
+    expect(none.page).not.toMatch(/±|Whiskers/);
+    expect(none.page).toContain('Lower is better for all of them.');
+    expect(none.whiskers).toBe(0);
+  });
+
   it('draws every linear twice, once for wide and once for narrow pages, and lists it once', () => {
     const report = largeReport();
     const page = renderReportHtml(report);
@@ -144,6 +175,41 @@ describe('renderReportHtml', () => {
       expect(found.map((cell) => cell[3])).toEqual([expected, expected]);
     }
     expect(page.match(/<td class="text">\d+\.(?:self_attn|mlp)\./g)).toHaveLength(report.layers.length);
+  });
+
+  it('says of experts how sparse the pruned ones are, and how many were kept dense', () => {
+    const base = sampleReport({ blocks: 1 });
+    const [layer] = base.layers as [LayerReport];
+    /** Experts 0 to 5 of two blocks. @param sparsities 0 where an expert is kept dense */
+    const pageOf = (sparsities: readonly number[]) => {
+      const layers = [0, 1].flatMap((block) =>
+        sparsities.map((sparsity, index) => ({
+          ...layer,
+          name: `model.layers.${block}.mlp.experts.${index}.w1`,
+          block,
+          pattern: sparsity === 0 ? 'dense' : 'unstructured',
+          sparsity,
+          zeros: layer.numel * sparsity,
+        })),
+      );
+      const page = renderReportHtml({ ...base, layers });
+      const section = page.slice(page.indexOf('Sparsity by layer'), page.indexOf('Output error by layer'));
+      const titles = [...section.matchAll(/<title>([^<]*)<\/title>/g)].map(([, title]) => title);
+      return { section, titles: [...new Set(titles)] };
+    };
+    const even = pageOf([0.5, 0.5, 0, 0.5, 0, 0.5]);
+    expect(even.section).toContain('Every pruned linear has 50.00 % zeros.');
+    expect(even.titles).toEqual(
+      [0, 1].map((block) => `block ${block} · w1: 50.00 %, mean of 4, 2 kept dense`),
+    );
+    expect(even.section).not.toContain('class="swatch"');
+    const uneven = pageOf([0.5, 0.25, 0.75]);
+    expect(uneven.section).toContain('Pruned linears have between 25.00 % and 75.00 % zeros.');
+    expect(uneven.titles[0]).toBe('block 0 · w1: 50.00 %, mean of 3');
+    const none = pageOf([0, 0]);
+    expect(none.section).toContain('Every linear was kept dense.');
+    expect(none.titles[0]).toBe('block 0 · w1: 2 kept dense');
+    expect(none.section).toContain('class="swatch"');
   });
 
   it('colours sparser linears further up the ramp', () => {

@@ -8,7 +8,8 @@ import { plainAxis } from './render-svg.js';
 /** A figure before or after pruning; `text` is how it is written. */
 export interface Figure {
   readonly value: number;
-  readonly standardError?: number;
+  /** Null or left out where it isn't known; there is no whisker then. */
+  readonly standardError?: number | null;
   readonly text: string;
 }
 

@@ -2,7 +2,7 @@
  * Heat map: sparsity of every linear, kinds by blocks.
  * @module
  */
-import { formatPercent, formatPlural } from '../format.js';
+import { formatCount, formatPercent, formatPlural } from '../format.js';
 import type { LayerCell, LayerGrid } from '../layer-grid.js';
 import type { Chart } from './render-svg.js';
 import { plainAxis, skippedLabels } from './render-svg.js';
@@ -15,7 +15,7 @@ const LEAST_RANGE = 0.2;
 
 /** The sparsities that the ends of the colour ramp stand for. */
 export function sparsityRange(cells: readonly LayerCell[]): readonly [number, number] {
-  const pruned = cells.filter((cell) => !cell.dense).map((cell) => cell.sparsity);
+  const pruned = cells.filter((cell) => cell.pruned > 0).map((cell) => cell.sparsity);
   if (pruned.length === 0) return [0, 1];
   const low = pruned.reduce((least, value) => Math.min(least, value), 1);
   const high = pruned.reduce((most, value) => Math.max(most, value), 0);
@@ -28,7 +28,7 @@ export function sparsityRange(cells: readonly LayerCell[]): readonly [number, nu
 export function sparsityMap(grid: LayerGrid, layout: 'wide' | 'narrow'): Chart {
   const [low, high] = sparsityRange(grid.cells);
   const step = (cell: LayerCell) =>
-    cell.dense
+    cell.pruned === 0
       ? -1
       : Math.min(Math.floor(((cell.sparsity - low) / (high - low)) * RAMP_STEPS), RAMP_STEPS - 1);
   const wide = layout === 'wide';
@@ -51,11 +51,7 @@ export function sparsityMap(grid: LayerGrid, layout: 'wide' | 'narrow'): Chart {
   return {
     ...size,
     label: `Sparsity of ${formatPlural(grid.kinds.length, 'kind')} of linear in ${formatPlural(grid.blocks, 'block')}`,
-    titles: grid.cells.map(
-      (cell) =>
-        `block ${cell.block} · ${grid.kinds[cell.row]}${cell.layers > 1 ? ` (${cell.layers})` : ''}: ` +
-        (cell.dense ? 'kept dense' : formatPercent(cell.sparsity)),
-    ),
+    titles: grid.cells.map((cell) => `block ${cell.block} · ${grid.kinds[cell.row]}: ${cellWords(cell)}`),
     option: {
       grid: wide
         ? { left, right, top: 4, bottom: 48 }
@@ -85,4 +81,12 @@ export function sparsityMap(grid: LayerGrid, layout: 'wide' | 'narrow'): Chart {
       ],
     },
   };
+}
+
+function cellWords({ layers, pruned, sparsity }: LayerCell): string {
+  const dense = layers - pruned;
+  const kept = layers > 1 ? `${formatCount(dense)} kept dense` : 'kept dense';
+  if (pruned === 0) return kept;
+  const mean = layers > 1 ? `, mean of ${formatCount(pruned)}` : '';
+  return `${formatPercent(sparsity)}${mean}${dense > 0 ? `, ${kept}` : ''}`;
 }

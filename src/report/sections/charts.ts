@@ -23,6 +23,10 @@ import { prunedLayers } from '../run-summary.js';
 /** Perplexities, MACs and weights of the dense beside the pruned model. */
 export function beforeAfterSection(report: Report): Html {
   const { totals } = report;
+  const measured = [report.evaluation, report.calibration_evaluation].filter((each) => each !== null);
+  const errors = measured.flatMap(({ dense, pruned }) =>
+    [dense, pruned].flatMap((side) => side?.standard_error ?? []),
+  );
   const panels: BeforeAfter[] = [
     ...perplexityPanels('Perplexity, held-out text', report.evaluation),
     ...perplexityPanels('Perplexity, calibration text', report.calibration_evaluation),
@@ -40,9 +44,9 @@ export function beforeAfterSection(report: Report): Html {
   return html`<section>
     <h2>Before and after</h2>
     <p class="about">${
-      report.evaluation || report.calibration_evaluation
-        ? 'Lower is better for all of them. Whiskers are one standard error, from the spread between windows.'
-        : 'Perplexity was not measured: the run file has no evaluation.'
+      measured.length === 0
+        ? 'Perplexity was not measured: the run file has no evaluation.'
+        : html`Lower is better for all of them.${errors.length > 0 && ' Whiskers are one standard error, from the spread between windows.'}`
     } MACs count only what a kernel that skips zeros would do; the file itself stays dense.</p>
     <div class="panels">${panels.map(
       (panel) => html`<div class="panel"><h3>${panel.title}</h3>${renderSvg(beforeAfterBars(panel))}</div>`,
@@ -78,7 +82,7 @@ export function sparsitySection(report: Report, grid: LayerGrid): Html | null {
   if (grid.cells.length === 0) return null;
   const pruned = prunedLayers(report.layers);
   const [low, high] = sparsityRange(grid.cells);
-  const reached = grid.cells.filter((cell) => !cell.dense).map((cell) => cell.sparsity);
+  const reached = pruned.map((layer) => layer.sparsity);
   const lowest = reached.reduce((least, value) => Math.min(least, value), 1);
   const highest = reached.reduce((most, value) => Math.max(most, value), 0);
   const words =
@@ -94,12 +98,12 @@ export function sparsitySection(report: Report, grid: LayerGrid): Html | null {
     <div class="key">
       ${
         reached.length > 0 &&
-        html`<span class="scale">${formatPercent(low, 0)}<span class="steps" aria-hidden="true">${Array.from(
+        html`<span class="scale">${formatPercent(low)}<span class="steps" aria-hidden="true">${Array.from(
           { length: RAMP_STEPS },
           (_, i) => html`<i style="background:var(--ramp-${i})"></i>`,
-        )}</span>${formatPercent(high, 0)} zeros</span>`
+        )}</span>${formatPercent(high)} zeros</span>`
       }
-      ${pruned.length < report.layers.length && html`<span><i class="swatch"></i>kept dense</span>`}
+      ${grid.cells.some((cell) => cell.pruned === 0) && html`<span><i class="swatch"></i>kept dense</span>`}
     </div>
   </section>`;
 }
@@ -121,7 +125,7 @@ export function outputErrorSection(report: Report, grid: LayerGrid): Html | null
     <h2>Output error by layer</h2>
     <p class="about">${
       chart && worst
-        ? html`How far each linear’s outputs moved on the calibration text, ‖(W−Ŵ)X‖² / ‖WX‖², logarithmic. Largest: ${worst.name}, ${formatSmall(worst.output_error ?? 0)}.`
+        ? html`How far each linear’s outputs moved on the calibration text, ‖(W−Ŵ)X‖² / ‖WX‖², logarithmic. Largest: ${worst.name}, ${formatSmall(worst.output_error ?? 0)}.${grid.cells.some((cell) => cell.layers > 1) && ' Of experts the lines show the mean.'}`
         : absent
     }</p>
     ${chart && twoLayouts((layout) => outputErrorLines(grid, layout) ?? chart)}

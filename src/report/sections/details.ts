@@ -3,6 +3,7 @@
  * @module
  */
 import { stringify } from 'yaml';
+import { groupBy } from '../../group-by.js';
 import {
   formatBytes,
   formatCount,
@@ -37,8 +38,7 @@ export function detailsSection(report: Report): Html {
 
 function layerTable(layers: readonly LayerReport[]): Html | null {
   if (layers.length === 0) return null;
-  const blocks = new Map<number, LayerReport[]>();
-  for (const layer of layers) blocks.set(layer.block, [...(blocks.get(layer.block) ?? []), layer]);
+  const blocks = groupBy(layers, ({ block }) => block);
   const prefix = commonPrefix(layers.map((layer) => layer.name));
   return html`<details><summary>Every layer <span class="muted">${formatPlural(layers.length, 'linear')} in ${formatPlural(blocks.size, 'block')}${prefix !== '' && `; names without ${prefix}`}</span></summary>
     <div class="scroll"><table>
@@ -72,7 +72,8 @@ function layerRow(layer: LayerReport, prefixLength: number): Html {
 
 function measuredLoss({ measured_loss: measured }: LayerReport): string[] {
   if (!measured) return [];
-  const withError = (change: number, error: number) => `${formatSmall(change)} ± ${formatSmall(error)}`;
+  const withError = (change: number, error: number | null) =>
+    formatSmall(change) + (error === null ? '' : ` ± ${formatSmall(error)}`);
   return [
     `measured change of the model's loss: ${withError(measured.change, measured.standard_error)}; ` +
       `by the outputs of the linear alone: ${withError(measured.screened_change, measured.screened_standard_error)}; ` +
