@@ -210,7 +210,7 @@ const expertsSchema = z.strictObject({
     .positive()
     .default(32)
     .describe(
-      'Fewest tokens that an expert is measured on: of the calibration windows, and of those that gradients are taken over.',
+      'Fewest tokens that an expert is measured on: of the calibration windows, and of those that gradients are taken over. An allocation gives one that gets fewer of its own windows the goal itself.',
     ),
   fallback: z
     .enum(['error', 'all_tokens', 'magnitude'])

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocatedPatterns, shifted } from '../../src/pipeline/allocations/share-out.js';
-import { zeroCount } from '../../src/sparsity/pattern.js';
+import { patternSparsity, zeroCount } from '../../src/sparsity/pattern.js';
 
 const linears = fc.array(
   fc.record({
@@ -43,6 +43,44 @@ describe('sharing out', () => {
   it('gives wishes that meet the goal to the bit of a sum', () => {
     expect(shifted(0.5, [1, 1, 2], [0.4, 0.8, 0.4], range)).toEqual(
       [0.4, 0.8, 0.4].map((x) => expect.closeTo(x, 14)),
+    );
+  });
+
+  it('gives the goal itself where there is no wish, and meets it among the others', () => {
+    const partly = fc.array(
+      fc.record({
+        rows: fc.integer({ min: 1, max: 3000 }),
+        columns: fc.integer({ min: 1, max: 500 }).map((groups) => 8 * groups),
+        wish: fc.option(fc.double({ min: -1, max: 2, noNaN: true }), { nil: undefined }),
+      }),
+      { minLength: 1, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(partly, fc.integer({ min: 1, max: 7 }), fc.boolean(), (list, keep, isNofM) => {
+        const goal = isNofM
+          ? ({ kind: 'n:m', keep, of: 8 } as const)
+          : ({ kind: 'unstructured', sparsity: 1 - keep / 8 } as const);
+        const sizes = list.map(({ rows, columns }) => rows * columns);
+        const patterns = allocatedPatterns(
+          goal,
+          list.map(({ columns }, i) => ({ size: sizes[i] as number, columns })),
+          { sparsities: list.map(({ wish }) => wish), isExact: false },
+        );
+        let [zeros, all] = [0, 0];
+        for (const [i, pattern] of patterns.entries()) {
+          if (list[i]?.wish === undefined) {
+            expect(pattern).toEqual(goal);
+            continue;
+          }
+          zeros += patternSparsity(pattern) * (sizes[i] as number);
+          all += sizes[i] as number;
+        }
+        const missed = zeros - (1 - keep / 8) * all;
+        expect(missed).toBeGreaterThan(-1e-9 * (1 + all));
+        // For N:M less than one of a group, times the largest linear.
+        expect(missed).toBeLessThan((isNofM ? Math.max(...sizes) / 8 : 0) + 1e-9 * (1 + all));
+      }),
+      { numRuns: 300 },
     );
   });
 
