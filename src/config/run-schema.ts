@@ -459,7 +459,12 @@ export function createRunSchema({
         refine,
         update,
         existing_zeros: existingZeros,
-        rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
+        rules: z
+          .array(ruleSchema)
+          .default([])
+          .describe(
+            'Exceptions by name; the first that matches wins, so the more special ones go first. One that decides nothing is refused.',
+          ),
       })
       .superRefine(
         exactlyOneOf([

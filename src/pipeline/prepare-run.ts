@@ -173,7 +173,8 @@ async function withTexts(
 ): Promise<PreparedRun> {
   const { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards } = opened;
   const { windows, gramWindows } = windowsOf(method, calibration);
-  const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
+  const bound = bindAllocation(config.prune, calibration?.samples ?? 0);
+  const allocation = layers.some(({ shares }) => shares) ? bound : withoutWork(bound);
 
   const gradients = gradientWindows(method, calibration);
   const regional = regionalWindows(method, calibration);
@@ -204,7 +205,7 @@ async function withTexts(
         'calibration windows',
     );
   }
-  notes.push(...refinementNotes(config), ...allocationNotes(config, allocation, layers));
+  notes.push(...refinementNotes(config), ...goalNotes(config, bound, layers));
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -283,14 +284,26 @@ function refinementNotes({ prune: { method, refine, update } }: RunConfig): stri
   ];
 }
 
-/** Where the goal leaves an allocation nothing to choose. */
-function allocationNotes(
+/** The allocation where it has nothing to choose. */
+function withoutWork(allocation: BoundAllocation): BoundAllocation {
+  return { ...allocation, looks: false, windows: 0 };
+}
+
+/** Where the goal applies to nothing, or leaves an allocation nothing to choose. */
+function goalNotes(
   { prune }: RunConfig,
   { name, looks }: BoundAllocation,
   layers: readonly LayerPlan[],
 ): string[] {
   const goal = layers.find(({ shares }) => shares)?.pattern;
-  if (!looks || goal === undefined || goal === 'dense') return [];
+  if (goal === undefined) {
+    const { sparsity, pattern } = prune;
+    const given =
+      sparsity !== undefined ? `sparsity ${sparsity}` : pattern !== undefined ? `pattern ${pattern}` : name;
+    const nothing = looks && given !== name ? `, and ${name} has nothing to share` : '';
+    return [`prune.${given} applies to no linear, since rules speak of all of them${nothing}`];
+  }
+  if (!looks || goal === 'dense') return [];
   if (goal.kind === 'n:m') {
     const { keep, of } = goal;
     if (keep > 1 && keep < of - 1) return [];
