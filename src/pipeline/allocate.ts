@@ -9,10 +9,10 @@ import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { type Pattern, patternSparsity } from '../sparsity/pattern.js';
+import { type Pattern, patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import { columnNorms } from '../statistics/group-statistics.js';
-import { allocatedPatterns } from './allocations/share-out.js';
+import { allocatedPatterns, type SharingLinear } from './allocations/share-out.js';
 import { layerWeightName } from './layer-plan.js';
 import { measuredPasses } from './measured-passes.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -149,10 +149,19 @@ export async function shareSparsity(
         );
   const shareOf = new Map(measured.map(({ name }, i) => [name, sparsities[i]]));
   const wishes = linears.map(({ name }) => shareOf.get(name));
-  return {
-    patterns: allocatedPatterns(goal, linears, { sparsities: wishes, isExact }, run.method.comparesRows),
-    notes: unmeasuredNotes(run, unmeasured),
-  };
+  const { comparesRows } = run.method;
+  const patterns = allocatedPatterns(goal, linears, { sparsities: wishes, isExact }, comparesRows);
+  const notes = unmeasuredNotes(run, unmeasured);
+  const zerosOf = (own: Pattern, { size, columns }: SharingLinear) =>
+    zeroCount(comparesRows ? columns : size, patternSparsity(own));
+  if (
+    !isOpen &&
+    linears.every((linear, i) => zerosOf(patterns[i] ?? goal, linear) === zerosOf(goal, linear))
+  ) {
+    const asked = goal.kind === 'n:m' ? patternName(goal) : goal.sparsity;
+    notes.push(`${allocation.name} changes nothing at ${asked}: the shares of all linears come to the same`);
+  }
+  return { patterns, notes };
 }
 
 /** The run with what its allocation gives. @param patterns of the linears that share the sparsity, in order */

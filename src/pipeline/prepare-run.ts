@@ -32,10 +32,10 @@ import type { EncodedTensors } from '../quantization/encoded-tensors.js';
 import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
-import { patternName } from '../sparsity/pattern.js';
+import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
-import { MOST_SHARE } from './allocations/share-out.js';
+import { MOST_SHARE, mayDiffer } from './allocations/share-out.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
@@ -174,7 +174,8 @@ async function withTexts(
   const { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards } = opened;
   const { windows, gramWindows } = windowsOf(method, calibration);
   const bound = bindAllocation(config.prune, calibration?.samples ?? 0);
-  const allocation = layers.some(({ shares }) => shares) ? bound : withoutWork(bound);
+  const idle = idleNotes(config, bound, layers);
+  const allocation = idle.length > 0 ? { ...bound, looks: false, windows: 0 } : bound;
 
   const gradients = gradientWindows(method, calibration);
   const regional = regionalWindows(method, calibration);
@@ -205,7 +206,7 @@ async function withTexts(
         'calibration windows',
     );
   }
-  notes.push(...refinementNotes(config), ...goalNotes(config, bound, layers));
+  notes.push(...refinementNotes(config), ...idle);
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -284,15 +285,10 @@ function refinementNotes({ prune: { method, refine, update } }: RunConfig): stri
   ];
 }
 
-/** The allocation where it has nothing to choose. */
-function withoutWork(allocation: BoundAllocation): BoundAllocation {
-  return { ...allocation, looks: false, windows: 0 };
-}
-
-/** Where the goal applies to nothing, or leaves an allocation nothing to choose. */
-function goalNotes(
+/** Where the goal applies to nothing, or leaves an allocation nothing to choose, so that it needn't look at anything. */
+function idleNotes(
   { prune }: RunConfig,
-  { name, looks }: BoundAllocation,
+  { name, looks, spread }: BoundAllocation,
   layers: readonly LayerPlan[],
 ): string[] {
   const goal = layers.find(({ shares }) => shares)?.pattern;
@@ -306,9 +302,14 @@ function goalNotes(
   if (!looks || goal === 'dense') return [];
   if (goal.kind === 'n:m') {
     const { keep, of } = goal;
-    if (keep > 1 && keep < of - 1) return [];
+    if (keep === 1 || keep === of - 1) {
+      return [
+        `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
+      ];
+    }
+    if (mayDiffer(spread(patternSparsity(goal)), of)) return [];
     return [
-      `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
+      `${name} changes nothing at ${patternName(goal)}: its sparsities lie less than 1/${of} apart, so that all are rounded to the same whole number of weights`,
     ];
   }
   // A method's own cut knows no bound.

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allocatedPatterns, shifted } from '../../src/pipeline/allocations/share-out.js';
+import { exponentShares } from '../../src/pipeline/allocations/alpha.js';
+import { outlierShares } from '../../src/pipeline/allocations/owl.js';
+import { allocatedPatterns, mayDiffer, shifted } from '../../src/pipeline/allocations/share-out.js';
 import { patternSparsity, zeroCount } from '../../src/sparsity/pattern.js';
 
 const linears = fc.array(
@@ -10,6 +12,11 @@ const linears = fc.array(
   }),
   { minLength: 1, maxLength: 60 },
 );
+
+interface Wish {
+  readonly size: number;
+  readonly wish: number;
+}
 
 const range = { least: 0, most: 0.99 };
 
@@ -110,6 +117,64 @@ describe('sharing out', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it.each<[string, (list: Wish[], goal: number, spread: number) => number[]]>([
+    [
+      'owl',
+      (list, goal, spread) =>
+        outlierShares(
+          goal,
+          list.map(({ wish }) => wish),
+          spread / 2,
+        ),
+    ],
+    [
+      'alpha',
+      (list, goal, spread) =>
+        exponentShares(
+          goal,
+          list.map(({ size }) => size),
+          list.map(({ wish }) => wish),
+          // So that 2 · epsilon · goal / (1 − epsilon) is the spread.
+          spread / (2 * goal + spread),
+        ),
+    ],
+  ])('%s: rounds sparsities that lie less than 1/M apart to the N of the goal', (_, share) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ size: fc.integer({ min: 1, max: 5_000_000 }), wish: fc.nat(1000) }), {
+          minLength: 1,
+          maxLength: 40,
+        }),
+        fc
+          .integer({ min: 2, max: 32 })
+          .chain((of) => fc.tuple(fc.integer({ min: 1, max: of - 1 }), fc.constant(of))),
+        fc.double({ min: 0.01, max: 0.9999, noNaN: true }),
+        (list, [keep, of], whole) => {
+          const goal = { kind: 'n:m', keep, of } as const;
+          const spread = whole / of;
+          expect(mayDiffer(spread, of)).toBe(false);
+          const patterns = allocatedPatterns(
+            goal,
+            list.map(({ size }) => ({ size, columns: 1 })),
+            { sparsities: share(list, (of - keep) / of, spread), isExact: false },
+          );
+          expect(patterns).toEqual(list.map(() => goal));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('rounds some that lie 1/M apart to another N', () => {
+    const patterns = allocatedPatterns(
+      { kind: 'n:m', keep: 2, of: 4 },
+      [0, 1].map(() => ({ size: 1000, columns: 100 })),
+      { sparsities: [0.375, 0.625], isExact: false },
+    );
+    expect(patterns.map((pattern) => pattern.kind === 'n:m' && pattern.keep)).toEqual([3, 1]);
+    expect(mayDiffer(0.25, 4)).toBe(true);
   });
 
   it('meets the goal where every row loses a whole number of weights, but for one of the rows of a linear', () => {

@@ -99,6 +99,16 @@ export function shifted(
 }
 
 /**
+ * Whether sparsities that lie so far apart at most may be rounded to different N of N:M. Their mean is that of the goal's N. Where
+ * the weights that they keep of a group lie less than one apart, those below N have greater remainders than those above, and
+ * there is room to round just these up.
+ */
+export function mayDiffer(spread: number, of: number): boolean {
+  // So near to one, what is taken for a whole number may be rounded another way.
+  return spread * of > 1 - 1e-6;
+}
+
+/**
  * Whole numbers near the wishes, whose weighted sum is as near to the wishes' as sizes allow, and not above it: rounded down,
  * then one more for the greatest remainders that there is room for.
  *
