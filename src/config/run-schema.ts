@@ -210,7 +210,7 @@ const expertsSchema = z.strictObject({
     .positive()
     .default(32)
     .describe(
-      'Fewest tokens that an expert is measured on: of the calibration windows, and of those that gradients are taken over.',
+      'Fewest tokens that an expert is measured on: of the calibration windows, and of those that gradients are taken over. An allocation gives one that gets fewer of its own windows the goal itself.',
     ),
   fallback: z
     .enum(['error', 'all_tokens', 'magnitude'])
@@ -463,7 +463,12 @@ export function createRunSchema({
         refine,
         update,
         existing_zeros: existingZeros,
-        rules: z.array(ruleSchema).default([]).describe('Exceptions by name; the first that matches wins.'),
+        rules: z
+          .array(ruleSchema)
+          .default([])
+          .describe(
+            'Exceptions by name; the first that matches wins, so the more special ones go first. One that decides nothing is refused.',
+          ),
       })
       .superRefine(
         exactlyOneOf([

@@ -9,16 +9,18 @@ import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import { type Pattern, patternSparsity } from '../sparsity/pattern.js';
+import { type Pattern, patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
 import { StatisticsCollector } from '../statistics/collect-statistics.js';
 import { columnNorms } from '../statistics/group-statistics.js';
-import { allocatedPatterns } from './allocations/share-out.js';
+import { allocatedPatterns, type SharingLinear } from './allocations/share-out.js';
 import { layerWeightName } from './layer-plan.js';
 import { measuredPasses } from './measured-passes.js';
 import type { PreparedRun } from './prepare-run.js';
 import { measuringPlan, measuringPlans, measuringRecordBytes } from './prune-plans.js';
 import type { StageClock } from './stage-clock.js';
+import { isStarved } from './starved-experts.js';
 import { unitLayers } from './unit-layers.js';
+import { type Unmeasured, unmeasuredLinears, unmeasuredNotes } from './unmeasured-linears.js';
 
 export interface AllocateOptions {
   readonly run: PreparedRun;
@@ -33,11 +35,13 @@ export interface MeasureOptions extends AllocateOptions {
   readonly folder: string;
 }
 
-/**
- * Column norms of what the dense model's linears read, by their full names, over the allocation's windows. They are few beside
- * the weights: some numbers for every row of a matrix.
- */
-export type DenseNorms = ReadonlyMap<string, Float32Array>;
+/** What the dense model's linears read over the allocation's windows. */
+export interface DenseNorms {
+  /** Column norms, by full names. They are few beside the weights: some numbers for every row of a matrix. */
+  readonly columns: ReadonlyMap<string, Float32Array>;
+  /** Tokens that go to experts, by their prefix, where they are too few. */
+  readonly starved: ReadonlyMap<string, number>;
+}
 
 /** Runs the first windows through the dense model. */
 export async function measureDense(options: MeasureOptions): Promise<DenseNorms> {
@@ -53,14 +57,15 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
   );
   const collector = new StatisticsCollector(pool, stream.graphs, run.memory.activations);
   const plans = measuringPlans(run);
-  const norms = new Map<string, Float32Array>();
+  const columns = new Map<string, Float32Array>();
+  const starved = new Map<string, number>();
   /** Takes windows through the passes that measure. */
   const measure = async (index: number, passes: BlockPasses, weights: Weights, own: StateRecords) => {
     const work = { block: passes.block, passes, weights, states: own, gramWindows: 0, moments: false };
     for await (const { statistics } of measuredPasses({ clock, collector }, index, work)) {
       for (const { linear, name } of unitLayers(run, passes.block)) {
         const group = statistics.get(linear.inputGroup);
-        if (group) norms.set(name, columnNorms(group));
+        if (group) columns.set(name, columnNorms(group));
       }
     }
   };
@@ -82,7 +87,10 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
         await stream.runExperts(passes, states, locate, {
           isLast,
           plan: (unit, count) => measuringPlan(run, unit, count),
-          visit: (expert) => measure(index, expert.passes, expert.weights, expert.states),
+          visit: async ({ unit, passes: own, weights: ofExpert, states: gathered, tokens: count }) => {
+            if (isStarved(run, count)) starved.set(unit.prefix, count);
+            await measure(index, own, ofExpert, gathered);
+          },
         });
       }
       clock.block(index, (performance.now() - started) / 1000);
@@ -91,20 +99,28 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
     states.dispose();
     collector.dispose();
   }
-  return norms;
+  return { columns, starved };
 }
 
 type Weights = Readonly<Record<string, TensorRef>>;
 
+/** What an allocation comes to. */
+export interface Allocated {
+  /** Of the linears that share the sparsity, in order. */
+  readonly patterns: Pattern[];
+  /** What the report is to say. */
+  readonly notes: string[];
+}
+
 /**
- * The patterns of the linears that share the sparsity, in order.
+ * Shares the sparsity among the linears that are measured well enough. The others get the goal itself.
  *
  * @param norms where the allocation asks for windows
  */
 export async function shareSparsity(
   { run, pool, clock }: AllocateOptions,
   norms: DenseNorms | undefined,
-): Promise<Pattern[]> {
+): Promise<Allocated> {
   const { config, allocation } = run;
   const sharing = run.layers.filter(({ shares }) => shares);
   const linears = sharing.map((layer) => ({
@@ -113,20 +129,39 @@ export async function shareSparsity(
     size: layer.linear.out * layer.linear.in,
     columns: layer.linear.in,
     weights: run.locate(layerWeightName(layer)),
-    columnNorms: norms?.get(layer.name),
+    columnNorms: norms?.columns.get(layer.name),
   }));
   const [goal] = sharing.map(({ pattern }) => pattern);
-  if (goal === undefined || goal === 'dense') return [];
+  if (goal === undefined || goal === 'dense') return { patterns: [], notes: [] };
   const { sparsity, pattern } = config.prune;
   const isOpen = sparsity === undefined && pattern === undefined;
-  const shares = await clock.time('statistics', () =>
-    allocation.share(pool, {
-      linears,
-      goal: isOpen ? undefined : patternSparsity(goal),
-      onStep: (done, total) => clock.step('statistics', 0, done, total),
-    }),
-  );
-  return allocatedPatterns(goal, linears, shares, run.method.comparesRows);
+  const unmeasured = norms ? unmeasuredLinears(sharing, norms) : new Map<string, Unmeasured>();
+  const measured = linears.filter(({ name }) => !unmeasured.has(name));
+  const { sparsities, isExact } =
+    measured.length === 0
+      ? { sparsities: [], isExact: false }
+      : await clock.time('statistics', () =>
+          allocation.share(pool, {
+            linears: measured,
+            goal: isOpen ? undefined : patternSparsity(goal),
+            onStep: (done, total) => clock.step('statistics', 0, done, total),
+          }),
+        );
+  const shareOf = new Map(measured.map(({ name }, i) => [name, sparsities[i]]));
+  const wishes = linears.map(({ name }) => shareOf.get(name));
+  const { comparesRows } = run.method;
+  const patterns = allocatedPatterns(goal, linears, { sparsities: wishes, isExact }, comparesRows);
+  const notes = unmeasuredNotes(run, unmeasured);
+  const zerosOf = (own: Pattern, { size, columns }: SharingLinear) =>
+    zeroCount(comparesRows ? columns : size, patternSparsity(own));
+  if (
+    !isOpen &&
+    linears.every((linear, i) => zerosOf(patterns[i] ?? goal, linear) === zerosOf(goal, linear))
+  ) {
+    const asked = goal.kind === 'n:m' ? patternName(goal) : goal.sparsity;
+    notes.push(`${allocation.name} changes nothing at ${asked}: the shares of all linears come to the same`);
+  }
+  return { patterns, notes };
 }
 
 /** The run with what its allocation gives. @param patterns of the linears that share the sparsity, in order */

@@ -17,6 +17,8 @@ export interface BoundAllocation {
   readonly looks: boolean;
   /** Calibration windows, from the first, that go through the dense model. */
   readonly windows: number;
+  /** How far apart the sparsities of two linears may lie at most. @param goal of all linears together */
+  spread(goal: number): number;
   share(pool: WorkerPool, request: ShareRequest): Promise<Shares>;
   work(linears: readonly LinearDescription[], workers: number): AllocationWork;
 }
@@ -39,6 +41,7 @@ export function bindAllocation(prune: PruneConfig, samples: number): BoundAlloca
     name: own?.reason ?? name,
     looks: allocation.looks,
     windows: Math.min(samples, allocation.windows(options)),
+    spread: (goal) => allocation.spread(goal, options),
     share: (pool, request) => allocation.share(pool, request, options),
     work: (linears, workers) => allocation.work(linears, workers, options),
   };

@@ -3,9 +3,8 @@
  * @module
  */
 import type { Cost } from '../report/report-schema.js';
-import type { Pattern } from '../sparsity/pattern.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
-import { measureDense, shareSparsity } from './allocate.js';
+import { type Allocated, measureDense, shareSparsity } from './allocate.js';
 import { GradientFile } from './gradient-file.js';
 import type { Journal, JournalContent } from './journal.js';
 import { measureGradients } from './measure-gradients.js';
@@ -19,7 +18,7 @@ import { type StageContext, withStream } from './stage-context.js';
 /** Looks at the dense model, and shares the sparsity among its linears. */
 export async function allocate(
   shared: StageContext,
-): Promise<{ patterns: Pattern[]; phases: PhaseSeconds[]; cost: Cost }> {
+): Promise<Allocated & { phases: PhaseSeconds[]; cost: Cost }> {
   const { run, reuse, onProgress } = shared;
   const { calibration, allocation, layers } = run;
   const tokens = allocation.windows * (calibration?.sequenceLength ?? 0);
@@ -29,21 +28,22 @@ export async function allocate(
     return await withStream(shared, (stream) => measureDense({ ...shared, stream, calibration, clock }));
   };
   const taken = async (from: Reuse, file: ReusedFile) => {
-    await from.take(file, 'column norms', clock, async () => {
+    const { starved } = await from.take(file, 'column norms', clock, async () => {
       const started = performance.now();
       const norms = await measure();
       const seconds = (performance.now() - started) / 1000;
-      await clock.time('write', () => writeNorms(file.path, layers, norms));
-      return { seconds, starved: {} };
+      await clock.time('write', () => writeNorms(file.path, layers, norms.columns));
+      return { seconds, starved: Object.fromEntries(norms.starved) };
     });
-    return await clock.time('read', async () => readNorms(file.path, layers));
+    const columns = await clock.time('read', async () => readNorms(file.path, layers));
+    return { columns, starved: new Map(Object.entries(starved)) };
   };
   const measured = async () => (reuse?.norms ? await taken(reuse, reuse.norms) : await measure());
   const norms = allocation.windows > 0 ? await measured() : undefined;
-  const patterns = await shareSparsity({ ...shared, clock }, norms);
+  const shares = await shareSparsity({ ...shared, clock }, norms);
   // So far nothing else was looked for in the folder.
   const cost = costOf(clock.seconds + (reuse?.taken?.seconds ?? 0), reuse);
-  return { patterns, phases: clock.end(), cost };
+  return { ...shares, phases: clock.end(), cost };
 }
 
 function costOf(seconds: number, reuse: Reuse | undefined): Cost {

@@ -51,6 +51,8 @@ const allocationSchema = z.object({
       z.object({ kind: z.literal('n:m'), keep: z.int().positive(), of: z.int().positive() }),
     ]),
   ),
+  /** What the report is to say of it. */
+  notes: z.array(z.string()).default([]),
 });
 
 const gradientsSchema = z.object({

@@ -11,10 +11,10 @@ import type { LayerPlan } from './layer-plan.js';
 export async function writeNorms(
   path: string,
   layers: readonly LayerPlan[],
-  norms: DenseNorms,
+  columns: DenseNorms['columns'],
 ): Promise<void> {
   const bytes = sharing(layers).map(({ name, linear }) => {
-    const own = norms.get(name);
+    const own = columns.get(name);
     if (own?.length !== linear.in) throw new Error(`${name} was not measured`);
     return new Uint8Array(own.buffer, own.byteOffset, own.byteLength);
   });
@@ -22,7 +22,7 @@ export async function writeNorms(
 }
 
 /** @throws RequestError or RunError naming the file when it can't be read */
-export function readNorms(path: string, layers: readonly LayerPlan[]): DenseNorms {
+export function readNorms(path: string, layers: readonly LayerPlan[]): DenseNorms['columns'] {
   const wanted = sharing(layers);
   const bytes = readSmallFile(path, normsBytes(layers));
   let offset = 0;

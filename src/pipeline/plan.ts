@@ -105,9 +105,9 @@ export async function makePlan(config: RunConfig, options: OpenModelOptions = {}
 }
 
 /** Where no fraction is asked for, nothing is known of the zeros before the weights are read. */
-function goalNotes({ config, allocation }: PreparedRun): string[] {
+function goalNotes({ config, allocation, layers }: PreparedRun): string[] {
   const { sparsity, pattern } = config.prune;
-  if (sparsity !== undefined || pattern !== undefined) return [];
+  if (sparsity !== undefined || pattern !== undefined || !layers.some(({ shares }) => shares)) return [];
   return [
     `prune.${allocation.name} says what goes; how much that is, the run tells when it has read the weights`,
   ];

@@ -32,10 +32,10 @@ import type { EncodedTensors } from '../quantization/encoded-tensors.js';
 import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
-import { patternName } from '../sparsity/pattern.js';
+import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
-import { MOST_SHARE } from './allocations/share-out.js';
+import { MOST_SHARE, mayDiffer } from './allocations/share-out.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
@@ -173,7 +173,9 @@ async function withTexts(
 ): Promise<PreparedRun> {
   const { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards } = opened;
   const { windows, gramWindows } = windowsOf(method, calibration);
-  const allocation = bindAllocation(config.prune, calibration?.samples ?? 0);
+  const bound = bindAllocation(config.prune, calibration?.samples ?? 0);
+  const idle = idleNotes(config, bound, layers);
+  const allocation = idle.length > 0 ? { ...bound, looks: false, windows: 0 } : bound;
 
   const gradients = gradientWindows(method, calibration);
   const regional = regionalWindows(method, calibration);
@@ -204,7 +206,7 @@ async function withTexts(
         'calibration windows',
     );
   }
-  notes.push(...refinementNotes(config), ...allocationNotes(config, allocation, layers));
+  notes.push(...refinementNotes(config), ...idle);
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -283,19 +285,31 @@ function refinementNotes({ prune: { method, refine, update } }: RunConfig): stri
   ];
 }
 
-/** Where the goal leaves an allocation nothing to choose. */
-function allocationNotes(
+/** Where the goal applies to nothing, or leaves an allocation nothing to choose, so that it needn't look at anything. */
+function idleNotes(
   { prune }: RunConfig,
-  { name, looks }: BoundAllocation,
+  { name, looks, spread }: BoundAllocation,
   layers: readonly LayerPlan[],
 ): string[] {
   const goal = layers.find(({ shares }) => shares)?.pattern;
-  if (!looks || goal === undefined || goal === 'dense') return [];
+  if (goal === undefined) {
+    const { sparsity, pattern } = prune;
+    const given =
+      sparsity !== undefined ? `sparsity ${sparsity}` : pattern !== undefined ? `pattern ${pattern}` : name;
+    const nothing = looks && given !== name ? `, and ${name} has nothing to share` : '';
+    return [`prune.${given} applies to no linear, since rules speak of all of them${nothing}`];
+  }
+  if (!looks || goal === 'dense') return [];
   if (goal.kind === 'n:m') {
     const { keep, of } = goal;
-    if (keep > 1 && keep < of - 1) return [];
+    if (keep === 1 || keep === of - 1) {
+      return [
+        `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
+      ];
+    }
+    if (mayDiffer(spread(patternSparsity(goal)), of)) return [];
     return [
-      `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
+      `${name} changes nothing at ${patternName(goal)}: its sparsities lie less than 1/${of} apart, so that all are rounded to the same whole number of weights`,
     ];
   }
   // A method's own cut knows no bound.

@@ -239,6 +239,8 @@ interface Work {
   readonly pruned: SetPerplexities;
   readonly phases: readonly PhaseSeconds[];
   readonly pruneSeconds: number;
+  /** Of what was found out on the way. */
+  readonly notes: readonly string[];
 }
 
 async function doWork(
@@ -275,15 +277,18 @@ async function doWork(
     }
   }
 
+  const notes: string[] = [];
   if (run.allocation.looks) {
-    let patterns = journal?.allocation?.patterns;
-    if (!patterns) {
-      const stage = await allocate(shared);
-      patterns = stage.patterns;
-      phases.push(...stage.phases);
-      log.append({ kind: 'allocation', cost: stage.cost, patterns });
+    let entry = journal?.allocation;
+    if (!entry) {
+      const { phases: own, ...stage } = await allocate(shared);
+      phases.push(...own);
+      entry = { kind: 'allocation', ...stage };
+      log.append(entry);
     }
-    run = allocated(run, patterns);
+    notes.push(...entry.notes);
+    for (const message of entry.notes) onProgress({ kind: 'note', message });
+    run = allocated(run, entry.patterns);
     requireMeasurable(run);
     shared = { ...shared, run };
   }
@@ -314,7 +319,7 @@ async function doWork(
     pruned = stage.result;
     phases.push(...stage.phases);
   }
-  return { layers, dense, pruned, phases, pruneSeconds };
+  return { layers, dense, pruned, phases, pruneSeconds, notes };
 }
 
 /** Prunes as the method needs it: block by block after calibration, or each linear as it is stored. */
@@ -424,7 +429,7 @@ async function makeReport(
     phases: [...phases],
     evaluation,
     calibration_evaluation: calibrationEvaluation,
-    notes: [...notes, ...(reuse?.notes ?? [])],
+    notes: [...notes, ...work.notes, ...(reuse?.notes ?? [])],
   };
 }
 

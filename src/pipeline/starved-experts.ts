@@ -18,6 +18,11 @@ export interface ExpertTokens {
   readonly of: string;
 }
 
+/** Whether too few tokens go to an expert for what is measured on them to count. */
+export function isStarved({ config: { calibration } }: PreparedRun, tokens: number): boolean {
+  return calibration !== undefined && tokens < calibration.experts.minimum_tokens;
+}
+
 /**
  * What the run file has for an expert that too few tokens go to; undefined where they are enough, or where none of its linears
  * is pruned.
@@ -30,7 +35,7 @@ export function fallbackOf(
   expert: ExpertTokens,
 ): Fallback | undefined {
   const { experts } = run.config.calibration ?? {};
-  if (!experts || expert.tokens >= experts.minimum_tokens) return undefined;
+  if (!experts || !isStarved(run, expert.tokens)) return undefined;
   if (prunedLinears(run, unit).length === 0) return undefined;
   if (experts.fallback !== 'error') return experts.fallback;
   throw new RunError(

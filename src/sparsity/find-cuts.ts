@@ -115,8 +115,8 @@ export async function countsBelow(
   const onHigh = countsIn(highs, high);
   return highs.map((histogram, index) => {
     // Without low bits all in the bin have the same score, the least that it is for.
-    const inBin = lows?.[index] ? countBelow(lows[index], low) : low > 0 ? (onHigh[index] ?? 0) : 0;
-    return countBelow(histogram, high) + inBin;
+    const inBin = lows?.[index] ? countBetween(lows[index], 0, low) : low > 0 ? (onHigh[index] ?? 0) : 0;
+    return countBetween(histogram, 0, high) + inBin;
   });
 }
 
@@ -167,15 +167,20 @@ function countsIn(list: readonly Histogram[], bin: number): number[] {
   return list.map(({ first, counts }) => counts[bin - first] ?? 0);
 }
 
-function countBelow({ first, counts }: Histogram, bin: number): number {
-  return counts.subarray(0, Math.max(0, bin - first)).reduce((sum, count) => sum + count, 0);
+/** Scores in the bins from `start` up to but not including `end`. */
+function countBetween({ first, counts }: Histogram, start: number, end: number): number {
+  const last = Math.min(counts.length, end - first);
+  let sum = 0;
+  for (let i = Math.max(0, start - first); i < last; i++) sum += counts[i] as number;
+  return sum;
 }
 
 /**
- * The first bin up to whose end at least `count` scores would go, and each member's scores below that bin.
+ * The first bin up to whose end at least `count` scores would go, and each member's scores below that bin. The more bins, the
+ * more scores go, so half of the bins that are left are added up at a time, and each bin of a member once in all.
  *
  * @param start scores of each member below all bins
- * @param within how many of so many scores of a member go
+ * @param within how many of so many scores of a member go; no fewer of more
  */
 function findBin(
   list: readonly Histogram[],
@@ -183,14 +188,20 @@ function findBin(
   within: (index: number, count: number) => number,
   count: number,
 ): { bin: number; below: number[] } {
-  const below = [...start];
   const occupied = list.filter(({ counts }) => counts.length > 0);
-  const first = Math.min(...occupied.map((histogram) => histogram.first));
-  const end = Math.max(...occupied.map((histogram) => histogram.first + histogram.counts.length));
-  for (let bin = first; bin < end; bin++) {
-    const next = countsIn(list, bin).map((here, index) => here + (below[index] ?? 0));
-    if (next.reduce((sum, reached, index) => sum + within(index, reached), 0) >= count) return { bin, below };
-    for (const [index, reached] of next.entries()) below[index] = reached;
+  let below = [...start];
+  let bin = Math.min(...occupied.map(({ first }) => first));
+  let end = Math.max(...occupied.map(({ first, counts }) => first + counts.length));
+  const upTo = (place: number) =>
+    list.map((histogram, index) => (below[index] ?? 0) + countBetween(histogram, bin, place));
+  const isEnough = (reached: readonly number[]) =>
+    reached.reduce((sum, each, index) => sum + within(index, each), 0) >= count;
+  while (end - bin > 1) {
+    const middle = Math.floor((bin + end) / 2);
+    const reached = upTo(middle);
+    if (isEnough(reached)) end = middle;
+    else [bin, below] = [middle, reached];
   }
-  throw new Error(`too few scores for ${count} zeros`);
+  if (!isEnough(upTo(end))) throw new Error(`too few scores for ${count} zeros`);
+  return { bin, below };
 }

@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
+import { loadRunFile } from '../../src/config/load-run-file.js';
 import { plan, prune, RequestError } from '../../src/index.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
+import { prepareWithoutTexts } from '../../src/pipeline/prepare-run.js';
 import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 import { writeShortText } from '../support/short-text.js';
@@ -92,13 +96,52 @@ const source = linears(model);
 const inOrder = (await plan(runFile('{method: magnitude, sparsity: 0}').path)).layers.map(({ name }) => name);
 
 it('says where an allocation has nothing to choose', async () => {
-  const notes = async (goal: string) =>
-    (await plan(runFile(`{method: wanda, ${goal}, allocation: alpha}`, true).path)).notes.join();
+  const checkpoint = await openCheckpoint(model);
+  const notes = async (goal: string, allocation = 'alpha') => {
+    const { path } = runFile(`{method: wanda, ${goal}, allocation: ${allocation}}`, true);
+    const { config } = loadRunFile(path, runSchema, { set: [] });
+    return (await prepareWithoutTexts(config, checkpoint)).notes.join();
+  };
   expect(await notes('pattern: "1:4"')).toContain('alpha changes nothing at 1:4');
   expect(await notes('pattern: "3:4"')).toContain('alpha changes nothing at 3:4');
   expect(await notes('pattern: "2:4"')).not.toContain('changes nothing');
   expect(await notes('sparsity: 0.995')).toContain('alpha changes nothing at 0.995');
   expect(await notes('sparsity: 0.9')).not.toContain('changes nothing');
+  const apart = 'changes nothing at 2:4: its sparsities lie less than 1/4 apart';
+  expect(await notes('pattern: "2:4"', 'owl')).toContain(`owl ${apart}`);
+  expect(await notes('pattern: "4:8"', 'owl')).not.toContain('changes nothing');
+  expect(await notes('pattern: "2:4"', '{name: owl, lambda: 0.125}')).not.toContain('changes nothing');
+  expect(await notes('pattern: "2:4"', '{name: alpha, epsilon: 0.19}')).toContain(`alpha ${apart}`);
+  expect(await notes('pattern: "2:4"', '{name: loss, bound: 0.12}')).toContain(`loss ${apart}`);
+  expect(await notes('pattern: "2:4"', '{name: global, bound: 0.12}')).toContain(`global ${apart}`);
+});
+
+describe('an allocation that changes nothing', () => {
+  it('has no pass where that is known before', async () => {
+    const settings = (allocation: string) => `{method: wanda, pattern: "2:4", allocation: ${allocation}}`;
+    const [plain, shared] = [runFile(settings('uniform'), true), runFile(settings('owl'), true)];
+    expect((await plan(shared.path)).notes.join()).toContain('owl changes nothing at 2:4');
+    await prune(plain.path);
+    const { report } = await prune(shared.path);
+    expect(report.phases.some(({ stage }) => stage === 'allocate')).toBe(false);
+    expect(report.notes.join()).toContain('owl changes nothing at 2:4');
+    expectSame(shared.output, linears(plain.output));
+  });
+
+  it('says so when all shares come to the goal, also when it is resumed', async () => {
+    const note = 'options.scope block changes nothing at 2:4: the shares of all linears come to the same';
+    const settings = (pattern: string) =>
+      `{method: magnitude, pattern: "${pattern}", options: {scope: block}}`;
+    const [plain, shared] = [runFile('{method: magnitude, pattern: "2:4"}'), runFile(settings('2:4'))];
+    await prune(plain.path);
+    await pruneUntil(shared.path, isPrunedBlock);
+    const { report } = await prune(shared.path);
+    expect(report.notes).toContain(note);
+    expectSame(shared.output, linears(plain.output));
+    const other = (await prune(runFile(settings('16:32')).path)).report;
+    expect(new Set(other.layers.map(({ pattern }) => pattern)).size).toBeGreaterThan(1);
+    expect(other.notes.join()).not.toContain('changes nothing');
+  });
 });
 
 describe('magnitude', () => {

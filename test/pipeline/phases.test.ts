@@ -55,7 +55,7 @@ it('adds up to the wall time with calibration and evaluation, and after a stop',
   const text = join(folder, 'text.txt');
   copyFileSync(join(root, 'docs/architecture.md'), text);
   const path = runFile(
-    '{method: gblm, pattern: "2:4", options: {windows: 2}, allocation: {name: owl, windows: 2}}',
+    '{method: gblm, pattern: "2:4", options: {windows: 2}, allocation: {name: owl, lambda: 0.2, windows: 2}}',
     [calibration, `evaluation: {data: ${text}, context: 64, windows: 4}`],
   );
   await pruneUntil(path, (event) => event.kind === 'block' && event.stage === 'prune' && event.block === 1);

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { prune } from '../../src/index.js';
+import { plan, prune } from '../../src/index.js';
 import { fileHashes, quickstartRuns, refusal, root, tensorHashes } from '../support/quickstart-runs.js';
 
 const { folder, text, runFile } = quickstartRuns();
@@ -69,6 +69,27 @@ describe('a run', () => {
       expect(layer.sparsity).toBe(expected);
     }
     expect(report.layers.filter(({ method }) => method === 'dense')).toHaveLength(7);
+  });
+
+  it.each([
+    ['method: wanda, sparsity: 0.6, allocation: owl', 'sparsity 0.6', ', and owl has nothing to share'],
+    [
+      'method: magnitude, pattern: "2:4", options: {scope: model}',
+      'pattern 2:4',
+      ', and options.scope model has nothing to share',
+    ],
+    ['method: magnitude, options: {threshold: 0.1}', 'options.threshold', ''],
+    ['method: wanda, sparsity: 0.6', 'sparsity 0.6', ''],
+  ])('%s, and rules for all linears: says that the goal applies to none', async (settings, goal, sharing) => {
+    const rules = '[{match: "*.mlp.*", keep: dense}, {match: "*", sparsity: 0.5}]';
+    const { path } = runFile({ prune: `{${settings}, rules: ${rules}}` });
+    const note = `prune.${goal} applies to no linear, since rules speak of all of them${sharing}`;
+    const planned = await plan(path);
+    expect(planned.notes.filter((each) => / applies to no | says what goes/.test(each))).toEqual([note]);
+    const { report } = await prune(path);
+    expect(report.notes).toContain(note);
+    expect(report.phases.some(({ stage }) => stage === 'allocate')).toBe(false);
+    for (const { name, sparsity } of report.layers) expect(sparsity).toBe(name.includes('mlp') ? 0 : 0.5);
   });
 
   it('evaluates before and after, on held-out and on calibration text', async () => {

@@ -78,6 +78,21 @@ describe('a wrong request is refused before anything is written', () => {
     expect(await refusedUnwritten({ prune })).toMatch(/down_porj matches no linear/);
   });
 
+  it.each([
+    [['*_proj', '*.down_proj'], '*.down_proj', '*_proj'],
+    [
+      ['*.q_proj', '*.k_proj', '*.v_*', '*.o_*', '*.0.self_attn.*'],
+      '*.0.self_attn.*',
+      '*.q_proj, *.k_proj, *.v_*, *.o_*',
+    ],
+    [['*.v_proj', '*.v_proj'], '*.v_proj', '*.v_proj'],
+  ])('of the rules %j one that never counts, with those before it', async (globs, useless, before) => {
+    const rules = globs.map((match, i) => `{match: "${match}", sparsity: 0.${i + 1}}`).join();
+    const message = await refusedUnwritten({ prune: `{method: wanda, sparsity: 0.5, rules: [${rules}]}` });
+    expect(message).toContain(`prune.rules: ${useless} decides nothing`);
+    expect(message).toContain(`goes to a rule before it (${before}); put the more special rule first`);
+  });
+
   it('too little calibration text, with both numbers', async () => {
     const text = join(folder, 'short.txt');
     writeFileSync(text, 'Only a few words.');

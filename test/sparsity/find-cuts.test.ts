@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { commonCut, countsBelow } from '../../src/sparsity/find-cuts.js';
+import { commonCut, countsBelow, cutsOf } from '../../src/sparsity/find-cuts.js';
 import { storedParts } from '../../src/sparsity/stored-parts.js';
 import { normals } from '../support/random.js';
 import { storedMatrix } from '../support/stored.js';
@@ -84,6 +84,53 @@ describe('a common cut', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('is the first score up to which enough go, with bounds too', async () => {
+    const bits = (w: number) => new Uint32Array(Float32Array.of(Math.abs(w)).buffer)[0] as number;
+    const bounded = fc.tuple(matrices, fc.array(fc.nat(100), { minLength: 10, maxLength: 10 }), fc.nat(100));
+    await fc.assert(
+      fc.asyncProperty(bounded, async ([list, percents, share]) => {
+        const members = list.map((data, i) => {
+          const ends = percents.slice(2 * i, 2 * i + 2).map((p) => Math.floor((p * data.length) / 100));
+          return { ...member(data, data.length), least: Math.min(...ends), most: Math.max(...ends) };
+        });
+        const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0);
+        const [least, most] = [sum(members.map((m) => m.least)), sum(members.map((m) => m.most))];
+        const zeros = least + Math.floor(((most - least) * share) / 100);
+        const goneOf = (counts: readonly number[]) =>
+          counts.map((n, i) => Math.min(members[i]?.most ?? 0, Math.max(members[i]?.least ?? 0, n)));
+        const scores = list.map((data) => [...data].map(bits));
+        const upTo = (score: number) => scores.map((own) => own.filter((each) => each <= score).length);
+        // Each score in turn.
+        const steps = [...new Set(scores.flat())].sort((a, b) => a - b);
+        const threshold = steps.find((score) => sum(goneOf(upTo(score))) >= zeros) as number;
+        const below = scores.map((own) => own.filter((each) => each < threshold).length);
+        const expected = goneOf(below);
+        for (const [i, reached] of goneOf(upTo(threshold)).entries()) {
+          expected[i] = Math.min(reached, (expected[i] as number) + zeros - sum(expected));
+        }
+        expect(await commonCut(pool, members, zeros)).toEqual({
+          threshold,
+          members: below.map((each, i) => ({ below: each, zeros: expected[i] })),
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of very many matrices is found at once', async () => {
+    const [members, bins] = [1000, 65_536];
+    const histogram = { first: 0, counts: new Uint32Array(bins).fill(3), usesLowBits: false };
+    const list = Array.from({ length: members }, () => histogram);
+    const before = process.cpuUsage();
+    const cuts = await cutsOf(async () => list, members * 3 * 50_000 + 7);
+    const { user, system } = process.cpuUsage(before);
+    const ties = cuts.map((cut) => cut.ties);
+    expect(new Set(cuts.map(({ threshold }) => threshold))).toEqual(new Set([50_000 * 65_536]));
+    expect(ties.slice(0, 4)).toEqual([3, 3, 1, 0]);
+    // Some 0.1 s; one bin after the other takes seconds.
+    expect((user + system) / 1e6).toBeLessThan(1);
   });
 
   it('goes through matrices of several tasks', async () => {

@@ -58,6 +58,8 @@ export interface Allocation {
   readonly looks: boolean;
   /** Calibration windows, from the first, that go through the dense model; 0 where its weights are enough. */
   windows(options: unknown): number;
+  /** How far apart the sparsities of two linears may lie at most. @param goal of all linears together */
+  spread(goal: number, options: unknown): number;
   share(pool: WorkerPool, request: ShareRequest, options: unknown): Promise<Shares>;
   /** @param workers threads at work */
   work(linears: readonly LinearDescription[], workers: number, options: unknown): AllocationWork;

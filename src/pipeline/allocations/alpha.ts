@@ -31,6 +31,11 @@ export const alpha: Allocation = {
   options,
   looks: true,
   windows: () => 0,
+  spread(goal, given) {
+    const { epsilon } = options.parse(given);
+    // What makes their mean the goal is below goal / (1 − epsilon), the least of them.
+    return (2 * epsilon * goal) / (1 - epsilon);
+  },
   async share(pool, { linears, goal = 0, onStep }, given) {
     const { epsilon, average } = options.parse(given);
     let done = 0;

@@ -47,6 +47,7 @@ export const global: Allocation = {
     const { score, windows } = options.parse(given);
     return score === 'wanda' ? windows : 0;
   },
+  spread: (_goal, given) => 2 * options.parse(given).bound,
   async share(pool, { linears, goal = 0, onStep }, given) {
     const parsed = options.parse(given);
     const scored: CutLinear[] = [];

@@ -39,6 +39,7 @@ export const loss: Allocation = {
   options,
   looks: true,
   windows: (given) => options.parse(given).windows,
+  spread: (_goal, given) => 2 * options.parse(given).bound,
   async share(pool, { linears, goal = 0, onStep }, given) {
     const { probes, bound } = options.parse(given);
     let done = 0;

@@ -19,6 +19,7 @@ const options = z.union([
 export const magnitudeCut: Omit<Allocation, 'name' | 'options'> = {
   looks: true,
   windows: () => 0,
+  spread: () => 1,
   async share(pool, { linears, goal = 0 }, given) {
     const cut = options.parse(given);
     const scored = linears.map((linear) => ({ ...linear, parts: storedParts(linear, 'magnitude') }));

@@ -33,6 +33,7 @@ export const owl: Allocation = {
   options,
   looks: true,
   windows: (given) => options.parse(given).windows,
+  spread: (_goal, given) => 2 * options.parse(given).lambda,
   async share(pool, { linears, goal = 0, onStep }, given) {
     const { lambda, outlier } = options.parse(given);
     const blocks = byBlock(linears);

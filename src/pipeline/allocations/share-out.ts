@@ -23,6 +23,9 @@ export interface SharingLinear {
   readonly columns: number;
 }
 
+/** Of each linear, undefined where it takes no part and gets the goal itself. */
+type Wishes = readonly (number | undefined)[];
+
 /**
  * The pattern of each linear such that all together lose what the goal says of all of their weights.
  *
@@ -31,16 +34,18 @@ export interface SharingLinear {
 export function allocatedPatterns(
   goal: Pattern,
   linears: readonly SharingLinear[],
-  { sparsities, isExact }: Shares,
+  { sparsities, isExact }: Omit<Shares, 'sparsities'> & { readonly sparsities: Wishes },
   inRows = false,
 ): Pattern[] {
   const sizes = linears.map(({ size }) => size);
   const all = sizes.reduce((sum, size) => sum + size, 0);
   if (goal.kind === 'unstructured') {
-    const range = sparsityRange(goal.sparsity, 1);
-    const shares = isExact ? sparsities : shifted(goal.sparsity, sizes, sparsities, range);
-    const whole = inRows ? wholeOfRows(shares, linears, all * goal.sparsity) : shares;
-    return whole.map((sparsity) => ({ kind: 'unstructured', sparsity }));
+    const { sparsity } = goal;
+    const shares = isExact
+      ? sparsities.map((share) => share ?? sparsity)
+      : shifted(sparsity, sizes, sparsities, sparsityRange(sparsity, 1));
+    const whole = inRows ? wholeOfRows(shares, linears, all * sparsity) : shares;
+    return whole.map((own) => ({ kind: 'unstructured', sparsity: own }));
   }
   const { keep, of } = goal;
   const shares = shifted((of - keep) / of, sizes, sparsities, { least: 1 / of, most: (of - 1) / of });
@@ -66,26 +71,41 @@ function wholeOfRows(shares: readonly number[], linears: readonly SharingLinear[
 
 /**
  * Wishes moved by one and the same amount and kept within a range, so that their mean over weights is the goal, which lies
- * in the range.
+ * in the range; the goal where there is no wish.
  */
 export function shifted(
   goal: number,
   sizes: readonly number[],
-  wishes: readonly number[],
+  wishes: Wishes,
   { least, most }: { readonly least: number; readonly most: number },
 ): number[] {
   const within = (value: number) => Math.min(most, Math.max(least, value));
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const taking = wishes.flatMap((wish, i) =>
+    wish === undefined ? [] : [{ wish, size: sizes[i] as number }],
+  );
+  if (taking.length === 0) return wishes.map(() => goal);
+  const total = taking.reduce((sum, { size }) => sum + size, 0);
   const mean = (shift: number) =>
-    wishes.reduce((sum, wish, i) => sum + within(wish + shift) * (sizes[i] as number), 0) / total;
-  let [low, high] = [least - Math.max(...wishes), most - Math.min(...wishes)];
+    taking.reduce((sum, { wish, size }) => sum + within(wish + shift) * size, 0) / total;
+  const wished = taking.map(({ wish }) => wish);
+  let [low, high] = [least - Math.max(...wished), most - Math.min(...wished)];
   for (let i = 0; i < 200 && low < high; i++) {
     const middle = (low + high) / 2;
     if (middle === low || middle === high) break;
     if (mean(middle) < goal) low = middle;
     else high = middle;
   }
-  return wishes.map((wish) => within(wish + high));
+  return wishes.map((wish) => (wish === undefined ? goal : within(wish + high)));
+}
+
+/**
+ * Whether sparsities that lie so far apart at most may be rounded to different N of N:M. Their mean is that of the goal's N. Where
+ * the weights that they keep of a group lie less than one apart, those below N have greater remainders than those above, and
+ * there is room to round just these up.
+ */
+export function mayDiffer(spread: number, of: number): boolean {
+  // So near to one, what is taken for a whole number may be rounded another way.
+  return spread * of > 1 - 1e-6;
 }
 
 /**

@@ -10,6 +10,7 @@ export const uniform: Allocation = {
   options: z.strictObject({}).describe('Every linear gets the same sparsity.'),
   looks: false,
   windows: () => 0,
+  spread: () => 0,
   share: async (_pool, { linears, goal = 0 }) => ({
     sparsities: linears.map(() => goal),
     isExact: false,
