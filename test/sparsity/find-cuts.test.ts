@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { commonCut, countsBelow, cutsOf } from '../../src/sparsity/find-cuts.js';
+import { commonCut, countsBelow } from '../../src/sparsity/find-cuts.js';
 import { storedParts } from '../../src/sparsity/stored-parts.js';
 import { normals } from '../support/random.js';
 import { storedMatrix } from '../support/stored.js';
@@ -117,20 +117,6 @@ describe('a common cut', () => {
       }),
       { numRuns: 60 },
     );
-  });
-
-  it('of very many matrices is found at once', async () => {
-    const [members, bins] = [1000, 65_536];
-    const histogram = { first: 0, counts: new Uint32Array(bins).fill(3), usesLowBits: false };
-    const list = Array.from({ length: members }, () => histogram);
-    const before = process.cpuUsage();
-    const cuts = await cutsOf(async () => list, members * 3 * 50_000 + 7);
-    const { user, system } = process.cpuUsage(before);
-    const ties = cuts.map((cut) => cut.ties);
-    expect(new Set(cuts.map(({ threshold }) => threshold))).toEqual(new Set([50_000 * 65_536]));
-    expect(ties.slice(0, 4)).toEqual([3, 3, 1, 0]);
-    // Some 0.1 s; one bin after the other takes seconds.
-    expect((user + system) / 1e6).toBeLessThan(1);
   });
 
   it('goes through matrices of several tasks', async () => {
