@@ -30,6 +30,8 @@ export class WorkerPool {
   /** Why no worker is left to do anything. */
   #failure: Error | undefined;
   #closing = false;
+  /** When the threads that were told to end have done so; until then they may use memory that tasks were given. */
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(size: number, signal?: AbortSignal) {
     this.size = size;
@@ -59,6 +61,7 @@ export class WorkerPool {
     try {
       await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
     } catch (error) {
+      await this.#ended;
       throw asRunError(this.#failure ?? error, 'runtime/warm-up-task');
     }
   }
@@ -68,8 +71,8 @@ export class WorkerPool {
    *
    * @param module path below `src/`, without extension: `forward/window-task`
    * @param task the function, exported by that module under its own name; arguments and result are cloned
-   * @throws RunError when the worker dies or runs out of memory; what the task throws otherwise; the reason of the
-   * pool's signal once it is aborted
+   * @throws RunError when the worker dies or runs out of memory, or all have to end, once they have; what the task throws
+   * otherwise; the reason of the pool's signal once it is aborted
    */
   async run<Arguments, Result>(
     module: string,
@@ -113,7 +116,8 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#pool.destroy();
+    this.#ended = this.#ended.then(() => this.#pool.destroy());
+    await this.#ended;
     this.#sessions.releaseAll();
   }
 
@@ -130,6 +134,7 @@ export class WorkerPool {
         name: task.name,
       });
     } catch (error) {
+      await this.#ended;
       throw asRunError(this.#failure ?? error, module);
     }
   }
@@ -138,7 +143,7 @@ export class WorkerPool {
   #fail(error: Error): void {
     if (this.#closing || this.#failure) return;
     this.#failure = error;
-    void this.#pool.destroy();
+    this.#ended = this.#pool.destroy();
   }
 }
 

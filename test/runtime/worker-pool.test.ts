@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Piscina } from 'piscina';
 import { afterAll, expect, it, vi } from 'vitest';
 import { findNonFinite } from '../../src/forward/check-finite-task.js';
 import { type CopyArguments, copyBytes } from '../../src/forward/store-task.js';
@@ -107,4 +108,37 @@ it('releases the sessions that its workers leave behind, once', async () => {
   const sessions = release.mock.calls.map(([kind, address]) => `${kind} ${address}`);
   expect(sessions.length).toBeGreaterThan(0);
   expect(new Set(sessions).size).toBe(sessions.length);
+});
+
+it('fails a task, and closes, only when no thread computes any more', async () => {
+  const started = vi.spyOn(Piscina.prototype, 'run');
+  const pool = new WorkerPool(2);
+  await pool.ready();
+  const piscina = started.mock.contexts[0] as Piscina;
+  started.mockRestore();
+  const events: string[] = [];
+  for (const thread of piscina.threads) thread.once('exit', () => events.push('thread ended'));
+  const speed = () => pool.run('runtime/speed-task', measureSpeed, null);
+  const failure = (what: string, promise: Promise<unknown>) =>
+    promise.catch((error: Error) => events.push(`${what}: ${error.message}`));
+  const underWay = [
+    failure('under way', speed()),
+    failure('under way', speed()),
+    failure('waiting', speed()),
+  ];
+  // They have been sent to their workers.
+  await turn();
+  piscina.emit('error', new Error('a thread died'));
+  const closed = pool.close().then(() => events.push('closed'));
+  await Promise.all([...underWay, closed]);
+  await failure('later', speed());
+  const message = 'a worker thread failed in runtime/speed-task: a thread died';
+  expect(events.slice(0, 2)).toEqual(['thread ended', 'thread ended']);
+  expect(events.slice(2, -1).sort()).toEqual([
+    'closed',
+    `under way: ${message}`,
+    `under way: ${message}`,
+    `waiting: ${message}`,
+  ]);
+  expect(events.at(-1)).toBe(`later: ${message}`);
 });
