@@ -3,7 +3,7 @@
  * @module
  */
 import { scratch } from '../runtime/scratch.js';
-import { bytesOf, readExactly, writeExactly } from '../runtime/worker-files.js';
+import { bytesOf, ownFile, readExactly, writeExactly } from '../runtime/worker-files.js';
 
 export interface RoutingArguments {
   readonly path: string;
@@ -57,9 +57,10 @@ export function gatherRows({ parts, path, offset, features, last }: GatherArgume
   const rows = Math.max(...parts.map(({ offsets }) => offsets.length));
   const window = scratch('gathered', rows * features).fill(0);
   for (const part of parts) {
+    const { read } = ownFile(part.path);
     for (const [row, place] of part.offsets.entries()) {
       const start = row * features + part.first;
-      readExactly(part.path, place, bytesOf(window.subarray(start, start + part.count)));
+      read(place, bytesOf(window.subarray(start, start + part.count)));
     }
   }
   last?.forEach((value, row) => {
@@ -74,12 +75,13 @@ export function scatterRows({ parts, path, offset, features }: RowsArguments): v
   const window = scratch('scattered', rows * features);
   readExactly(path, offset, bytesOf(window));
   for (const part of parts) {
+    const { read, write } = ownFile(part.path);
     const sum = scratch('sum', part.count);
     for (const [row, place] of part.offsets.entries()) {
-      readExactly(part.path, place, bytesOf(sum));
+      read(place, bytesOf(sum));
       const start = row * features + part.first;
       for (let i = 0; i < part.count; i++) sum[i] = (sum[i] as number) + (window[start + i] as number);
-      writeExactly(part.path, place, bytesOf(sum));
+      write(place, bytesOf(sum));
     }
   }
 }

@@ -76,25 +76,26 @@ export async function runInspect(folder: string, options: InspectOptions = {}): 
   const heldIn = groupBy(linears, ({ tensor }) => tensor);
   const pool = new WorkerPool(automaticWorkers(), options.signal);
   try {
-    const tensors = await settle(
-      [...readable.values()].map(async (tensor): Promise<InspectedTensor> => {
-        const { name, shape, dtype, encoded } = tensor;
-        const numel = elementCount(shape);
-        const held = heldIn.get(name) ?? [];
-        const base = { name, shape, dtype: encoded?.storage ?? dtype, numel, prunable: held.length > 0 };
-        if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
-        const { zeros } = await countZeros(pool, inStoredOrder(floatTensor(readable, name)), undefined);
-        const counted = { ...base, zeros, sparsity: numel === 0 ? 0 : zeros / numel };
-        const fitting = held.filter(
-          (linear) => pattern?.kind === 'n:m' && linear.shape[1] % pattern.of === 0,
-        );
-        if (fitting.length === 0) return counted;
-        const counts = await settle(
-          fitting.map((linear) => countZeros(pool, locate(`${linear.name}.weight`), pattern)),
-        );
-        return { ...counted, violations: counts.reduce((sum, { violations }) => sum + violations, 0) };
-      }),
-    );
+    const inspectTensor = async (tensor: ReadableTensor): Promise<InspectedTensor> => {
+      const { name, shape, dtype, encoded } = tensor;
+      const numel = elementCount(shape);
+      const held = heldIn.get(name) ?? [];
+      const base = { name, shape, dtype: encoded?.storage ?? dtype, numel, prunable: held.length > 0 };
+      if (!isFloatDtype(dtype)) return { ...base, zeros: null, sparsity: null };
+      const { zeros } = await countZeros(pool, inStoredOrder(floatTensor(readable, name)), undefined);
+      const counted = { ...base, zeros, sparsity: numel === 0 ? 0 : zeros / numel };
+      const fitting = held.filter((linear) => pattern?.kind === 'n:m' && linear.shape[1] % pattern.of === 0);
+      if (fitting.length === 0) return counted;
+      const counts = await settle(
+        fitting.map((linear) => countZeros(pool, locate(`${linear.name}.weight`), pattern)),
+      );
+      return { ...counted, violations: counts.reduce((sum, { violations }) => sum + violations, 0) };
+    };
+    const tensors: InspectedTensor[] = Array(readable.size);
+    await pool.forEach([...[...readable.values()].entries()], async ([index, tensor]) => {
+      tensors[index] = await inspectTensor(tensor);
+    });
+    options.signal?.throwIfAborted();
     const sum = (list: readonly InspectedTensor[], f: (tensor: InspectedTensor) => number) =>
       list.reduce((total, tensor) => total + f(tensor), 0);
     const prunable = tensors.filter((tensor) => tensor.prunable);

@@ -1,18 +1,19 @@
 /**
- * Files that a worker thread keeps open between tasks.
+ * Files that a worker thread reads and writes, kept open between tasks.
  * @module
  */
-import { openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { type ByteSource, openByteSource } from '../checkpoint/byte-source.js';
 import { fileError } from '../checkpoint/file-error.js';
 import { RunError } from '../errors.js';
 import { readEncoded, widenScales, writeEncoded } from './encoded-tensor.js';
+import { KeptFiles } from './kept-files.js';
 import type { EncodedTensor, TensorFile } from './tensor-file.js';
 import { type ByteRange, bandReader, bandWriter, isTransposed } from './view-bands.js';
 import { readView, rowPieces, writeView } from './view-bytes.js';
 
-const sources = new Map<string, ByteSource>();
-const descriptors = new Map<string, number>();
+const sources = new KeptFiles(openByteSource, (source) => source.close());
+const descriptors = new KeptFiles((path) => openSync(path, 'r+'), closeSync);
 
 /**
  * The bytes of a tensor in a source checkpoint's shard, which is opened read-only on first use.
@@ -42,35 +43,21 @@ export function targetFile(file: TensorFile, within: ByteRange): (offset: number
   if (typeof file === 'string' || 'encoding' in file) return wholeTarget(file);
   const { whole } = file;
   const write = wholeTarget(whole);
-  const read = (offset: number, target: Uint8Array) =>
+  const read =
     typeof whole === 'string'
-      ? readExactly(whole, offset, target)
-      : readEncoded(whole, offset, target, readExactly);
+      ? ownFile(whole).read
+      : (offset: number, target: Uint8Array) => readEncoded(whole, offset, target, readExactly);
   if (isTransposed(file)) return bandWriter(file, within, write, read);
   return (offset, data) => writeView(file, offset, data, write, read);
 }
 
 function wholeTarget(file: string | EncodedTensor): (offset: number, data: Uint8Array) => void {
-  if (typeof file === 'string') return (offset, data) => writeExactly(file, offset, data);
+  if (typeof file === 'string') return ownFile(file).write;
   return (offset, data) => writeEncoded(file, offset, data, readExactly, writeExactly);
 }
 
 function shard(path: string): ByteSource {
-  let source = sources.get(path);
-  if (!source) {
-    source = openByteSource(path);
-    sources.set(path, source);
-  }
-  return source;
-}
-
-function descriptor(path: string): number {
-  let fd = descriptors.get(path);
-  if (fd === undefined) {
-    fd = openSync(path, 'r+');
-    descriptors.set(path, fd);
-  }
-  return fd;
+  return naming('read', path, () => sources.at(path));
 }
 
 /** The memory of an array, to be read into or written. */
@@ -78,27 +65,56 @@ export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBu
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Fills `target` from a file of ours. @throws RunError naming the file when it ends too soon or can't be read */
-export function readExactly(path: string, offset: number, target: Uint8Array): void {
-  try {
-    for (let done = 0; done < target.byteLength; ) {
-      const count = readSync(descriptor(path), target, done, target.byteLength - done, offset + done);
-      if (count === 0) throw new RunError(`${path} ends before byte ${offset + target.byteLength}`);
-      done += count;
-    }
-  } catch (error) {
-    throw fileError(error, 'read', path);
-  }
+/** Places in a file of ours. Both throw RequestError or RunError naming the file when the disk is full or fails. */
+export interface OwnFile {
+  /** Fills `target`; a file that ends too soon is a RunError. */
+  read(offset: number, target: Uint8Array): void;
+  /** Writes all of `data`. */
+  write(offset: number, data: Uint8Array): void;
 }
 
-/** Writes all of `data` at `offset`. @throws RequestError or RunError naming the file when the disk is full or fails */
+/**
+ * The file that `path` leads to now, which lasts as long as a task: nothing takes its place while one works with it.
+ *
+ * @throws RequestError or RunError naming the file when it can't be opened
+ */
+export function ownFile(path: string): OwnFile {
+  const descriptor = naming('open', path, () => descriptors.at(path));
+  return {
+    read(offset, target) {
+      naming('read', path, () => {
+        for (let done = 0; done < target.byteLength; ) {
+          const count = readSync(descriptor, target, done, target.byteLength - done, offset + done);
+          if (count === 0) throw new RunError(`${path} ends before byte ${offset + target.byteLength}`);
+          done += count;
+        }
+      });
+    },
+    write(offset, data) {
+      naming('write', path, () => {
+        for (let done = 0; done < data.byteLength; ) {
+          done += writeSync(descriptor, data, done, data.byteLength - done, offset + done);
+        }
+      });
+    },
+  };
+}
+
+/** Fills `target` from a file of ours. @throws as `ownFile` and its `read` */
+export function readExactly(path: string, offset: number, target: Uint8Array): void {
+  ownFile(path).read(offset, target);
+}
+
+/** Writes all of `data` at `offset` of a file of ours. @throws as `ownFile` and its `write` */
 export function writeExactly(path: string, offset: number, data: Uint8Array): void {
+  ownFile(path).write(offset, data);
+}
+
+function naming<T>(doing: string, path: string, work: () => T): T {
   try {
-    for (let done = 0; done < data.byteLength; ) {
-      done += writeSync(descriptor(path), data, done, data.byteLength - done, offset + done);
-    }
+    return work();
   } catch (error) {
-    throw fileError(error, 'write', path);
+    throw fileError(error, doing, path);
   }
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { availableParallelism } from 'node:os';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { Piscina } from 'piscina';
 import { RequestError, RunError, SecateurError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
@@ -21,17 +21,22 @@ export function automaticWorkers(): number {
 
 export class WorkerPool {
   readonly size: number;
-  /** After whose abort no task is begun any more; those under way end as they would. */
+  /** After whose abort no worker is given a task any more; those under way, and one that waits for each, end as they would. */
   readonly signal: AbortSignal | undefined;
   readonly #pool: Piscina;
+  /** A task for every worker and one that waits for each; what else is asked for isn't begun until then. */
+  readonly #queued: LimitFunction;
   readonly #sessions = new OpenSessions();
   /** Why no worker is left to do anything. */
   #failure: Error | undefined;
   #closing = false;
+  /** When the threads that were told to end have done so; until then they may use memory that tasks were given. */
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(size: number, signal?: AbortSignal) {
     this.size = size;
     this.signal = signal;
+    this.#queued = pLimit(size * 2);
     this.#pool = new Piscina({
       minThreads: size,
       maxThreads: size,
@@ -56,6 +61,7 @@ export class WorkerPool {
     try {
       await settle(Array.from({ length: this.size }, () => this.#pool.run(null)));
     } catch (error) {
+      await this.#ended;
       throw asRunError(this.#failure ?? error, 'runtime/warm-up-task');
     }
   }
@@ -65,39 +71,33 @@ export class WorkerPool {
    *
    * @param module path below `src/`, without extension: `forward/window-task`
    * @param task the function, exported by that module under its own name; arguments and result are cloned
-   * @throws RunError when the worker dies or runs out of memory; what the task throws otherwise; the reason of the
-   * pool's signal once it is aborted
+   * @throws RunError when the worker dies or runs out of memory, or all have to end, once they have; what the task throws
+   * otherwise; the reason of the pool's signal once it is aborted
    */
   async run<Arguments, Result>(
     module: string,
     task: (args: Arguments) => Result | Promise<Result>,
     args: Arguments,
   ): Promise<Awaited<Result>> {
-    this.signal?.throwIfAborted();
-    try {
-      return await this.#pool.run(args, {
-        filename: new URL(`${module}.js`, compiledRoot).href,
-        name: task.name,
-      });
-    } catch (error) {
-      throw asRunError(this.#failure ?? error, module);
-    }
+    return await this.#queued(() => this.#start(module, task, args));
   }
 
-  /** Runs the task once for each of `list`, all at once, and returns the results in the order of the list. */
+  /**
+   * Runs the task once for each of `list`, and returns the results in the order of the list. After a failure no further
+   * one is begun, and those under way are waited for.
+   */
   async map<Arguments, Result>(
     module: string,
     task: (args: Arguments) => Result | Promise<Result>,
     list: readonly Arguments[],
     onDone: (index: number) => void = () => {},
   ): Promise<Awaited<Result>[]> {
-    return await settle(
-      list.map(async (args, index) => {
-        const result: Awaited<Result> = await this.run(module, task, args);
-        onDone(index);
-        return result;
-      }),
-    );
+    const results: Awaited<Result>[] = Array(list.length);
+    await visitAll([...list.entries()], this.#queued, async ([index, args]) => {
+      results[index] = await this.#start(module, task, args);
+      onDone(index);
+    });
+    return results;
   }
 
   /**
@@ -111,35 +111,61 @@ export class WorkerPool {
     visit: (item: Item) => Promise<void>,
     atOnce: number = this.size * 2,
   ): Promise<void> {
-    const limit = pLimit(atOnce);
-    let failed = false;
-    await settle(
-      list.map((item) =>
-        limit(async () => {
-          if (failed) return;
-          try {
-            await visit(item);
-          } catch (error) {
-            failed = true;
-            throw error;
-          }
-        }),
-      ),
-    );
+    await visitAll(list, pLimit(atOnce), visit);
   }
 
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#pool.destroy();
+    this.#ended = this.#ended.then(() => this.#pool.destroy());
+    await this.#ended;
     this.#sessions.releaseAll();
+  }
+
+  async #start<Arguments, Result>(
+    module: string,
+    task: (args: Arguments) => Result | Promise<Result>,
+    args: Arguments,
+  ): Promise<Awaited<Result>> {
+    this.signal?.throwIfAborted();
+    try {
+      if (this.#failure) throw this.#failure;
+      return await this.#pool.run(args, {
+        filename: new URL(`${module}.js`, compiledRoot).href,
+        name: task.name,
+      });
+    } catch (error) {
+      await this.#ended;
+      throw asRunError(this.#failure ?? error, module);
+    }
   }
 
   /** Lets every task that waits fail. */
   #fail(error: Error): void {
     if (this.#closing || this.#failure) return;
     this.#failure = error;
-    void this.#pool.destroy();
+    this.#ended = this.#pool.destroy();
   }
+}
+
+async function visitAll<Item>(
+  list: readonly Item[],
+  limit: LimitFunction,
+  visit: (item: Item) => Promise<void>,
+): Promise<void> {
+  let failed = false;
+  await settle(
+    list.map((item) =>
+      limit(async () => {
+        if (failed) return;
+        try {
+          await visit(item);
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+      }),
+    ),
+  );
 }
 
 /** Waits for all, then throws the first failure: nothing may still write into memory that is about to be freed. */

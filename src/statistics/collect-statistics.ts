@@ -25,6 +25,7 @@ import { gramStrips, stripElements } from './gram-layout.js';
 import { accumulateStrips } from './gram-task.js';
 import type { GroupStatistics } from './group-statistics.js';
 import { inBatches } from './in-batches.js';
+import { InOrder } from './in-order.js';
 import { rangesInMemory } from './ranges-in-memory.js';
 import { shareStrips } from './share-strips.js';
 
@@ -117,14 +118,25 @@ export class StatisticsCollector {
     const shares = shareStrips(groups, batch * longest, this.#pool.size);
 
     let finished = 0;
-    /** Of each part, so that they are added up in the order of the windows. */
-    const sums: WindowResult['returned'][] = [];
+    const sums = groups.map(({ name, size }) => ({
+      name,
+      size,
+      /** Without the windows of the Gram matrix, until that is complete. */
+      sumOfSquares: new Float64Array(size),
+      sum: options.moments ? new Float64Array(size) : undefined,
+    }));
+    const inOrder = new InOrder<WindowResult['returned']>((returned) => {
+      for (const { name, sumOfSquares, sum } of sums) {
+        add(sumOfSquares, returned[activationOutputName(name)]);
+        if (sum) add(sum, returned[sumOutputName(name)]);
+      }
+    });
     const forward = async (index: number, part: Part, slot?: ReadonlyMap<string, bigint>) => {
       const task = this.#windowArguments(options, part, slot);
       const { returned, seconds } = await this.#pool.run('forward/window-task', runWindow, task);
       busy.forward += seconds;
       options.onWindow(Math.floor(++finished / ranges.length));
-      sums[index] = returned;
+      inOrder.put(index, returned);
     };
     await inBatches({
       windows: intoGram.length,
@@ -150,6 +162,10 @@ export class StatisticsCollector {
     });
     // What solves with the Gram matrices may need the memory.
     this.#activations.discard();
+    for (const { name, size, sumOfSquares } of sums) {
+      const address = grams.get(name);
+      if (address !== undefined) sumOfSquares.set(gramDiagonal(address, size));
+    }
     await this.#pool.forEach([...rest.entries()], async ([index, part]) => {
       await forward(intoGram.length + index, part);
     });
@@ -161,20 +177,14 @@ export class StatisticsCollector {
     options.onSeconds('statistics', wall * (1 - share));
 
     return new Map(
-      groups.map(({ name, size }) => {
-        const address = grams.get(name);
-        const sumOfSquares = address === undefined ? new Float64Array(size) : gramDiagonal(address, size);
-        const sum = options.moments ? new Float64Array(size) : undefined;
-        for (const returned of sums) {
-          add(sumOfSquares, returned[activationOutputName(name)]);
-          if (sum) add(sum, returned[sumOutputName(name)]);
-        }
+      sums.map(({ name, size, sumOfSquares, sum }) => {
         const bad = sumOfSquares.findIndex((value) => !Number.isFinite(value));
         if (bad >= 0) {
           const where = block.prefix.replace(/\.$/, '');
           throw new RunError(`${where}: the ${name} isn't finite, first in feature ${bad}`);
         }
         const inGram = Math.min(counted, gramWindows * tokens);
+        const address = grams.get(name);
         const gram = address === undefined ? undefined : { address, size, tokens: inGram };
         return [name, { group: name, size, tokens: counted, sumOfSquares, sum, gram }];
       }),

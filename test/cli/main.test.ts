@@ -76,7 +76,7 @@ function interrupting(...signals: NodeJS.Signals[]) {
   let sent = 0;
   return (text: string, child: ChildProcess) => {
     const ready =
-      sent === 0 ? text.includes('prune: 2 blocks') : text.includes('finishing the current tensor');
+      sent === 0 ? text.includes('prune: 2 blocks') : text.includes('finishing what is under way');
     const next = signals[sent];
     if (ready && next !== undefined) {
       sent++;
@@ -104,7 +104,7 @@ describe('the program', () => {
   it('a second signal ends a run that does not listen', async () => {
     const ended = await start(['prune', 'deaf.yaml'], interrupting('SIGTERM', 'SIGINT'));
     expect(ended).toMatchObject({ code: 130, signal: null });
-    expect(ended.stderr).toContain('SIGTERM: finishing the current tensor');
+    expect(ended.stderr).toContain('SIGTERM: finishing what is under way');
   });
 
   it('is quiet when the reader of its output goes away', async () => {

@@ -414,7 +414,7 @@ describe('signals', () => {
     setTimeout(() => signals.emit(name, name), 20);
     const { stderr, ...rest } = await run;
     expect(rest).toEqual({ code, stdout: '' });
-    expect(stderr).toContain(`${name}: finishing the current tensor`);
+    expect(stderr).toContain(`${name}: finishing what is under way`);
     expect(stderr).toContain('run the same command again');
     expect(signals.listenerCount('SIGINT') + signals.listenerCount('SIGTERM')).toBe(0);
   });

@@ -2,12 +2,14 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { inspect } from '../../src/index.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { temporaryFolders } from '../checkpoint/temporary-folder.js';
 
 const golden = fileURLToPath(new URL('../golden/families', import.meta.url));
 const makeFolder = temporaryFolders();
+afterEach(() => void vi.restoreAllMocks());
 
 it('lists linears in the order of the computation, with what they read', async () => {
   const { linears } = await inspect(join(golden, 'qwen3'));
@@ -53,4 +55,24 @@ it('still counts zeros where the model is not supported, and says why it knows n
     prunable: false,
   });
   expect(notes.join()).toContain('model_type qwen99 is not supported');
+});
+
+it.each([
+  ['a task in the middle', (tasks: number) => Math.floor(tasks / 2)],
+  ['the last task', (tasks: number) => tasks],
+])('stops when its signal is aborted at the end of %s', async (_, nth) => {
+  const folder = join(golden, 'qwen3');
+  const { run } = WorkerPool.prototype;
+  const begun = vi.spyOn(WorkerPool.prototype, 'run');
+  await inspect(folder);
+  const tasks = begun.mock.calls.length;
+  const controller = new AbortController();
+  const reason = new Error('stopped');
+  let done = 0;
+  begun.mockImplementation(async function (this: WorkerPool, ...args) {
+    const result = await run.apply(this, args);
+    if (++done === nth(tasks)) controller.abort(reason);
+    return result;
+  });
+  await expect(inspect(folder, { signal: controller.signal })).rejects.toBe(reason);
 });

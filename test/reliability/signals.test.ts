@@ -33,11 +33,11 @@ const atWrite = (nth: number, effect: Fault['effect']): Fault[] => [
 ];
 
 describe.each(SIGNALS)('%s', (signal, code) => {
-  it.concurrent('once: the tensor is finished, the run can be resumed', async () => {
+  it.concurrent('once: what is under way is finished, the run can be resumed', async () => {
     const output = place.output();
     const ended = await place.prune(output, { faults: atWrite(1, { signals: [signal] }) });
     expect(ended).toMatchObject({ code, signal: null, stdout: '' });
-    expect(ended.stderr).toContain(`${signal}: finishing the current tensor`);
+    expect(ended.stderr).toContain(`${signal}: finishing what is under way`);
     expect(ended.stderr).toContain('run the same command again');
     // The embedding is written first; when the signal came, nothing of it was.
     expect(embedding(output).equals(embedding(place.model))).toBe(true);

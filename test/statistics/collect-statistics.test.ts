@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { HiddenStates } from '../../src/forward/hidden-states.js';
-import { type BlockPass, planPasses } from '../../src/graph/block-passes.js';
+import type { WindowArguments, WindowResult } from '../../src/forward/window-task.js';
+import {
+  activationOutputName,
+  type BlockPass,
+  planPasses,
+  sumOutputName,
+} from '../../src/graph/block-passes.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { GraphStore } from '../../src/runtime/compiled-graph.js';
@@ -11,6 +17,7 @@ import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { StatisticsCollector } from '../../src/statistics/collect-statistics.js';
 import { gramStrips } from '../../src/statistics/gram-layout.js';
 import type { GramRef } from '../../src/statistics/group-statistics.js';
+import { collectGarbage } from '../../src/system/collect-garbage.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
@@ -190,4 +197,56 @@ describe('statistics of a block', () => {
       /model\.layers\.0: the attention input/,
     );
   });
+
+  it.each([0, 3])(
+    'adds windows up in their order, however they come, and keeps none (Gram matrix of %i)',
+    async (gramWindows) => {
+      const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+      const returned: Record<string, Float32Array>[] = [];
+      const kept: WeakRef<Record<string, Float32Array>>[] = [];
+      let most = 0;
+      class WatchedPool extends WorkerPool {
+        override async run<Arguments, Result>(
+          module: string,
+          task: (args: Arguments) => Result | Promise<Result>,
+          args: Arguments,
+        ): Promise<Awaited<Result>> {
+          const result = await super.run(module, task, args);
+          if (module === 'forward/window-task') await watch(args as WindowArguments, result as WindowResult);
+          return result;
+        }
+      }
+      const watch = async ({ record }: WindowArguments, { returned: own }: WindowResult) => {
+        const window = record / (tokens * hidden * 4);
+        returned[window] = structuredClone(own);
+        kept.push(new WeakRef(own));
+        // Every third window comes after the next one.
+        const waits = window % 3 === 0 && window + 1 < windows;
+        do await turn();
+        while (waits && !returned[window + 1]);
+        collectGarbage();
+        most = Math.max(most, kept.filter((each) => each.deref()).length);
+      };
+      const pool = new WatchedPool(1);
+      const all = await collect(pool, gramWindows);
+      await pool.close();
+      expect(returned).toHaveLength(windows);
+      for (const [name, { size, sumOfSquares, sum, gram }] of all) {
+        const diagonal = gram && dense(gram);
+        const squares = Float64Array.from({ length: size }, (_, j) => diagonal?.[j * size + j] ?? 0);
+        const plain = new Float64Array(size);
+        for (const each of returned) {
+          each[activationOutputName(name)]?.forEach((value, j) => {
+            squares[j] = (squares[j] as number) + value;
+          });
+          each[sumOutputName(name)]?.forEach((value, j) => {
+            plain[j] = (plain[j] as number) + value;
+          });
+        }
+        expect(sumOfSquares).toEqual(squares);
+        expect(sum).toEqual(plain);
+      }
+      expect(most).toBeLessThanOrEqual(4);
+    },
+  );
 });

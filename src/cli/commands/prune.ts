@@ -36,7 +36,7 @@ export function pruneCommand(context: CliContext): Command {
         {
           message: `interrupted; run the same command again${options.fresh ? ', once a block is finished without --fresh,' : ''} to go on from here`,
           onFirst: (signal) =>
-            `${signal}: finishing the current tensor. The run can be resumed; once more to stop at once.`,
+            `${signal}: finishing what is under way. The run can be resumed; once more to stop at once.`,
         },
         (shown) =>
           prune(runFile, {
