@@ -5,7 +5,8 @@
 import { equalParts } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
-import { type InversionStep, type MatrixBlock, runSteps } from './invert-symmetric-task.js';
+import { type InversionStep, runSteps } from './invert-symmetric-task.js';
+import type { MatrixBlock } from './matrix-block.js';
 
 const TASKS = 'solvers/invert-symmetric-task';
 
