@@ -75,6 +75,7 @@ function together(a: GroupWork, b: GroupWork): GroupWork {
     bytes: {
       group: Math.max(a.bytes.group, b.bytes.group),
       linears: a.bytes.linears.map((bytes, index) => Math.max(bytes, b.bytes.linears[index] ?? 0)),
+      worker: Math.max(a.bytes.worker ?? 0, b.bytes.worker ?? 0),
     },
     factorFlops: a.factorFlops + b.factorFlops,
     solveFlops: a.solveFlops + b.solveFlops,

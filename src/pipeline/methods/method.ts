@@ -132,10 +132,18 @@ export interface GroupShape {
   readonly linears: readonly LinearDescription[];
 }
 
+export interface WorkBytes {
+  readonly group: number;
+  /** For each linear in work. */
+  readonly linears: readonly number[];
+  /** What a worker keeps of its largest task, until it ends; left out where that is little. */
+  readonly worker?: number;
+}
+
 /** What pruning a group takes, for plans. */
 export interface GroupWork {
-  /** Held beside weights and statistics: for the group, and for each linear in work. */
-  readonly bytes: { readonly group: number; readonly linears: readonly number[] };
+  /** Held beside weights and statistics. */
+  readonly bytes: WorkBytes;
   /** Operations (a multiply and an add are two) of factorisations of [in, in] matrices. */
   readonly factorFlops: number;
   /** Of products with such matrices. */
