@@ -29,6 +29,7 @@ export function bindMethod({ method, options, refine, update, existing_zeros }: 
     name: steps.map(({ step }) => step.name).join(' + '),
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
     moments: steps.some(({ step }) => step.moments),
+    largestGroup: first.step.largestGroup ?? Number.POSITIVE_INFINITY,
     comparesRows: first.step.comparesRows?.(first.options) ?? false,
     gradients: first.step.gradients?.(first.options),
     optimisations: steps.flatMap(({ step, options: given }) => step.optimisation?.(given) ?? []),

@@ -172,6 +172,8 @@ export interface Method {
   readonly statistics: StatisticsKind;
   /** Whether it gives weights that stay other values. */
   readonly movesWeights?: boolean;
+  /** The largest M of a pattern N:M that it takes; any where left out. */
+  readonly largestGroup?: number;
   /** Whether the mean of every feature has to be measured too. */
   readonly moments?: boolean;
   /** Whether a sparsity is that of every row, rounded down in each. @param options as the schema puts them out */
@@ -231,6 +233,8 @@ export interface BoundMethod {
   readonly name: string;
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
+  /** The largest M of a pattern N:M that it takes; Infinity where it takes any. */
+  readonly largestGroup: number;
   /** Whether a sparsity is that of every row, rounded down in each. */
   readonly comparesRows: boolean;
   readonly gradients: GradientNeeds | undefined;
