@@ -118,6 +118,7 @@ async function factorWithRetries(
           'more calibration tokens or prune.options.damping would help',
       );
     }
-    damping *= 10;
+    // Without what rounding adds, since people read it.
+    damping = Number((damping * 10).toPrecision(12));
   }
 }
