@@ -47,6 +47,7 @@ import { methodByName } from './methods/method-registry.js';
 import { type OpenModelOptions, openModel } from './open-model.js';
 import { PhaseTimer } from './phase-timer.js';
 import { prunePlans } from './prune-plans.js';
+import { requireGroupSize } from './require-group-size.js';
 import { requireOwnScales } from './require-own-scales.js';
 import { writtenTensors } from './written-tensors.js';
 
@@ -154,6 +155,7 @@ function openRun(config: RunConfig, checkpoint: Checkpoint) {
   const { tensors, model, locate } = checkpointModel(checkpoint);
   const layers = planLayers(model, config.prune);
   const method = bindMethod(config.prune);
+  requireGroupSize(layers, method);
   const recovery = config.calibration?.recovery ?? 0;
   requireFitting(config, method, recovery);
   requireFittingExperts(config, model, method);

@@ -25,14 +25,26 @@ import {
   zeroMarked,
 } from './admm-task.js';
 import { FullHessian, fullHessianBytes } from './full-hessian.js';
-import { fitParts, fittedParts } from './least-squares.js';
+import { inversionTaskBytes } from './invert-symmetric.js';
+import { fitParts, fitTaskBytes, fittedParts } from './least-squares.js';
 import { type FittedRows, hessianProduct } from './least-squares-task.js';
 
 const TASKS = 'solvers/admm-task';
 
-/** f32 bytes of a linear's target and state, a byte a weight for its support and its zeros, and the matrix of its inputs. */
-export function admmBytes(linear: { readonly out: number; readonly in: number }): number {
-  return linear.out * linear.in * 10 + fullHessianBytes(linear.in);
+/**
+ * For each linear the f32 bytes of its target and state, a byte a weight for its support and its zeros, and the matrix of its
+ * inputs; and what a worker keeps of its tasks, of which a step takes less than a fit.
+ */
+export function admmGroupBytes(linears: readonly { readonly out: number; readonly in: number }[]): {
+  readonly group: number;
+  readonly linears: readonly number[];
+  readonly worker: number;
+} {
+  return {
+    group: 0,
+    linears: linears.map((linear) => linear.out * linear.in * 10 + fullHessianBytes(linear.in)),
+    worker: Math.max(0, ...linears.map((linear) => inversionTaskBytes(linear.in) + fitTaskBytes(linear))),
+  };
 }
 
 /** What the state is of. */

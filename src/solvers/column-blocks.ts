@@ -25,6 +25,13 @@ export function reversedStrips(columns: number, blocks: readonly ColumnBlock[]):
   return stripsAt(columns, blocks.map(({ first, width }) => columns - first - width).reverse());
 }
 
+/** Strips of at least `least` columns, each made of whole strips side by side; the last one may have fewer. */
+export function joinedStrips(strips: readonly Strip[], least: number): Strip[] {
+  const starts: number[] = [];
+  for (const { first } of strips) if (first >= (starts.at(-1) ?? -least) + least) starts.push(first);
+  return stripsAt(strips[0]?.rows ?? 0, starts);
+}
+
 /** A block, and the strip of the reversed features that is its part of the factor. */
 export interface BlockStep {
   readonly block: ColumnBlock;

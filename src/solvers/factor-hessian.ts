@@ -4,10 +4,18 @@
  */
 import { partsOf } from '../runtime/parts.js';
 import { settle, type WorkerPool } from '../runtime/worker-pool.js';
-import type { Strip } from '../statistics/gram-layout.js';
+import { type Strip, stripElements } from '../statistics/gram-layout.js';
 import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, float32View, freeNative } from '../system/native-memory.js';
-import { invertPanel, reverseStrip, solveBelow, updateBelow, updateDiagonal } from './factor-task.js';
+import { joinedStrips } from './column-blocks.js';
+import {
+  divideStrips,
+  invertPanel,
+  reverseStrip,
+  solveBelow,
+  updateBelow,
+  updateDiagonal,
+} from './factor-task.js';
 
 /**
  * Rows of a panel that one task brings up to date: enough that its products take longer than handing it out, and a
@@ -15,7 +23,15 @@ import { invertPanel, reverseStrip, solveBelow, updateBelow, updateDiagonal } fr
  */
 const TASK_ROWS = 1024;
 
+/** Columns of a panel, at least: there are (features / columns)² products, and small ones take less time than starting them. */
+const PANEL_COLUMNS = 64;
+
 const TASKS = 'solvers/factor-task';
+
+/** f32 elements of the room in which strips are computed. */
+export function factorElements(strips: readonly Strip[]): number {
+  return stripElements(joinedStrips(strips, PANEL_COLUMNS));
+}
 
 export interface FactorOptions {
   readonly gram: GramRef;
@@ -25,7 +41,7 @@ export interface FactorOptions {
   readonly order: Uint32Array;
   /** Strips of the result, over features in reversed order (`reversedStrips`). */
   readonly strips: readonly Strip[];
-  /** Receives M = L⁻¹ in these strips. */
+  /** Room for `factorElements`; receives M = L⁻¹ in these strips. */
   readonly address: bigint;
 }
 
@@ -35,13 +51,14 @@ export interface FactorOptions {
  * forming H⁻¹.
  *
  * A left-looking Cholesky, strip after strip: workers share the rows of a strip, each bringing its own up to date
- * with the strips before. Then L is inverted in place, workers taking a strip each.
+ * with the strips before. Then L is inverted in place, workers taking a strip each. Narrow strips are computed together.
  *
  * @returns the feature whose pivot wasn't positive, and the memory holds nothing of use; undefined when all were
  */
 export async function factorHessian(pool: WorkerPool, options: FactorOptions): Promise<number | undefined> {
-  const { gram, diagonal, strips, address } = options;
+  const { gram, diagonal, address } = options;
   const n = gram.size;
+  const strips = joinedStrips(options.strips, PANEL_COLUMNS);
   const order = options.order.slice().reverse();
   const reversed = strips.map((strip) => ({ gram, strip, address, diagonal, order }));
   await pool.map(TASKS, reverseStrip, reversed);
@@ -60,9 +77,12 @@ export async function factorHessian(pool: WorkerPool, options: FactorOptions): P
       if (failed >= 0) return order[strip.first + failed];
       await pool.map(TASKS, solveBelow, below);
     }
-    await invertInPlace(pool, options, inverseOf);
+    await invertInPlace(pool, strips, address, inverseOf);
   } finally {
     freeNative(inverses);
+  }
+  if (strips.length < options.strips.length) {
+    await pool.run(TASKS, divideStrips, { address, from: strips, to: options.strips });
   }
   return undefined;
 }
@@ -70,7 +90,8 @@ export async function factorHessian(pool: WorkerPool, options: FactorOptions): P
 /** L → M = L⁻¹. A strip of M needs the strips of L from its own on, so strips are replaced from the first on. */
 async function invertInPlace(
   pool: WorkerPool,
-  { strips, address }: FactorOptions,
+  strips: readonly Strip[],
+  address: bigint,
   inverseOf: (strip: number) => bigint,
 ): Promise<void> {
   const largest = Math.max(...strips.map(({ rows, width }) => rows * width));

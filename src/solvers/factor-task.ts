@@ -148,6 +148,31 @@ export function invertPanel({ address, strip, later, result }: InvertArguments):
   }
 }
 
+export interface DivideArguments {
+  /** Of the strips. */
+  readonly address: bigint;
+  readonly from: readonly Strip[];
+  /** Each a part of one of those. */
+  readonly to: readonly Strip[];
+}
+
+/** Turns strips into narrower ones, in place: these take less room, and so end no later. */
+export function divideStrips({ address, from, to }: DivideArguments): void {
+  for (const strip of from) {
+    const whole = float32View(address + BigInt(strip.offset * 4), strip.rows * strip.width).slice();
+    const end = strip.first + strip.width;
+    for (const { first, width, rows, offset } of to) {
+      if (first < strip.first || first >= end) continue;
+      const part = float32View(address + BigInt(offset * 4), rows * width);
+      const skipped = first - strip.first;
+      for (let row = 0, i = 0; row < rows; row++) {
+        const start = (skipped + row) * strip.width + skipped;
+        for (let c = 0; c < width; c++, i++) part[i] = whole[start + c] as number;
+      }
+    }
+  }
+}
+
 /** Rows of a strip, by their place in the whole matrix. */
 function rowsOf(address: bigint, strip: Strip, firstRow: number, rows: number): TensorRef {
   const start = strip.offset + (firstRow - strip.first) * strip.width;

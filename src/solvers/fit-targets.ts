@@ -11,6 +11,7 @@ import type { GramRef } from '../statistics/group-statistics.js';
 import { fitTargetRows } from './fit-targets-task.js';
 import { FullHessian, fullHessianBytes } from './full-hessian.js';
 import { dampedDiagonal } from './hessian-diagonal.js';
+import { inversionTaskBytes } from './invert-symmetric.js';
 
 /** λ as a fraction of the mean of the Hessian's diagonal. */
 const DAMPING = 0.01;
@@ -20,6 +21,11 @@ const TASK_ROWS = 512;
 /** f32 bytes beside weights, sums and the Gram matrix of n inputs. */
 export function fitTargetBytes(n: number): number {
   return fullHessianBytes(n);
+}
+
+/** f32 bytes that a worker keeps of the largest task, until it ends. */
+export function fitTargetTaskBytes(n: number): number {
+  return inversionTaskBytes(n) + TASK_ROWS * n * 4;
 }
 
 export interface TargetedMatrix {

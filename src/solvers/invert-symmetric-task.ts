@@ -6,19 +6,7 @@ import { gemm } from '../runtime/gemm.js';
 import { scratch } from '../runtime/scratch.js';
 import { arrayTensor } from '../runtime/tensor-ref.js';
 import { freshKernels } from '../runtime/worker-kernels.js';
-import { float32View } from '../system/native-memory.js';
-
-/** A block of a row-major matrix. */
-export interface MatrixBlock {
-  /** Of the matrix, f32. */
-  readonly address: bigint;
-  /** Elements of a row of the matrix. */
-  readonly stride: number;
-  readonly row: number;
-  readonly column: number;
-  readonly rows: number;
-  readonly columns: number;
-}
+import { forEachRow, type MatrixBlock } from './matrix-block.js';
 
 export type InversionStep =
   /** Inverts a small block in place. */
@@ -59,10 +47,7 @@ function multiply(step: Extract<InversionStep, { kind: 'multiply' }>): void {
     arrayTensor(product, [out.rows, out.columns]),
     { alpha, transposeA, transposeB, accumulate },
   );
-  const target = viewOf(out);
-  for (let i = 0; i < out.rows; i++) {
-    target.set(product.subarray(i * out.columns, (i + 1) * out.columns), startOf(out, i));
-  }
+  scatter(product, out);
 }
 
 function gathered(name: string, block: MatrixBlock) {
@@ -72,11 +57,12 @@ function gathered(name: string, block: MatrixBlock) {
 }
 
 function gather(block: MatrixBlock, to: Float32Array): void {
-  const source = viewOf(block);
-  for (let i = 0; i < block.rows; i++) {
-    const start = startOf(block, i);
-    to.set(source.subarray(start, start + block.columns), i * block.columns);
-  }
+  forEachRow(block, (row, i) => to.set(row, i * block.columns));
+}
+
+function scatter(from: Float32Array, block: MatrixBlock): void {
+  const { columns } = block;
+  forEachRow(block, (row, i) => row.set(from.subarray(i * columns, (i + 1) * columns)));
 }
 
 function transpose(from: MatrixBlock, to: MatrixBlock): void {
@@ -86,11 +72,7 @@ function transpose(from: MatrixBlock, to: MatrixBlock): void {
   const turned = kernels.arena.allocate(elements * 4);
   gather(from, kernels.f32(source, elements));
   kernels.transpose(source, turned, from.rows, from.columns);
-  const values = kernels.f32(turned, elements);
-  const target = viewOf(to);
-  for (let i = 0; i < to.rows; i++) {
-    target.set(values.subarray(i * to.columns, (i + 1) * to.columns), startOf(to, i));
-  }
+  scatter(kernels.f32(turned, elements), to);
 }
 
 /** By a Cholesky factor L in f64: L⁻ᵀ·L⁻¹. */
@@ -108,16 +90,6 @@ function invertSmall(block: MatrixBlock): number {
   const product = scratch('inversion product', n * n);
   const tensor = arrayTensor(factor, [n, n]);
   gemm(tensor, tensor, arrayTensor(product, [n, n]), { transposeA: true });
-  const target = viewOf(block);
-  for (let i = 0; i < n; i++) target.set(product.subarray(i * n, (i + 1) * n), startOf(block, i));
+  scatter(product, block);
   return -1;
-}
-
-function viewOf({ address, stride, row, rows }: MatrixBlock): Float32Array {
-  return float32View(address + BigInt(row * stride * 4), rows * stride);
-}
-
-/** Of the block's row i in `viewOf` it. */
-function startOf({ stride, column }: MatrixBlock, i: number): number {
-  return i * stride + column;
 }

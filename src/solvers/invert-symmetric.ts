@@ -2,10 +2,11 @@
  * The inverse of a symmetric positive definite matrix, in large products.
  * @module
  */
-import { equalParts } from '../runtime/parts.js';
+import { equalParts, type Part } from '../runtime/parts.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
-import { type InversionStep, type MatrixBlock, runSteps } from './invert-symmetric-task.js';
+import { type InversionStep, runSteps } from './invert-symmetric-task.js';
+import type { MatrixBlock } from './matrix-block.js';
 
 const TASKS = 'solvers/invert-symmetric-task';
 
@@ -13,12 +14,22 @@ const TASKS = 'solvers/invert-symmetric-task';
 const SMALL = 96;
 /** Rows of a block that one worker inverts alone: handing out its products would take longer than they do. */
 const ONE_TASK = 768;
-/** Rows of a product that one task computes. */
-const TASK_ROWS = 512;
+/** Rows and columns of a product that one task computes. Its worker keeps copies of what the task multiplies. */
+const TASK = { rows: 512, columns: 1024 };
 
 /** f32 bytes beside the matrix while it is inverted. */
 export function inversionBytes(n: number): number {
   return temporaryElements(n) * 4;
+}
+
+/**
+ * Bytes that a worker keeps of its largest task, until it ends: rows of the left factor, columns of the right one, and their
+ * product; in the kernels' memory what is transposed, twice.
+ */
+export function inversionTaskBytes(n: number): number {
+  const half = firstHalf(n);
+  const [rows, columns] = [Math.min(half, TASK.rows), Math.min(half, TASK.columns)];
+  return ((rows + columns) * half + 3 * rows * columns) * 4;
 }
 
 function temporaryElements(n: number): number {
@@ -68,9 +79,9 @@ function* stages(block: MatrixBlock, temporary: bigint): Generator<readonly (rea
   }
   const { first, second, steps, below } = split(block, temporary);
   yield* stages(first, below);
-  for (const step of steps.before) yield inRows(step);
+  for (const step of steps.before) yield inParts(step);
   yield* stages(second, below);
-  for (const step of steps.after) yield inRows(step);
+  for (const step of steps.after) yield inParts(step);
 }
 
 /** The same in one go. */
@@ -116,29 +127,32 @@ function split(block: MatrixBlock, temporary: bigint) {
   return { first, second, steps, below: temporary + BigInt(rest * half * 4) };
 }
 
-/** A step as tasks for some rows of its result each, whatever the number of workers. */
-function inRows(step: InversionStep): InversionStep[][] {
+/** A step as tasks for a part of its result each, whatever the number of workers. No sum is divided. */
+function inParts(step: InversionStep): InversionStep[][] {
   if (step.kind === 'invert') return [[step]];
-  const rowsOf = (block: MatrixBlock, first: number, rows: number) => ({
-    ...block,
-    row: block.row + first,
-    rows,
-  });
-  const columnsOf = (block: MatrixBlock, first: number, columns: number) => ({
-    ...block,
-    column: block.column + first,
-    columns,
-  });
+  const result = step.kind === 'transpose' ? step.from : step.out;
+  return equalParts(result.rows, TASK.rows).flatMap((rows) =>
+    equalParts(result.columns, TASK.columns).map((columns) => [partOf(step, rows, columns)]),
+  );
+}
+
+function partOf(step: Exclude<InversionStep, { kind: 'invert' }>, rows: Part, columns: Part): InversionStep {
   if (step.kind === 'transpose') {
-    return equalParts(step.from.rows, TASK_ROWS).map(({ first, count }) => [
-      { ...step, from: rowsOf(step.from, first, count), to: columnsOf(step.to, first, count) },
-    ]);
+    const from = columnsOf(rowsOf(step.from, rows), columns);
+    return { ...step, from, to: columnsOf(rowsOf(step.to, columns), rows) };
   }
-  return equalParts(step.out.rows, TASK_ROWS).map(({ first, count }) => [
-    {
-      ...step,
-      a: step.transposeA ? columnsOf(step.a, first, count) : rowsOf(step.a, first, count),
-      out: rowsOf(step.out, first, count),
-    },
-  ]);
+  return {
+    ...step,
+    a: step.transposeA ? columnsOf(step.a, rows) : rowsOf(step.a, rows),
+    b: step.transposeB ? rowsOf(step.b, columns) : columnsOf(step.b, columns),
+    out: columnsOf(rowsOf(step.out, rows), columns),
+  };
+}
+
+function rowsOf(block: MatrixBlock, { first, count }: Part): MatrixBlock {
+  return { ...block, row: block.row + first, rows: count };
+}
+
+function columnsOf(block: MatrixBlock, { first, count }: Part): MatrixBlock {
+  return { ...block, column: block.column + first, columns: count };
 }

@@ -24,6 +24,26 @@ export interface LeastSquaresOptions {
   readonly iterations: number;
 }
 
+/** Of a task, for each weight of its rows: five of `fitRows`, and the product of `hessianProduct`. */
+const TASK_VALUES = 5 + 1;
+
+/** f32 bytes that a worker keeps of the largest task for a linear, until it ends. */
+export function fitTaskBytes(linear: { readonly out: number; readonly in: number }): number {
+  return TASK_VALUES * Math.min(linear.out, TASK_ROWS) * linear.in * 4;
+}
+
+/** f32 bytes of the matrix of a group's inputs, of each linear's target, and of what a worker keeps of a task. */
+export function leastSquaresBytes(
+  size: number,
+  linears: readonly { readonly out: number; readonly in: number }[],
+): { readonly group: number; readonly linears: readonly number[]; readonly worker: number } {
+  return {
+    group: size * size * 4,
+    linears: linears.map((linear) => linear.out * linear.in * 4),
+    worker: Math.max(0, ...linears.map(fitTaskBytes)),
+  };
+}
+
 /** How much smaller than at the start a row's residual becomes at most. */
 const TOLERANCE = 1e-4;
 

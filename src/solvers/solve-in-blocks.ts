@@ -10,7 +10,7 @@ import type { GramRef } from '../statistics/group-statistics.js';
 import { allocateNative, freeNative } from '../system/native-memory.js';
 import { type BlockStep, blockSteps } from './column-blocks.js';
 import { activationOrder, naturalOrder } from './column-order.js';
-import { type FactorOptions, factorHessian } from './factor-hessian.js';
+import { type FactorOptions, factorElements, factorHessian } from './factor-hessian.js';
 import { dampedDiagonal } from './hessian-diagonal.js';
 import type { SolvableMatrix, SolveOutcome } from './solvable.js';
 
@@ -65,7 +65,7 @@ export async function solveInBlocks(
     const sameBlocks = matrices.filter((matrix) => groupSizeOf(matrix) === groupSize);
     const steps = blockSteps(gram.size, options.block_size, groupSize);
     const strips = steps.map(({ strip }) => strip).reverse();
-    const region = allocateNative(stripElements(strips) * 4);
+    const region = allocateNative(factorElements(strips) * 4);
     try {
       const { address } = region;
       const order = columnOrder(gram, options.order, groupSize);
@@ -118,6 +118,7 @@ async function factorWithRetries(
           'more calibration tokens or prune.options.damping would help',
       );
     }
-    damping *= 10;
+    // Without what rounding adds, since people read it.
+    damping = Number((damping * 10).toPrecision(12));
   }
 }

@@ -28,14 +28,16 @@ const TASK_ROWS = 512;
 const SCORE_AND_MASK_BYTES = 5;
 const USUAL_BLOCK = 128;
 
-/** Bytes of a group's factor, and of each linear's errors and column blocks. */
+/** Bytes of a group's factor, of each linear's errors and column blocks, and of the block that a worker chooses a mask of. */
 export function sparseGptBytes(
   size: number,
   linears: readonly { readonly out: number; readonly in: number }[],
-): { readonly group: number; readonly linears: readonly number[] } {
+): { readonly group: number; readonly linears: readonly number[]; readonly worker: number } {
+  const block = ({ out }: { readonly out: number }) => out * USUAL_BLOCK * SCORE_AND_MASK_BYTES;
   return {
     group: factorBytes(size),
-    linears: linears.map((linear) => linear.out * (linear.in * 4 + USUAL_BLOCK * SCORE_AND_MASK_BYTES)),
+    linears: linears.map((linear) => linear.out * linear.in * 4 + block(linear)),
+    worker: Math.max(0, ...linears.map(block)),
   };
 }
 

@@ -78,9 +78,13 @@ export function freeNative(region: NativeRegion): void {
 }
 
 /** Drops the content and its pages from RSS; the region reads as zeros until written again. */
-export function discardNative(region: NativeRegion): void {
-  if (process.platform === 'linux') calls().madvise(region.address, region.bytes, MADV_DONTNEED);
-  else bytesView(region.address, region.bytes).fill(0);
+export function discardNative({ address, bytes }: NativeRegion): void {
+  if (process.platform === 'linux') calls().madvise(address, bytes, MADV_DONTNEED);
+  else {
+    for (let first = 0; first < bytes; first += MAX_VIEW_BYTES) {
+      bytesView(address + BigInt(first), Math.min(MAX_VIEW_BYTES, bytes - first)).fill(0);
+    }
+  }
 }
 
 /** Bytes of a cache line. */
@@ -101,11 +105,22 @@ export function addressOf(array: ArrayBufferView): bigint {
   return BigInt(calls().koffi.address(array));
 }
 
-/** `length` f32 elements from an address. */
+/** Node 20 ends the process where a view is larger. */
+const MAX_VIEW_BYTES = 2 ** 32;
+
+/** `length` f32 elements from an address. @throws RunError above 4 GiB */
 export function float32View(address: bigint, length: number): Float32Array {
-  return new Float32Array(calls().koffi.view(address, length * 4));
+  return new Float32Array(view(address, length * 4));
 }
 
+/** @throws RunError above 4 GiB */
 export function bytesView(address: bigint, length: number): Uint8Array {
-  return new Uint8Array(calls().koffi.view(address, length));
+  return new Uint8Array(view(address, length));
+}
+
+function view(address: bigint, bytes: number): ArrayBuffer {
+  if (bytes > MAX_VIEW_BYTES) {
+    throw new RunError(`${bytes} bytes of memory are to be looked at in one piece, and 4 GiB are the most`);
+  }
+  return calls().koffi.view(address, bytes);
 }

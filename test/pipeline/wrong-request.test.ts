@@ -57,6 +57,15 @@ describe('a wrong request is refused before anything is written', () => {
     expect(message).toContain(`model.layers.3.mlp.up_proj.weight holds ${value} at index 1234`);
   });
 
+  it('groups that are larger than the blocks of a method may be', async () => {
+    const rules = '[{match: "*.down_proj", pattern: "200:512"}]';
+    expect(
+      await refusedUnwritten({ prune: `{method: sparsegpt, sparsity: 0.5, rules: ${rules}}` }),
+    ).toContain(
+      'model.layers.0.mlp.down_proj: sparsegpt takes patterns N:M with M up to 256, and this one is 200:512',
+    );
+  });
+
   it('a pattern that does not divide the input size', async () => {
     expect(await refusedUnwritten({ prune: '{method: wanda, pattern: "2:5"}' })).toMatch(
       /self_attn\.q_proj.*2:5.*192/,

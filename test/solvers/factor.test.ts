@@ -2,9 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { columnBlocks, reversedStrips } from '../../src/solvers/column-blocks.js';
 import { activationOrder, naturalOrder } from '../../src/solvers/column-order.js';
-import { factorHessian } from '../../src/solvers/factor-hessian.js';
+import { factorElements, factorHessian } from '../../src/solvers/factor-hessian.js';
 import { dampedDiagonal } from '../../src/solvers/hessian-diagonal.js';
-import { stripElements } from '../../src/statistics/gram-layout.js';
 import { allocateNative, float32View } from '../../src/system/native-memory.js';
 import { nativeGram } from '../support/native.js';
 import { correlatedActivations } from '../support/random.js';
@@ -56,7 +55,7 @@ async function factor(
   order = naturalOrder(n),
 ) {
   const strips = reversedStrips(n, columnBlocks(n, blockSize, group));
-  const { address } = allocateNative(stripElements(strips) * 4);
+  const { address } = allocateNative(factorElements(strips) * 4);
   const gram = nativeGram(x, tokens, n);
   const { dead, diagonal } = dampedDiagonal(gram, damping, 1);
   const failedAt = await factorHessian(workers, { gram, diagonal, order, strips, address });
@@ -70,6 +69,8 @@ describe('the factor of the Hessian', () => {
     [200, 64, 1],
     [257, 128, 1],
     [130, 10, 10],
+    [130, 1, 1],
+    [201, 3, 3],
   ])('n=%i, blocks of %i: Uᵀ·U·H is the identity', async (n, blockSize, group) => {
     const tokens = 2 * n;
     const x = correlatedActivations(tokens, n, n);
@@ -106,6 +107,25 @@ describe('the factor of the Hessian', () => {
     } finally {
       await three.close();
     }
+  });
+
+  it('computes narrow strips together', async () => {
+    const [n, tokens] = [200, 400];
+    const x = correlatedActivations(tokens, n, 7);
+    let tasks = 0;
+    const counting = {
+      size: pool.size,
+      run: (...task: Parameters<typeof pool.run>) => {
+        tasks++;
+        return pool.run(...task);
+      },
+      map: (...[file, run, list]: Parameters<typeof pool.map>) => {
+        tasks += list.length;
+        return pool.map(file, run, list);
+      },
+    } as unknown as WorkerPool;
+    await factor(x, tokens, n, 0.01, 1, 1, counting);
+    expect(tasks).toBeLessThan(30);
   });
 
   it('has U_jj² = [(H_{j:,j:})⁻¹]_jj', async () => {
@@ -151,7 +171,7 @@ describe('the factor of the Hessian', () => {
     const tokens = 3;
     const x = correlatedActivations(tokens, n, 5);
     const strips = reversedStrips(n, columnBlocks(n, 128));
-    const { address } = allocateNative(stripElements(strips) * 4);
+    const { address } = allocateNative(factorElements(strips) * 4);
     const gram = nativeGram(x, tokens, n);
     float32View(gram.address, n * n)[7 * n + 7] = -1;
     const { diagonal } = dampedDiagonal(gram, 1e-9, 1);

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
-import { invertSymmetric } from '../../src/solvers/invert-symmetric.js';
+import { inversionTaskBytes, invertSymmetric } from '../../src/solvers/invert-symmetric.js';
+import type { InversionStep } from '../../src/solvers/invert-symmetric-task.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { normals } from '../support/random.js';
@@ -24,7 +25,7 @@ function positiveDefinite(n: number): Float32Array {
 }
 
 describe('the inverse of a symmetric matrix', () => {
-  it.each([1, 2, 17, 96, 97, 200, 575, 769, 900])('of %i rows times the matrix is 1', async (n) => {
+  it.each([1, 2, 17, 96, 97, 200, 575, 769, 900, 2080])('of %i rows times the matrix is 1', async (n) => {
     const matrix = positiveDefinite(n);
     const { address } = nativeTensor(matrix, [n, n]);
     expect(await invertSymmetric(pools[1], address, n)).toBeUndefined();
@@ -56,6 +57,29 @@ describe('the inverse of a symmetric matrix', () => {
     );
     expect(results[1]).toEqual(results[0]);
     expect(results[2]).toEqual(results[0]);
+  });
+
+  it.each([1500, 8192, 20_000])('of %i rows keeps as much in a worker as it is said to', async (n) => {
+    const most = { a: 0, b: 0, product: 0, transposed: 0 };
+    const note = (step: InversionStep) => {
+      const size = ({ rows, columns }: { rows: number; columns: number }) => rows * columns;
+      if (step.kind === 'multiply') {
+        most.a = Math.max(most.a, size(step.a));
+        most.b = Math.max(most.b, size(step.b));
+        most.product = Math.max(most.product, size(step.out));
+      } else if (step.kind === 'transpose') most.transposed = Math.max(most.transposed, 2 * size(step.from));
+    };
+    const map = async (_module: string, _run: unknown, tasks: readonly (readonly InversionStep[])[]) => {
+      for (const step of tasks.flat()) note(step);
+      return tasks.map(() => -1);
+    };
+    // It gets no memory: nothing is computed.
+    await invertSymmetric({ map } as unknown as WorkerPool, 0n, n);
+    const bytes = (most.a + most.b + most.product + most.transposed) * 4;
+    expect(inversionTaskBytes(n)).toBeGreaterThanOrEqual(bytes);
+    expect(inversionTaskBytes(n)).toBeLessThan(bytes * 1.5);
+    // And not with n².
+    expect(bytes).toBeLessThan(3200 * n + 8e6);
   });
 
   it.each([50, 400, 900])('says at which of %i rows a matrix is not positive definite', async (n) => {

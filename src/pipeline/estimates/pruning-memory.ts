@@ -4,12 +4,13 @@
  */
 import type { BlockPass, BlockPasses } from '../../graph/block-passes.js';
 import type { LinearDescription } from '../../model/description.js';
-import { fitTargetBytes } from '../../solvers/fit-targets.js';
+import { fitTargetBytes, fitTargetTaskBytes } from '../../solvers/fit-targets.js';
 import { activationBytes, gramBytes } from '../../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../../statistics/collect-targets.js';
 import { outputErrorBytes } from '../../statistics/output-error.js';
 import { lossTokenBytes } from '../measure-loss.js';
 import type { MemorySettings } from '../memory-settings.js';
+import type { GroupWork } from '../methods/method.js';
 import type { PreparedRun } from '../prepare-run.js';
 import { prunePlans } from '../prune-plans.js';
 import { pruningExperts } from './expert-plans.js';
@@ -31,6 +32,7 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
   const measured = loss && wholeWindowNeeds(run, loss.tokens);
   const differentiates = run.gradients !== undefined || run.regional !== undefined;
   const pruned = prunedTogether(plans);
+  const kept = keptBySolvers(run, pruned);
 
   const momentsOf = (
     { pass, passes, linears }: PrunedTogether,
@@ -51,6 +53,7 @@ export function pruningMemory(run: PreparedRun, regional: RegionalMemory): Stage
         name: 'buffers for output errors',
         bytes: gramWindows > 0 ? workers * outputErrorBytes(largest) : 0,
       },
+      { name: 'buffers of solvers', bytes: workers * kept },
       ...regional.held,
       routing(windows * tokens),
     ];
@@ -129,10 +132,29 @@ function solverBytes(
 ): number {
   const together = (list: readonly number[]) =>
     oneLinear ? Math.max(0, ...list) : list.reduce((sum, bytes) => sum + bytes, 0);
-  const groups = pass.groups.map(({ name, size }) =>
-    run.method.work({ size, linears: linears.filter(({ inputGroup }) => inputGroup === name) }),
-  );
+  const groups = groupWork(run, pass, linears);
   return (
     together(groups.map(({ bytes }) => bytes.group)) + together(groups.flatMap(({ bytes }) => bytes.linears))
+  );
+}
+
+/** What each worker keeps of its largest tasks, until it ends: of those of the method, and of fitting targets. */
+function keptBySolvers(run: PreparedRun, pruned: readonly PrunedTogether[]): number {
+  const ofMethod = pruned.flatMap(({ pass, linears }) =>
+    groupWork(run, pass, linears).map(({ bytes }) => bytes.worker ?? 0),
+  );
+  const ofTargets = pruned
+    .filter(({ passes, pass }) => run.recovery > 0 && targetBytes(passes, pass) > 0)
+    .flatMap(({ pass }) => pass.groups.map(({ size }) => fitTargetTaskBytes(size)));
+  return Math.max(0, ...ofMethod) + Math.max(0, ...ofTargets);
+}
+
+function groupWork(
+  { method }: PreparedRun,
+  pass: BlockPass,
+  linears: readonly LinearDescription[],
+): GroupWork[] {
+  return pass.groups.map(({ name, size }) =>
+    method.work({ size, linears: linears.filter(({ inputGroup }) => inputGroup === name) }),
   );
 }

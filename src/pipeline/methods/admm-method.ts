@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { admm, admmUpdate } from '../../solvers/admm.js';
-import { admmBytes } from '../../solvers/admm-state.js';
+import { admmGroupBytes } from '../../solvers/admm-state.js';
 import { gramMethod } from './gram-method.js';
 import { type GroupShape, type GroupWork, NO_WORK } from './method.js';
 import { damping, steps } from './options.js';
@@ -50,7 +50,7 @@ function admmWork(
 ): GroupWork {
   return {
     ...NO_WORK,
-    bytes: { group: 0, linears: linears.map(admmBytes) },
+    bytes: admmGroupBytes(linears),
     factorFlops: (linears.length * 4 * size ** 3) / 3,
     solveFlops: 2 * (count + 2) * weights * size,
     scored: gradual * weights,

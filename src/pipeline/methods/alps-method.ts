@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { admmBytes } from '../../solvers/admm-state.js';
+import { admmGroupBytes } from '../../solvers/admm-state.js';
 import { alps } from '../../solvers/alps.js';
 import { gramMethod } from './gram-method.js';
 import { NO_WORK } from './method.js';
@@ -33,7 +33,7 @@ export const alpsMethod = gramMethod({
     const count = Math.min(iterations, USUAL_STEPS);
     return {
       ...NO_WORK,
-      bytes: { group: 0, linears: linears.map(admmBytes) },
+      bytes: admmGroupBytes(linears),
       factorFlops: (linears.length * (count / STEPS_PER_FACTOR) * 4 * size ** 3) / 3,
       solveFlops: 2 * (count + refits + 2) * weights * size,
       scored: count * weights,

@@ -29,6 +29,7 @@ export function bindMethod({ method, options, refine, update, existing_zeros }: 
     name: steps.map(({ step }) => step.name).join(' + '),
     statistics: mostOf(steps.map(({ step }) => step.statistics)),
     moments: steps.some(({ step }) => step.moments),
+    largestGroup: first.step.largestGroup ?? Number.POSITIVE_INFINITY,
     comparesRows: first.step.comparesRows?.(first.options) ?? false,
     gradients: first.step.gradients?.(first.options),
     optimisations: steps.flatMap(({ step, options: given }) => step.optimisation?.(given) ?? []),
@@ -75,6 +76,7 @@ function together(a: GroupWork, b: GroupWork): GroupWork {
     bytes: {
       group: Math.max(a.bytes.group, b.bytes.group),
       linears: a.bytes.linears.map((bytes, index) => Math.max(bytes, b.bytes.linears[index] ?? 0)),
+      worker: Math.max(a.bytes.worker ?? 0, b.bytes.worker ?? 0),
     },
     factorFlops: a.factorFlops + b.factorFlops,
     solveFlops: a.solveFlops + b.solveFlops,

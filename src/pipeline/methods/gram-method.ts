@@ -13,6 +13,8 @@ export interface GramMethodParts<Options extends z.ZodObject> {
   /** The method's own options in the run file, each with a default. */
   readonly options: Options;
   /** As in {@link Method}. */
+  readonly largestGroup?: number;
+  /** As in {@link Method}. */
   comparesRows?(options: z.output<Options>): boolean;
   /** @param oneLinear whether to prune one linear after the other */
   solve(
@@ -27,10 +29,11 @@ export interface GramMethodParts<Options extends z.ZodObject> {
 }
 
 export function gramMethod<Options extends z.ZodObject>(parts: GramMethodParts<Options>): Method {
-  const { name, options } = parts;
+  const { name, options, largestGroup } = parts;
   return {
     name,
     options,
+    ...(largestGroup !== undefined && { largestGroup }),
     statistics: 'gram',
     movesWeights: true,
     comparesRows: (given) => parts.comparesRows?.(options.parse(given)) ?? false,

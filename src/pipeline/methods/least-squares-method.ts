@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod';
-import { refitSurvivors } from '../../solvers/least-squares.js';
+import { leastSquaresBytes, refitSurvivors } from '../../solvers/least-squares.js';
 import { gramMethod } from './gram-method.js';
 import { NO_WORK } from './method.js';
 import { damping, steps } from './options.js';
@@ -22,7 +22,7 @@ export const leastSquaresMethod = gramMethod({
   work({ size, linears }, weights, { iterations }) {
     return {
       ...NO_WORK,
-      bytes: { group: size * size * 4, linears: linears.map((linear) => linear.out * linear.in * 4) },
+      bytes: leastSquaresBytes(size, linears),
       solveFlops: 2 * (iterations + 2) * weights * size,
     };
   },

@@ -132,10 +132,18 @@ export interface GroupShape {
   readonly linears: readonly LinearDescription[];
 }
 
+export interface WorkBytes {
+  readonly group: number;
+  /** For each linear in work. */
+  readonly linears: readonly number[];
+  /** What a worker keeps of its largest task, until it ends; left out where that is little. */
+  readonly worker?: number;
+}
+
 /** What pruning a group takes, for plans. */
 export interface GroupWork {
-  /** Held beside weights and statistics: for the group, and for each linear in work. */
-  readonly bytes: { readonly group: number; readonly linears: readonly number[] };
+  /** Held beside weights and statistics. */
+  readonly bytes: WorkBytes;
   /** Operations (a multiply and an add are two) of factorisations of [in, in] matrices. */
   readonly factorFlops: number;
   /** Of products with such matrices. */
@@ -164,6 +172,8 @@ export interface Method {
   readonly statistics: StatisticsKind;
   /** Whether it gives weights that stay other values. */
   readonly movesWeights?: boolean;
+  /** The largest M of a pattern N:M that it takes; any where left out. */
+  readonly largestGroup?: number;
   /** Whether the mean of every feature has to be measured too. */
   readonly moments?: boolean;
   /** Whether a sparsity is that of every row, rounded down in each. @param options as the schema puts them out */
@@ -223,6 +233,8 @@ export interface BoundMethod {
   readonly name: string;
   readonly statistics: StatisticsKind;
   readonly moments: boolean;
+  /** The largest M of a pattern N:M that it takes; Infinity where it takes any. */
+  readonly largestGroup: number;
   /** Whether a sparsity is that of every row, rounded down in each. */
   readonly comparesRows: boolean;
   readonly gradients: GradientNeeds | undefined;

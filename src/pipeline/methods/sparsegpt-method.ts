@@ -39,6 +39,8 @@ const options = z
 export const sparseGptMethod = gramMethod({
   name: 'sparsegpt',
   options,
+  // A block has whole groups.
+  largestGroup: MAX_BLOCK_SIZE,
   comparesRows: ({ mask_scope }) => mask_scope === 'row',
   solve: (pool, gram, { name, linears }, { keep_zeros, ...given }, oneLinear) => {
     const matrices = linears.map((linear) => ({ ...linear, keepZeros: keep_zeros || linear.keepZeros }));

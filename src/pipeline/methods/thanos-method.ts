@@ -31,6 +31,8 @@ const options = z
 export const thanosMethod = gramMethod({
   name: 'thanos',
   options,
+  // A block has whole groups.
+  largestGroup: MAX_BLOCK_SIZE,
   solve: (pool, gram, { name, linears }, given, oneLinear) =>
     thanos(pool, name, gram, linears, given, oneLinear),
   work({ size, linears }, weights, { block_size }) {
