@@ -14,10 +14,13 @@ import { freshKernels } from '../runtime/worker-kernels.js';
 import { bytesView, float32View } from '../system/native-memory.js';
 import { blockQuotas } from './block-quotas.js';
 import type { BlockStep } from './column-blocks.js';
+import { requireFiniteScores } from './require-finite-scores.js';
 import type { FactoredColumns } from './solve-in-blocks.js';
 
 /** Rows of one matrix, and the factor of its inputs. */
 export interface SolveRows extends Omit<FactoredColumns, 'steps'> {
+  /** Of the matrix. */
+  readonly name: string;
   /** Of the rows' first weight; [rows, columns] f32, pruned in place. */
   readonly weights: bigint;
   readonly rows: number;
@@ -245,7 +248,7 @@ function blockErrors(args: SolveRows, { block, strip }: BlockStep): Float32Array
 }
 
 function score(
-  { keepZeros }: SolveRows,
+  { name, keepZeros }: SolveRows,
   { kernels, width, rows, elements, slab, factor, scores, mask }: BlockState,
 ): void {
   // The allocation may detach earlier views.
@@ -255,6 +258,7 @@ function score(
     .f32(inverse, width)
     .set(Float32Array.from({ length: width }, (_, c) => 1 / (u[c * width + c] as number)));
   kernels.obsScores(slab, inverse, scores, width, rows);
+  requireFiniteScores(kernels, scores, elements, name);
   if (keepZeros) kernels.rankMarkedFirst(scores, mask, elements);
 }
 

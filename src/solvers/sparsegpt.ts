@@ -71,7 +71,7 @@ export async function sparseGpt(
 
 async function solveMatrix(
   pool: WorkerPool,
-  { weights, pattern, keepZeros = false }: SolvableMatrix,
+  { name, weights, pattern, keepZeros = false }: SolvableMatrix,
   { steps, ...shared }: FactoredColumns,
   maskScope: SparseGptOptions['mask_scope'],
 ): Promise<number> {
@@ -80,6 +80,7 @@ async function solveMatrix(
   try {
     const parts = equalParts(rows, TASK_ROWS).map(({ first, count }) => ({
       ...shared,
+      name,
       keepZeros,
       weights: weights.address + BigInt(first * columns * 4),
       rows: count,

@@ -14,6 +14,7 @@ import { freshKernels } from '../runtime/worker-kernels.js';
 import { type Histogram, histogramOf } from '../sparsity/score-mask-task.js';
 import { float32View } from '../system/native-memory.js';
 import type { BlockStep, ColumnBlock } from './column-blocks.js';
+import { requireFiniteScores } from './require-finite-scores.js';
 import type { FactoredColumns } from './solve-in-blocks.js';
 
 /** Elements scored at a time; whole rows, at least one. */
@@ -213,11 +214,7 @@ function score(
   values.set(stateOf(args, block).subarray(row * width, row * width + elements));
   reverseRows(values, width);
   kernels.scaledAbsScores(weights, norms, scores, elements / width, width);
-  if (kernels.firstNonFinite(scores, elements) >= 0) {
-    throw new RunError(
-      `${args.name}: a weight isn't finite while it is pruned; a larger prune.options.damping would help`,
-    );
-  }
+  requireFiniteScores(kernels, scores, elements, args.name);
   if (args.keepZeros) kernels.rankMarkedFirst(scores, marks, elements);
 }
 

@@ -46,7 +46,7 @@ describe('writeReport and readReport', () => {
     const { json } = reportFiles(output);
     const text = await readFile(json, 'utf8');
     const [, before = '', layer = '', after = ''] =
-      /^([^]*?"layers": \[)([^]*?\n {4}\})(\n {2}\][^]*)$/.exec(text) ?? [];
+      /^([\s\S]*?"layers": \[)([\s\S]*?\n {4}\})(\n {2}\][\s\S]*)$/.exec(text) ?? [];
     expect(before + layer + after).toBe(text);
     const most = 140_000;
     await writeFile(json, `${before}${new Array(most).fill(layer).join()}${after}`);

@@ -24,6 +24,22 @@ it('keeps all weights where more zeros are kept than have to go', async () => {
 });
 
 describe('SparseGPT', () => {
+  it.each(['block', 'row'] as const)(
+    'names the matrix whose scores are no numbers, mask_scope %s',
+    async (mask_scope) => {
+      const given = problem(8, 40, 2);
+      // Not a number, with the sign bit.
+      new Uint32Array(given.w.buffer, given.w.byteOffset)[77] = 0xffc00000;
+      const solving = solved(
+        sparseGptSolver('', { mask_scope }),
+        given,
+        { kind: 'unstructured', sparsity: 0.5 },
+        pools[0],
+      );
+      await expect(solving).rejects.toThrow(/^\w+: a weight isn't finite while it is pruned/);
+    },
+  );
+
   it.each([false, true])(
     'agrees with a plain right-looking implementation in f64, zeros kept: %s',
     async (keepZeros) => {
