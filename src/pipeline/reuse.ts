@@ -70,6 +70,8 @@ export class Reuse {
         sequenceLength,
         tokens: fingerprintTokens(calibration.tokens.subarray(0, windows * sequenceLength)),
         linears: sharing.map(({ name, linear }) => [name, linear.in]),
+        // Earlier files named no starved experts.
+        holds: 'norms, starved experts',
       };
       this.norms = new ReusedFile(folder, 'norms', denseFingerprint(run, parts), normsBytes(layers));
     }

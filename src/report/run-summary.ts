@@ -18,6 +18,11 @@ export function prunedLayers(layers: readonly LayerReport[]): LayerReport[] {
   return layers.filter((layer) => layer.pattern !== 'dense');
 }
 
+/** Zeros that linears had which the run kept dense. */
+export function keptZeros(layers: readonly LayerReport[]): number {
+  return layers.reduce((sum, { pattern, zeros }) => sum + (pattern === 'dense' ? zeros : 0), 0);
+}
+
 /** The distinct values of one property of the pruned layers, most frequent first: `sparsegpt`, `2:4, 4:8`. */
 export function distinct(layers: readonly LayerReport[], key: 'method' | 'pattern'): string {
   const counts = new Map<string, number>();

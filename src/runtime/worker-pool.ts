@@ -129,6 +129,7 @@ export class WorkerPool {
     this.signal?.throwIfAborted();
     try {
       if (this.#failure) throw this.#failure;
+      if (this.#closing) throw new Error('the pool is closed');
       return await this.#pool.run(args, {
         filename: new URL(`${module}.js`, compiledRoot).href,
         name: task.name,

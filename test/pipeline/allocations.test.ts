@@ -8,6 +8,8 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { plan, prune, RequestError } from '../../src/index.js';
+import { NO_ALLOCATION_WORK } from '../../src/pipeline/allocations/allocation.js';
+import { allocationWork } from '../../src/pipeline/estimates/estimate-flops.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { prepareWithoutTexts } from '../../src/pipeline/prepare-run.js';
 import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
@@ -100,7 +102,10 @@ it('says where an allocation has nothing to choose', async () => {
   const notes = async (goal: string, allocation = 'alpha') => {
     const { path } = runFile(`{method: wanda, ${goal}, allocation: ${allocation}}`, true);
     const { config } = loadRunFile(path, runSchema, { set: [] });
-    return (await prepareWithoutTexts(config, checkpoint)).notes.join();
+    const run = await prepareWithoutTexts(config, checkpoint);
+    const text = run.notes.join();
+    expect(allocationWork(run) === NO_ALLOCATION_WORK).toBe(text.includes('changes nothing'));
+    return text;
   };
   expect(await notes('pattern: "1:4"')).toContain('alpha changes nothing at 1:4');
   expect(await notes('pattern: "3:4"')).toContain('alpha changes nothing at 3:4');

@@ -212,6 +212,20 @@ describe('renderReportHtml', () => {
     expect(none.section).toContain('class="swatch"');
   });
 
+  it('does not count zeros that linears had before for what the run did', () => {
+    const base = sampleReport({ blocks: 1 });
+    const [pruned, kept] = base.layers as [LayerReport, LayerReport];
+    const layers: LayerReport[] = [
+      { ...pruned, numel: 4000, zeros: 2000 },
+      { ...kept, pattern: 'dense', numel: 6000, zeros: 3000 },
+    ];
+    const totals = { ...base.totals, prunable: 10_000, zeros: 5000, sparsity: 0.5 };
+    const page = renderReportHtml({ ...base, layers, totals });
+    expect(page).toContain('1 of 2 linears kept dense, with 3,000 zeros that they had');
+    const weights = page.slice(page.indexOf('Non-zero weights'), page.indexOf('Sparsity by layer'));
+    expect(weights).toContain('dense 7.00 k, pruned 5.00 k');
+  });
+
   it('colours sparser linears further up the ramp', () => {
     const page = renderReportHtml(largeReport());
     const drawing = page.slice(page.indexOf('Sparsity by layer'));

@@ -110,6 +110,16 @@ it('releases the sessions that its workers leave behind, once', async () => {
   expect(new Set(sessions).size).toBe(sessions.length);
 });
 
+it('begins nothing once it is closed', async () => {
+  const pool = new WorkerPool(1);
+  const list = [null, null, null, null, null];
+  const speeds = pool.map('runtime/speed-task', measureSpeed, list);
+  const ended = expect(speeds).rejects.toThrow();
+  await pool.close();
+  await ended;
+  await expect(pool.run('runtime/speed-task', measureSpeed, null)).rejects.toThrow('the pool is closed');
+});
+
 it('fails a task, and closes, only when no thread computes any more', async () => {
   const started = vi.spyOn(Piscina.prototype, 'run');
   const pool = new WorkerPool(2);

@@ -290,7 +290,8 @@ export function allocationWork(
   workers: number = memory.workers,
 ): AllocationWork {
   const sharing = layers.filter(({ shares }) => shares).map(({ linear }) => linear);
-  return sharing.length === 0 ? NO_ALLOCATION_WORK : allocation.work(sharing, workers);
+  if (!allocation.looks || sharing.length === 0) return NO_ALLOCATION_WORK;
+  return allocation.work(sharing, workers);
 }
 
 /** What the method does to each group of linears that are pruned. */

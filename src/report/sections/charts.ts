@@ -18,7 +18,7 @@ import {
 import { type Html, html } from '../html.js';
 import type { LayerGrid } from '../layer-grid.js';
 import type { EvaluationReport, Report } from '../report-schema.js';
-import { prunedLayers } from '../run-summary.js';
+import { keptZeros, prunedLayers } from '../run-summary.js';
 
 /** Perplexities, MACs and weights of the dense beside the pruned model. */
 export function beforeAfterSection(report: Report): Html {
@@ -37,7 +37,7 @@ export function beforeAfterSection(report: Report): Html {
     },
     {
       title: 'Non-zero weights in the prunable linears',
-      before: figureOf(totals.prunable, formatScaled),
+      before: figureOf(totals.prunable - keptZeros(report.layers), formatScaled),
       after: figureOf(totals.prunable - totals.zeros, formatScaled),
     },
   ];

@@ -16,7 +16,7 @@ import {
 } from '../format.js';
 import { type Html, html } from '../html.js';
 import type { EvaluationReport, Report } from '../report-schema.js';
-import { distinct, modelName, prunedLayers, targetSparsity } from '../run-summary.js';
+import { distinct, keptZeros, modelName, prunedLayers, targetSparsity } from '../run-summary.js';
 
 /** Title, headline figures and the row of smaller ones. */
 export function headline(report: Report): Html {
@@ -95,12 +95,13 @@ function perplexityFigure(name: string, evaluation: EvaluationReport): Html {
 function sparsityFigure(report: Report): Html {
   const target = targetSparsity(report.layers);
   const prunedCount = prunedLayers(report.layers).length;
+  const kept = keptZeros(report.layers);
   return figure(
     'Sparsity reached',
     html`${formatPercent(report.totals.sparsity)}`,
     prunedCount === report.layers.length
       ? `asked for ${formatPercent(target)} in ${formatPlural(report.layers.length, 'linear')}`
-      : `asked for ${formatPercent(target)}; ${formatCount(report.layers.length - prunedCount)} of ${formatPlural(report.layers.length, 'linear')} kept dense`,
+      : `asked for ${formatPercent(target)}; ${formatCount(report.layers.length - prunedCount)} of ${formatPlural(report.layers.length, 'linear')} kept dense${kept > 0 ? `, with ${formatCount(kept)} zeros that they had` : ''}`,
   );
 }
 
