@@ -48,6 +48,8 @@ export interface BlockAtWork {
   readonly gramWindows: number;
   /** In the windows, where rows of zeros fill up the last one. */
   readonly tokens?: number | undefined;
+  /** Of the model's windows, of an expert's tokens. */
+  readonly windowTokens?: number | undefined;
 }
 
 /** What was measured for the linears that are pruned next. */
@@ -156,7 +158,7 @@ async function storeLayers(
 /** Prunes linears whose inputs are measured. @param onPruned told how many of them are */
 async function solveLayers(
   tools: BlockTools,
-  { block, weights }: BlockAtWork,
+  { block, weights, windowTokens }: BlockAtWork,
   layers: readonly LayerPlan[],
   { statistics, targets }: Measured,
   onPruned: (count: number) => void,
@@ -183,7 +185,7 @@ async function solveLayers(
                   weights: weightOf(weights, layer),
                   pattern: layer.pattern,
                   gradients: gradients?.matrices(layer),
-                  gradientTokens: regional?.tokens,
+                  gradientTokens: run.gradients?.tokens ?? regional?.tokens,
                   target: targets?.get(layer.linear.name),
                   loadDense: (address: bigint) => loadDense(layer, address),
                 },
@@ -199,7 +201,15 @@ async function solveLayers(
             onPruned(outcomes.size + (linears.length * done) / total);
           return lossMeter.changes(weights, ablations, share);
         });
-      return [{ name: `${block.prefix}: ${name}`, statistics: measured, linears, lossChanges }];
+      return [
+        {
+          name: `${block.prefix}: ${name}`,
+          statistics: measured,
+          windowTokens: windowTokens ?? measured.tokens,
+          linears,
+          lossChanges,
+        },
+      ];
     });
   const { oneLinear } = run.memory;
   if (layers.length > 0) onPruned(0);

@@ -41,6 +41,7 @@ export async function pruneExperts(tools: BlockTools, work: ExpertsAtWork): Prom
     if (starved !== undefined && starved < tokens) return gradientTokensOf(run, starved);
     return { tokens, of: `${states.windows} calibration windows` };
   };
+  const windowTokens = states.windows * states.tokens;
   const reports: LayerReport[] = [];
   await stream.runExperts(passes, states, run.locate, {
     isLast,
@@ -61,7 +62,8 @@ export async function pruneExperts(tools: BlockTools, work: ExpertsAtWork): Prom
           weights,
           passes: ownPasses,
           gramWindows: fallback === 'magnitude' ? 0 : gramWindows,
-          tokens: fallback === 'all_tokens' ? states.windows * states.tokens : tokens,
+          tokens: fallback === 'all_tokens' ? windowTokens : tokens,
+          windowTokens,
         },
         own,
       );

@@ -28,7 +28,7 @@ export interface ScoreArguments {
 export interface ScoreInputs {
   /** ‖X_j‖₂, [columns]; where the score asks for column norms. */
   readonly columnNorms: Float32Array;
-  /** Tokens that the norms are over. */
+  /** Tokens of the windows that the norms are over, with those that go to other experts. */
   readonly tokens: number;
   /** Tokens of each window that gradients were taken over. */
   readonly gradientTokens: number;

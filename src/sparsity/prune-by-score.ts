@@ -48,7 +48,7 @@ export interface ScoredMatrix {
   readonly weights: TensorRef | StoredMatrix;
   /** ‖X_j‖₂, [in]; required by scores that ask for it. */
   readonly columnNorms: Float32Array | undefined;
-  /** Tokens that the norms are over; 1 when left out. */
+  /** Tokens of the windows that the norms are over, with those that go to other experts; 1 when left out. */
   readonly tokens?: number | undefined;
   /** Tokens of each window that gradients were taken over; 1 when left out. */
   readonly gradientTokens?: number | undefined;

@@ -74,7 +74,8 @@ async function pruned(prune: PruneConfig, w: Float32Array): Promise<Float32Array
   // Of measured losses the first is the least.
   const lossChanges = async (ablations: readonly unknown[]) =>
     ablations.map((_, mean) => ({ mean, standardError: 0 }));
-  await method.prune(pool, { name: 'x', linears: [linear], statistics, lossChanges }, false);
+  const group = { name: 'x', linears: [linear], statistics, windowTokens: tokens, lossChanges };
+  await method.prune(pool, group, false);
   return float32View(weights.address, w.length).slice();
 }
 

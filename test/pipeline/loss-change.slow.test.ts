@@ -65,7 +65,7 @@ async function choose(
     sum: undefined,
     gram,
   };
-  const group = { name: 'group', linears, statistics, lossChanges };
+  const group = { name: 'group', linears, statistics, windowTokens: tokens, lossChanges };
   const outcomes = await lossChangeMethod.prune(pool, group, lossChangeMethod.options.parse(given), false);
   const gone = linears.map(({ weights: { address } }, at) => {
     const w = dense[at] as Float32Array;
@@ -228,6 +228,18 @@ describe('a run', () => {
     const left = readdirSync(join(one.output, 'secateur'));
     expect(left.filter((name) => /hidden|f32/.test(name))).toEqual([]);
   });
+
+  it.each(['refine: dsnot', 'update: least_squares'])(
+    'does not report losses of what %s changed',
+    async (step) => {
+      const { report } = await prune(
+        runFile(`pattern: "2:4", ${step}, options: {measurements: 3, windows: 2, tokens: 24}`).path,
+      );
+      for (const layer of report.layers) {
+        expect(layer.measured_loss).toBeUndefined();
+      }
+    },
+  );
 
   it('gives the same bytes with other workers after an interruption', async () => {
     const goal = 'sparsity: 0.37, options: {measurements: 4, tile: [8, 16], windows: 2, tokens: 24}';

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors-header.js';
 import { checkpointModel } from '../../src/forward/checkpoint-model.js';
@@ -12,6 +12,7 @@ import { planWholeBlock } from '../../src/graph/block-passes.js';
 import { type PruneResult, prune, RunError } from '../../src/index.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { gblm } from '../../src/scores/gblm.js';
 import { readFloats } from '../support/golden-model.js';
 import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { fileHashes, quickstartRuns, refusal } from '../support/quickstart-runs.js';
@@ -195,6 +196,22 @@ describe('an expert that gets too few tokens', () => {
       expect(matrix(after, name('down_proj'), 20), name('down_proj')).toEqual(down);
     }
   });
+});
+
+it('gblm weighs the gradients of experts as those of other linears, however few tokens they get', async () => {
+  const vectors = vi.spyOn(gblm, 'vectors');
+  const { report } = await prune(
+    expertsRun(
+      'qwen3-moe',
+      '{minimum_tokens: 1, fallback: magnitude}',
+      '{method: gblm, sparsity: 0.5, options: {tokens: 16}}',
+    ).path,
+  );
+  expect(vectors).toHaveBeenCalledTimes(report.layers.filter(({ method }) => method === 'gblm').length);
+  for (const [inputs] of vectors.mock.calls) {
+    expect(inputs).toMatchObject({ tokens: WINDOWS * TOKENS, gradientTokens: 16 });
+  }
+  vectors.mockRestore();
 });
 
 describe('an expert that gets too few tokens for its gradients', () => {

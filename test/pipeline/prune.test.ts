@@ -27,7 +27,7 @@ describe('a run', () => {
     ['thanos', 'pattern: "2:4"', 0.5],
     ['ria', 'sparsity: 0.61', 0.61],
     ['alps', 'sparsity: 0.37, options: {iterations: 6}', 0.37],
-    ['admm', 'pattern: "2:4", options: {iterations: 4, gradual: 3}', 0.5],
+    ['admm', 'pattern: "2:4", options: {iterations: 4}', 0.5],
   ])(
     '%s with %s: exact zeros, valid groups, everything else untouched',
     async (method, goal, sparsity, model = shallow) => {

@@ -114,10 +114,8 @@ describe('scores of gradients', () => {
     const scores = scoresOf(gblm, problem, { alpha });
     expectClose(
       scores,
-      // The norms of 2048 tokens, from those of one, and of the gradients of 128 windows.
-      (w, i) =>
-        Math.abs(w) *
-        ((columnNorms[i % 29] as number) * Math.sqrt(2048) + alpha * Math.sqrt(128 * fisher(i))),
+      // The norms of 2048 tokens, from those of one, and of the gradients of 128 windows of as many; times √2048.
+      (w, i) => Math.abs(w) * ((columnNorms[i % 29] as number) * 2048 + alpha * Math.sqrt(128 * fisher(i))),
     );
     expect(gblm.comparisonGroup).toBe('row');
   });
@@ -131,6 +129,17 @@ describe('scores of gradients', () => {
         Math.abs(w) * ((columnNorms[i % 29] as number) * Math.sqrt(128) + alpha * Math.sqrt(fisher(i))),
     );
     expect(wandaPlusPlus.comparisonGroup).toBe('row');
+  });
+
+  it('gblm weighs gradients of short windows as those of 2048 tokens', () => {
+    const norms = Float32Array.of(3, 5);
+    const inputs = { columnNorms: norms, rowSums: new Float64Array(), columnSums: new Float64Array() };
+    const columnsOf = (tokens: number, gradientTokens: number) =>
+      gblm.vectors({ ...inputs, tokens, gradientTokens }, { alpha: 1 }).columns[0];
+    // Sixteen windows: norms are a quarter for one, and a gradient of a fourth of its tokens is twice as large.
+    expect(columnsOf(16 * 2048, 2048)).toEqual(norms.map((norm) => norm / 4));
+    expect(columnsOf(16 * 2048, 512)).toEqual(norms.map((norm) => norm / 2));
+    expect(columnsOf(16 * 512, 512)).toEqual(norms);
   });
 
   it('wanda++ takes the norms to windows as long as those of the gradients', () => {

@@ -10,27 +10,31 @@ import { type GroupShape, type GroupWork, NO_WORK } from './method.js';
 import { damping, steps } from './options.js';
 
 const ownDamping = damping(0.1, 'each of its elements');
-const iterations = steps(20, 'Steps of the update.');
+const iterations = steps(20, 'Steps of the update.', 1);
 
 const options = z
   .strictObject({
     damping: ownDamping,
     iterations,
-    gradual: steps(15, 'Of them, how many the mask takes to become as sparse as it is to be.'),
-  })
-  .superRefine(({ iterations: all, gradual }, context) => {
-    if (gradual >= 1 && gradual <= all) return;
-    const message = `expected from 1 up to iterations, which is ${all}`;
-    context.addIssue({ code: 'custom', path: ['gradual'], input: gradual, message });
+    gradual: steps(
+      15,
+      'Of them, how many the mask takes to become as sparse as it is to be; at most all.',
+      1,
+    ),
   })
   .describe('ADMM with masks that become sparser step by step.');
 
 export const admmMethod = gramMethod({
   name: 'admm',
   options,
-  solve: (pool, gram, { linears }, given, oneLinear) => admm(pool, gram, linears, given, oneLinear),
-  work: admmWork,
+  solve: (pool, gram, { linears }, given, oneLinear) =>
+    admm(pool, gram, linears, withinSteps(given), oneLinear),
+  work: (group, weights, given) => admmWork(group, weights, withinSteps(given)),
 });
+
+function withinSteps(given: z.output<typeof options>) {
+  return { ...given, gradual: Math.min(given.gradual, given.iterations) };
+}
 
 const updateOptions = z
   .strictObject({ damping: ownDamping, iterations })

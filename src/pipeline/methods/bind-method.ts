@@ -64,7 +64,8 @@ function after(before: MethodOutcome | undefined, last: MethodOutcome): MethodOu
   return {
     predictedLoss: last.predictedLoss,
     damping: last.damping ?? before.damping,
-    measuredLoss: last.measuredLoss ?? before.measuredLoss,
+    // What was predicted and measured is of other weights than there are now.
+    measuredLoss: last.measuredLoss,
     seconds: before.seconds + last.seconds,
     notes: [...before.notes, ...last.notes],
   };

@@ -46,6 +46,8 @@ export interface MethodGroup {
   readonly name: string;
   readonly linears: readonly MethodLinear[];
   readonly statistics: GroupStatistics;
+  /** Tokens of the windows that was measured on, with those that go to other experts. */
+  readonly windowTokens: number;
   /**
    * Where the method asks for losses: for each ablation alone, how much larger the model's cross-entropy gets, in nats a
    * token, as the block is now and with the later blocks as they are in the source. Leaves the weights as they are.

@@ -30,6 +30,6 @@ export function gradientTokens(where = '') {
 }
 
 /** How many steps an iterative method may take. */
-export function steps(byDefault: number, description: string) {
-  return z.int().min(0).max(10_000).default(byDefault).describe(description);
+export function steps(byDefault: number, description: string, least = 0) {
+  return z.int().min(least).max(10_000).default(byDefault).describe(description);
 }

@@ -45,9 +45,8 @@ export function scoreMethod(score: Score, own: z.ZodObject): Method {
       const { windows, tokens } = given as { windows: number; tokens: number };
       return { of: gradientsOf, windows, tokens, moments };
     },
-    async prune(pool, { linears, statistics }, given, oneLinear) {
+    async prune(pool, { linears, statistics, windowTokens: tokens }, given, oneLinear) {
       const norms = columnNorms(statistics);
-      const { tokens } = statistics;
       const outcomes = new Map<string, MethodOutcome>();
       await forEach(linears, oneLinear, async (linear) => {
         const started = performance.now();
