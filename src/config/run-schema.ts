@@ -251,7 +251,7 @@ const calibrationSchema = z
       .enum(['auto', 'pruned', 'mixed', 'dense'])
       .default('auto')
       .describe(
-        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed for an N:M pattern without recovery, otherwise pruned.',
+        'What a linear is measured on. pruned: what it will read once the linears before it in its block are pruned, so that it makes up for them; mixed: the same, but what attention gives as it is before attention is pruned; dense: what it reads in the unpruned block, as in the published code of Wanda and SparseGPT. The blocks before are pruned in any case. mixed computes attention twice, dense the whole block. auto: mixed in a block where any of the queries, keys and values gets an N:M pattern, from the goal or from a rule, without recovery; otherwise pruned.',
       ),
     recovery: z
       .number()

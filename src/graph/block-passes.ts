@@ -275,17 +275,30 @@ function behindPrunedMixing(built: BlockGraph, pruned: ReadonlySet<string>): Set
   return new Set(behind.map(({ name }) => name).filter((name) => pruned.has(name)));
 }
 
+/** Names of the linears that attention depends on: queries, keys and values, with the latents that they may go through. */
+export function linearsBeforeMixing(block: BlockDescription, tokens: number): Set<string> {
+  const built = buildBlock(block, tokens);
+  const mixed = mixedValues(built);
+  return new Set(built.linears.filter(({ output }) => mixed.has(output)).map(({ name }) => name));
+}
+
 /** The first linears on each way from whose output no token reaches another. */
 function linearsAfterMixing(built: BlockGraph): Set<string> {
-  const { graph, linears } = built;
+  const { linears } = built;
+  const mixed = mixedValues(built);
+  const after = linears.filter(({ output }) => !mixed.has(output));
+  const levels = levelsBehind(built, new Set(after.map(({ name }) => name)));
+  return new Set(after.filter(({ input }) => (levels.get(input) ?? 0) === 0).map(({ name }) => name));
+}
+
+/** The values from which one token reaches another. */
+function mixedValues({ graph }: BlockGraph): Set<Value> {
   const mixed = new Set<Value>();
   for (const node of graph.nodes.toReversed()) {
     if (!mixesTokens(node, graph) && !node.outputs.some((value) => mixed.has(value))) continue;
     for (const value of node.inputs) mixed.add(value);
   }
-  const after = linears.filter(({ output }) => !mixed.has(output));
-  const levels = levelsBehind(built, new Set(after.map(({ name }) => name)));
-  return new Set(after.filter(({ input }) => (levels.get(input) ?? 0) === 0).map(({ name }) => name));
+  return mixed;
 }
 
 /** Whether the pass computes each token alone, and nothing is written over what another token still reads. */

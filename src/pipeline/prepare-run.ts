@@ -46,7 +46,7 @@ import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from
 import { methodByName } from './methods/method-registry.js';
 import { type OpenModelOptions, openModel } from './open-model.js';
 import { PhaseTimer } from './phase-timer.js';
-import { prunePlans } from './prune-plans.js';
+import { inputsMeasured, prunePlans } from './prune-plans.js';
 import { requireGroupSize } from './require-group-size.js';
 import { requireOwnScales } from './require-own-scales.js';
 import { writtenTensors } from './written-tensors.js';
@@ -244,7 +244,7 @@ async function withTexts(
       'write.dtype': written.decoded.length > 0 ? 'auto' : 'same',
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
-      'calibration.inputs': config.calibration?.inputs ?? null,
+      'calibration.inputs': inputsPart(opened, calibration, windows),
       'calibration.recovery': config.calibration?.recovery ?? null,
       'calibration.experts': model.blocks.some(({ experts }) => experts)
         ? (config.calibration?.experts ?? null)
@@ -425,6 +425,17 @@ function windowsOf(
   const { samples, sequenceLength } = calibration;
   const measured = Math.min(samples, Math.ceil(OUTPUT_ERROR_TOKENS / sequenceLength));
   return { windows: samples, gramWindows: method.statistics === 'gram' ? samples : measured };
+}
+
+/** `calibration.inputs` in the fingerprint: as given, or of every block what it comes to where rules may decide it. */
+function inputsPart(
+  { config, model, layers }: Pick<PreparedRun, 'config' | 'model' | 'layers'>,
+  calibration: CalibrationSet | undefined,
+  windows: number,
+): unknown {
+  const given = config.calibration?.inputs ?? null;
+  if (!calibration || windows === 0 || given !== 'auto' || config.prune.rules.length === 0) return given;
+  return model.blocks.map((block) => inputsMeasured({ config, layers }, block, calibration.sequenceLength));
 }
 
 /** Tensors in the order that they are finished, so that shards fill up one after the other. */

@@ -2,8 +2,13 @@
  * How the calibration windows of a run go through its blocks.
  * @module
  */
-import type { RunConfig } from '../config/run-schema.js';
-import { type BlockPasses, type InputsMeasured, planPasses, planWholeBlock } from '../graph/block-passes.js';
+import {
+  type BlockPasses,
+  type InputsMeasured,
+  linearsBeforeMixing,
+  planPasses,
+  planWholeBlock,
+} from '../graph/block-passes.js';
 import type { BlockDescription } from '../model/description.js';
 import type { PreparedRun } from './prepare-run.js';
 import { prunedLinears, unitLayers } from './unit-layers.js';
@@ -18,19 +23,28 @@ export function prunePlans(run: PreparedRun): BlockPasses[] {
 /** The passes of a block, or of one of its experts, while its linears are pruned. */
 export function prunePlan(run: PreparedRun, unit: BlockDescription, tokens: number): BlockPasses {
   const names = new Set(prunedLinears(run, unit).map(({ name }) => name));
-  return planPasses(unit, tokens, names, inputsMeasured(run.config));
+  return planPasses(unit, tokens, names, inputsMeasured(run, unit, tokens));
 }
 
 /**
- * What `calibration.inputs` comes to. N:M takes more from queries and keys than they can make up for: an output projection
- * fitted to what they then attend to does worse (figures in docs/architecture.md).
+ * What `calibration.inputs` comes to for a block, or for one of its experts. N:M takes more from queries and keys than they can
+ * make up for: an output projection fitted to what they then attend to does worse (figures in docs/architecture.md).
  */
-function inputsMeasured({ calibration, prune }: RunConfig): InputsMeasured {
+export function inputsMeasured(
+  { config: { calibration }, layers }: Pick<PreparedRun, 'config' | 'layers'>,
+  unit: BlockDescription,
+  tokens: number,
+): InputsMeasured {
   const inputs = calibration?.inputs ?? 'auto';
   if (inputs !== 'auto') return inputs;
   // What attention lost is made up for.
   if (calibration && calibration.recovery > 0) return 'pruned';
-  return prune.pattern === undefined ? 'pruned' : 'mixed';
+  const grouped = unitLayers({ layers }, unit).filter(
+    ({ pattern }) => pattern !== 'dense' && pattern.kind === 'n:m',
+  );
+  if (grouped.length === 0) return 'pruned';
+  const attention = linearsBeforeMixing(unit, tokens);
+  return grouped.some(({ linear }) => attention.has(linear.name)) ? 'mixed' : 'pruned';
 }
 
 /** The passes of every block while the dense model is measured for an allocation; none where no windows are. */

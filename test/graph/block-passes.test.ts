@@ -6,6 +6,7 @@ import { HiddenStates } from '../../src/forward/hidden-states.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import {
   type BlockPasses,
+  linearsBeforeMixing,
   passRanges,
   planPasses,
   planWholeBlock,
@@ -263,9 +264,25 @@ describe('passes of a block of whose attention a part is pruned', () => {
     phi3: blockOf('phi3', grouped),
     gpt2: blockOf('gpt2', { ...whole, n_embd: hidden }),
     bloom: blockOf('bloom', whole),
+    gptj: blockOf('gptj', { ...whole, n_embd: hidden, rotary_dim: 4 }),
     deepseek_v2: blockOf('deepseek_v2', { ...latent, q_lora_rank: 20 }),
     deepseek_v3: blockOf('deepseek_v3', { ...latent, q_lora_rank: null }),
   };
+
+  it.each([
+    ['llama', ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']],
+    ['phi3', ['self_attn.qkv_proj.q', 'self_attn.qkv_proj.k', 'self_attn.qkv_proj.v']],
+    ['gpt2', ['attn.c_attn.q', 'attn.c_attn.k', 'attn.c_attn.v']],
+    ['bloom', ['query', 'key', 'value'].map((part) => `self_attention.query_key_value.${part}`)],
+    // What feeds the feed-forward network beside attention is none of them.
+    ['gptj', ['attn.q_proj', 'attn.k_proj', 'attn.v_proj']],
+    [
+      'deepseek_v2',
+      ['q_a_proj', 'q_b_proj', 'kv_a_proj_with_mqa', 'kv_b_proj'].map((name) => `self_attn.${name}`),
+    ],
+  ] as const)('knows the linears that attention depends on (%s)', (of, names) => {
+    expect([...linearsBeforeMixing(blocks[of], tokens)].sort()).toEqual([...names].sort());
+  });
 
   it.each([
     ['llama', ['self_attn.q_proj'], [hidden, few, few]],
