@@ -12,7 +12,10 @@ const MOST = 1e6;
 /** Bins of the histogram of log λ, as in the published code and in WeightWatcher. */
 const BINS = 100;
 
-/** λ_min is looked for between so many times the peak, as in the published code. */
+/**
+ * λ_min is looked for between so many times the peak. The published code takes log₁₀ of the lower bound and not of λ, so that
+ * what it finds depends on the scale of the weights.
+ */
 const NEAR_PEAK = { least: 0.95, most: 1.5 };
 
 /** Beside the largest eigenvalue, well above what rounding in f32 makes of a zero, some 1e-7. */
