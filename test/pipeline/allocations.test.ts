@@ -212,6 +212,7 @@ describe('magnitude', () => {
 
 describe.each<[allocation: string, calibrated: boolean]>([
   ['{name: alpha, average: linear, epsilon: 0.1}', false],
+  ['{name: alpha, tail: middle}', false],
   ['{name: global, among: block, bound: 0.05}', true],
   ['{name: loss, windows: 2}', true],
 ])('allocation: %s', (allocation, calibrated) => {

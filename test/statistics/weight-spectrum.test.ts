@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { transposedRowsOf } from '../../src/model/parts/placement.js';
-import { hillExponent, tailExponent } from '../../src/statistics/tail-exponent-task.js';
+import type { TailStart } from '../../src/statistics/power-law-exponent.js';
+import { tailExponent } from '../../src/statistics/tail-exponent-task.js';
 import { tridiagonalEigenvalues } from '../../src/statistics/tridiagonal-eigenvalues.js';
 import { tridiagonalInStages } from '../../src/statistics/tridiagonal-in-stages.js';
 import { weightSpectrum } from '../../src/statistics/weight-spectrum.js';
@@ -16,9 +17,11 @@ import { storedMatrix } from '../support/stored.js';
 const golden = fileURLToPath(new URL('../golden', import.meta.url));
 
 interface Spectra {
-  made: { shape: [number, number]; eigenvalues: number[]; exponent: number }[];
-  layer: { largest: number[]; median: number; exponent: number };
+  made: { shape: [number, number]; eigenvalues: number[]; exponents: Exponents }[];
+  layer: { largest: number[]; median: number; exponents: Exponents };
 }
+type Exponents = Record<TailStart, number>;
+const starts = ['peak', 'middle'] as const;
 const spectra: Spectra = JSON.parse(readFileSync(join(golden, 'spectra.json'), 'utf8'));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-spectrum-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -44,7 +47,7 @@ function distance(values: ArrayLike<number>, expected: readonly number[]): numbe
 describe('the spectrum of weights', () => {
   it.each(spectra.made)(
     'has the eigenvalues that PyTorch finds, of $shape and transposed',
-    ({ shape: [rows, columns], eigenvalues, exponent }) => {
+    ({ shape: [rows, columns], eigenvalues, exponents }) => {
       const w = made(rows, columns);
       const wide = storedMatrix(folder, `made-${rows}`, w, [rows, columns]);
       const tall = storedMatrix(folder, `made-${rows}-tall`, transposed(w, rows, columns), [columns, rows]);
@@ -60,7 +63,8 @@ describe('the spectrum of weights', () => {
       const turned = { ...tall, file: view, offset: 0, shape: [rows, columns] };
       for (const stored of [wide, tall, turned]) {
         expect(distance(weightSpectrum(stored), eigenvalues)).toBeLessThan(1e-6);
-        expect(tailExponent(stored) / exponent).toBeCloseTo(1, 5);
+        for (const start of starts)
+          expect(tailExponent({ tensor: stored, start }) / exponents[start]).toBeCloseTo(1, 5);
       }
     },
   );
@@ -88,7 +92,8 @@ describe('the spectrum of weights', () => {
     expect(distance(eigenvalues.slice(-3), spectra.layer.largest)).toBeLessThan(1e-6);
     const median = eigenvalues[Math.floor(eigenvalues.length / 2)] as number;
     expect(median / spectra.layer.median).toBeCloseTo(1, 5);
-    expect(tailExponent(stored) / spectra.layer.exponent).toBeCloseTo(1, 5);
+    for (const start of starts)
+      expect(tailExponent({ tensor: stored, start }) / spectra.layer.exponents[start]).toBeCloseTo(1, 5);
   });
 
   it('adds up slabs of rows and of columns', () => {
@@ -103,25 +108,26 @@ describe('the spectrum of weights', () => {
   });
 
   it('of zeros, of one row and of less than half of full rank has an exponent', () => {
-    const exponent = (data: number[], shape: [number, number]) =>
-      tailExponent(storedMatrix(folder, `odd-${data.length}`, Float32Array.from(data), shape));
-    expect(exponent([0, 0, 0, 0, 0, 0], [2, 3])).toBe(1e6);
-    expect(exponent([1, 2, 3], [1, 3])).toBe(1e6);
+    const exponent = (data: number[], shape: [number, number], start: TailStart) =>
+      tailExponent({
+        tensor: storedMatrix(folder, `odd-${data.length}-${start}`, Float32Array.from(data), shape),
+        start,
+      });
+    for (const start of starts) {
+      expect(exponent([0, 0, 0, 0, 0, 0], [2, 3], start)).toBe(1e6);
+      expect(exponent([1, 2, 3], [1, 3], start)).toBe(1e6);
+    }
     const rankOne = Array.from({ length: 36 }, (_, i) => ((i % 6) + 1) * (Math.floor(i / 6) + 1));
-    expect(exponent(rankOne, [6, 6])).toBeGreaterThan(1);
-    expect(exponent(rankOne, [6, 6])).toBeLessThan(2);
+    expect(exponent(rankOne, [6, 6], 'middle')).toBeGreaterThan(1);
+    expect(exponent(rankOne, [6, 6], 'middle')).toBeLessThan(2);
+    // One eigenvalue beside zeros is no tail.
+    expect(exponent(rankOne, [6, 6], 'peak')).toBe(1e6);
   });
 
   it('that goes beyond f32 is refused by name', () => {
     const large = storedMatrix(folder, 'large', Float32Array.of(1, 2, 3, 1e30, 1, 1e30), [2, 3]);
     expect(() => weightSpectrum(large)).toThrow("large: the product of rows 1 and 1 isn't finite");
   });
-});
-
-it("finds the exponent of eigenvalues that follow Pareto's law", () => {
-  const n = 20_000;
-  const quantiles = Float64Array.from({ length: n }, (_, i) => (1 - (i + 0.5) / n) ** (-1 / 2.5));
-  expect(hillExponent(quantiles)).toBeCloseTo(3.5, 2);
 });
 
 it('finds the eigenvalues of a second difference, 2 − 2 cos(πk/(n+1)), and keeps a diagonal', () => {

@@ -23,6 +23,12 @@ const options = z
       .describe(
         'block: the linears of a block get the sparsity of their mean exponent; linear: each has its own.',
       ),
+    tail: z
+      .enum(['peak', 'middle'])
+      .default('peak')
+      .describe(
+        'peak: the tail begins near the peak of the spectrum, where a power law fits best; middle: at the median.',
+      ),
   })
   .describe('AlphaPruning: where the spectrum of the weights has a heavier tail, more weights stay.');
 
@@ -37,11 +43,14 @@ export const alpha: Allocation = {
     return (2 * epsilon * goal) / (1 - epsilon);
   },
   async share(pool, { linears, goal = 0, onStep }, given) {
-    const { epsilon, average } = options.parse(given);
+    const { epsilon, average, tail } = options.parse(given);
     let done = 0;
     const exponents = linears.map(() => 0);
     await pool.forEach([...linears.entries()], async ([index, { weights }]) => {
-      exponents[index] = await pool.run('statistics/tail-exponent-task', tailExponent, weights);
+      exponents[index] = await pool.run('statistics/tail-exponent-task', tailExponent, {
+        tensor: weights,
+        start: tail,
+      });
       onStep(++done, linears.length);
     });
     const own = linears.map(({ block }, index) => ({ block, exponent: exponents[index] as number }));
