@@ -7,6 +7,8 @@ import { hiddenFile } from '../forward/hidden-file.js';
 import { HiddenStates, type StateRecords } from '../forward/hidden-states.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { BlockPasses } from '../graph/block-passes.js';
+import { nameSome } from '../name-some.js';
+import { formatPlural } from '../report/format.js';
 import type { TensorRef } from '../runtime/tensor-ref.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
 import { type Pattern, patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
@@ -104,6 +106,9 @@ export async function measureDense(options: MeasureOptions): Promise<DenseNorms>
 
 type Weights = Readonly<Record<string, TensorRef>>;
 
+/** The share of a linear's weights above which a report names it. */
+const NEARLY_ALL = 0.95;
+
 /** What an allocation comes to. */
 export interface Allocated {
   /** Of the linears that share the sparsity, in order. */
@@ -160,6 +165,13 @@ export async function shareSparsity(
   ) {
     const asked = goal.kind === 'n:m' ? patternName(goal) : goal.sparsity;
     notes.push(`${allocation.name} changes nothing at ${asked}: the shares of all linears come to the same`);
+  }
+  const emptied = linears.filter((_, i) => patternSparsity(patterns[i] ?? goal) > NEARLY_ALL);
+  if (emptied.length > 0 && patternSparsity(goal) <= NEARLY_ALL) {
+    notes.push(
+      `${allocation.name} takes more than ${100 * NEARLY_ALL} % of ${formatPlural(emptied.length, 'linear')}, of which ` +
+        `little is left then: ${nameSome(emptied.map(({ name }) => name))}`,
+    );
   }
   return { patterns, notes };
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { nameSome } from '../name-some.js';
+import { formatPlural } from '../report/format.js';
 import type { DenseNorms } from './allocate.js';
 import type { LayerPlan } from './layer-plan.js';
 import type { PreparedRun } from './prepare-run.js';
@@ -37,7 +38,7 @@ export function unmeasuredNotes(
     const names = [...unmeasured].flatMap(([linear, why]) => (why === reason ? [linear] : []));
     if (names.length === 0) return [];
     return [
-      `${name} gives the goal itself to ${names.length} linears, since ${reasons[reason]}: ${nameSome(names)}`,
+      `${name} gives the goal itself to ${formatPlural(names.length, 'linear')}, since ${reasons[reason]}: ${nameSome(names)}`,
     ];
   });
 }

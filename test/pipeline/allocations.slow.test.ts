@@ -235,6 +235,23 @@ describe.each<[allocation: string, calibrated: boolean]>([
   });
 });
 
+it.each([
+  ['{name: alpha, epsilon: 0.95}', true],
+  ['{name: alpha, tail: middle, epsilon: 0.05}', false],
+])('allocation %s: names linears of which little is left', async (allocation, isLittle) => {
+  const { report } = await prune(
+    runFile(`{method: magnitude, sparsity: 0.6, allocation: ${allocation}}`).path,
+  );
+  const emptied = report.layers.filter(({ zeros, numel }) => zeros > 0.95 * numel);
+  expect(emptied.length > 0).toBe(isLittle);
+  const note = report.notes.find((each) => each.startsWith('alpha takes more than 95 % of'));
+  if (!isLittle) expect(note).toBeUndefined();
+  else {
+    expect(note).toContain(` ${emptied.length} linears, `);
+    expect(note).toContain(emptied[0]?.name);
+  }
+});
+
 it.each(['options: {scope: model}', 'allocation: {name: loss, windows: 2}'])(
   '%s: a run that was stopped goes on with the shares that it had',
   async (settings) => {
