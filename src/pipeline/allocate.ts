@@ -154,26 +154,42 @@ export async function shareSparsity(
         );
   const shareOf = new Map(measured.map(({ name }, i) => [name, sparsities[i]]));
   const wishes = linears.map(({ name }) => shareOf.get(name));
-  const { comparesRows } = run.method;
-  const patterns = allocatedPatterns(goal, linears, { sparsities: wishes, isExact }, comparesRows);
-  const notes = unmeasuredNotes(run, unmeasured);
+  const patterns = allocatedPatterns(goal, linears, { sparsities: wishes, isExact }, run.method.comparesRows);
+  const notes = [
+    ...unmeasuredNotes(run, unmeasured),
+    ...(isOpen ? [] : unchangedNotes(run, goal, linears, patterns)),
+    ...emptiedNotes(run, goal, linears, patterns),
+  ];
+  return { patterns, notes };
+}
+
+/** Where all linears lose what they would without the allocation. */
+function unchangedNotes(
+  { allocation, method: { comparesRows } }: PreparedRun,
+  goal: Pattern,
+  linears: readonly SharingLinear[],
+  patterns: readonly Pattern[],
+): string[] {
   const zerosOf = (own: Pattern, { size, columns }: SharingLinear) =>
     zeroCount(comparesRows ? columns : size, patternSparsity(own));
-  if (
-    !isOpen &&
-    linears.every((linear, i) => zerosOf(patterns[i] ?? goal, linear) === zerosOf(goal, linear))
-  ) {
-    const asked = goal.kind === 'n:m' ? patternName(goal) : goal.sparsity;
-    notes.push(`${allocation.name} changes nothing at ${asked}: the shares of all linears come to the same`);
-  }
+  if (linears.some((linear, i) => zerosOf(patterns[i] ?? goal, linear) !== zerosOf(goal, linear))) return [];
+  const asked = goal.kind === 'n:m' ? patternName(goal) : goal.sparsity;
+  return [`${allocation.name} changes nothing at ${asked}: the shares of all linears come to the same`];
+}
+
+/** Where little is left of a linear, and more of all together. */
+function emptiedNotes(
+  { allocation }: PreparedRun,
+  goal: Pattern,
+  linears: readonly { readonly name: string }[],
+  patterns: readonly Pattern[],
+): string[] {
   const emptied = linears.filter((_, i) => patternSparsity(patterns[i] ?? goal) > NEARLY_ALL);
-  if (emptied.length > 0 && patternSparsity(goal) <= NEARLY_ALL) {
-    notes.push(
-      `${allocation.name} takes more than ${100 * NEARLY_ALL} % of ${formatPlural(emptied.length, 'linear')}, of which ` +
-        `little is left then: ${nameSome(emptied.map(({ name }) => name))}`,
-    );
-  }
-  return { patterns, notes };
+  if (emptied.length === 0 || patternSparsity(goal) > NEARLY_ALL) return [];
+  return [
+    `${allocation.name} takes more than ${100 * NEARLY_ALL} % of ${formatPlural(emptied.length, 'linear')}, of which ` +
+      `little is left then: ${nameSome(emptied.map(({ name }) => name))}`,
+  ];
 }
 
 /** The run with what its allocation gives. @param patterns of the linears that share the sparsity, in order */
