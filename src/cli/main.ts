@@ -8,10 +8,14 @@ import { version } from '../version.js';
 import { loadLibrary } from './load-library.js';
 import { runCli } from './run-cli.js';
 
-// `secateur inspect … | head` closes the pipe early; that is no failure of ours.
+// Progress that can't be written is lost; the work goes on, and tidies up when it is stopped.
+process.stderr.on('error', () => {});
+
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
+  // `secateur inspect … | head` closes the pipe early; that is no failure of ours. The code of a command that failed is set.
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`error: the result cannot be written to stdout: ${error.message}\n`);
+  process.exit(process.exitCode || 1);
 });
 
 process.exitCode = await runCli(process.argv.slice(2), {

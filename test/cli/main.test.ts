@@ -3,7 +3,8 @@
  * @module
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,13 +15,22 @@ const home = join(root, 'node_modules', '.cache', `secateur-cli-test-${process.p
 const main = join(home, 'dist', 'cli', 'main.js');
 
 const LIBRARY = `
+import { writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 export async function prune(runFile, { onProgress, signal }) {
   if (runFile === 'crash.yaml') throw new TypeError('not expected');
   onProgress({ kind: 'stage', stage: 'prune', blocks: 2 });
   const timer = setInterval(() => {}, 1000);
   await new Promise((resolve, reject) => {
     if (runFile !== 'deaf.yaml') signal.addEventListener('abort', () => reject(signal.reason));
-  }).finally(() => clearInterval(timer));
+  }).finally(async () => {
+    clearInterval(timer);
+    for (let i = 0; i < 3; i++) {
+      onProgress({ kind: 'note', message: 'stopping' });
+      await setTimeout(1);
+    }
+    if (process.env.TIDIED) writeFileSync(process.env.TIDIED, runFile);
+  });
 }
 export const runSchema = () => ({ lines: Array.from({ length: 200000 }, (_, i) => i) });
 `;
@@ -120,5 +130,72 @@ describe('the program', () => {
     child.stdout.once('data', () => child.stdout.destroy());
     const code = await new Promise((resolve) => child.on('close', resolve));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('ends with its own code when the reader of its output went away before', async () => {
+    const child = spawn(process.execPath, [main, 'prune', 'crash.yaml', '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
+    child.stdout.destroy();
+    expect(await once(child, 'close')).toEqual([1, null]);
+  });
+
+  it.each([
+    ['SIGINT', [], 130],
+    ['SIGTERM', ['--json'], 143],
+  ] as const)(
+    'goes on until it has tidied up when nobody reads what it says: %s',
+    async (signal, more, code) => {
+      const tidied = join(home, `tidied-${signal}`);
+      const child = spawn(process.execPath, [main, 'prune', 'slow.yaml', ...more], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TIDIED: tidied },
+        timeout: 20_000,
+        killSignal: 'SIGKILL',
+      });
+      await once(child.stderr, 'data');
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.kill(signal);
+      expect(await once(child, 'close')).toEqual([code, null]);
+      expect(existsSync(tidied)).toBe(true);
+    },
+  );
+
+  describe.skipIf(!existsSync('/dev/full'))('on a full disk', () => {
+    /** Runs the program with `descriptor` on one, and gives what the other of stdout and stderr had. */
+    async function filling(descriptor: 1 | 2, ...args: string[]) {
+      const full = openSync('/dev/full', 'w');
+      const other = join(home, `other-${descriptor}`);
+      const read = openSync(other, 'w');
+      try {
+        const child = spawn(process.execPath, [main, ...args], {
+          stdio: ['ignore', ...(descriptor === 1 ? [full, read] : [read, full])],
+          timeout: 20_000,
+          killSignal: 'SIGKILL',
+        });
+        const [code] = await once(child, 'close');
+        return { code, words: readFileSync(other, 'utf8') };
+      } finally {
+        closeSync(full);
+        closeSync(read);
+      }
+    }
+
+    it('says in a line that its result cannot be written', async () => {
+      expect(await filling(1, 'schema')).toEqual({
+        code: 1,
+        words: 'error: the result cannot be written to stdout: ENOSPC: no space left on device, write\n',
+      });
+    });
+
+    it('goes on when what it says cannot be written', async () => {
+      expect(await filling(2, 'nonsense', '--json')).toMatchObject({
+        code: 2,
+        words: expect.stringContaining('"exitCode": 2'),
+      });
+    });
   });
 });
