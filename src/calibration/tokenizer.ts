@@ -58,7 +58,10 @@ const textBytesPerMillisecond = 20;
 export interface Tokenizer {
   /** The ids of a text; no special tokens are added, those written out in the text are recognised. */
   encode(text: string): Int32Array;
-  /** The ids of a conversation through the chat template, without a prompt for the next answer. */
+  /**
+   * The ids of a conversation through the chat template, without a prompt for the next answer. The first call reads the template.
+   * @throws RequestError when there is no template, or it can't be read, or refuses the messages
+   */
   applyChatTemplate(messages: readonly ChatMessage[]): Promise<Int32Array>;
   /** One more than the highest id it may give. */
   readonly vocabularySize: number;
@@ -235,14 +238,15 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
       { cause },
     );
   }
-  const render: ChatTemplate =
-    template === undefined
-      ? async () => {
-          throw new RequestError(
-            `${folder}: the model has no chat template (chat_template.jinja), which data with messages needs; give field text instead`,
-          );
-        }
-      : await compileChatTemplate(template.source, template.name, specialTokens);
+  let compiled: Promise<ChatTemplate> | undefined;
+  const chatTemplate = (): Promise<ChatTemplate> => {
+    if (template === undefined)
+      throw new RequestError(
+        `${folder}: the model has no chat template (chat_template.jinja), which data with messages needs; give field text instead`,
+      );
+    compiled ??= compileChatTemplate(template.source, template.name, specialTokens);
+    return compiled;
+  };
 
   const encode = (text: string): Int32Array => {
     let ids: (number | undefined)[];
@@ -269,7 +273,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const eosTokenId = specialTokens.eos_token && tokenizer.token_to_id(specialTokens.eos_token);
   return {
     encode,
-    applyChatTemplate: async (messages) => encode(await render(messages)),
+    applyChatTemplate: async (messages) => encode(await (await chatTemplate())(messages)),
     vocabularySize,
     ...(typeof eosTokenId === 'number' && { eosTokenId }),
     tokenOf: (id) => tokenizer.id_to_token(id),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cpSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type CalibrationRequest,
@@ -55,6 +56,22 @@ describe('loadCalibration', () => {
       ];
       expect([...set.tokens]).toEqual(expected.slice(0, 640));
       expect(expected.length).toBeGreaterThan(640);
+    });
+  });
+
+  it('names the conversation that a template would be needed for that cannot be read', async () => {
+    await inFolder(async (folder, write) => {
+      cpSync(tinyTokenizer, folder, { recursive: true });
+      const template = write('chat_template.jinja', "{% include 'turns.jinja' %}");
+      const loaded = await loadTokenizer(folder);
+      const messages = [{ role: 'user', content: 'Which branches should I cut?' }];
+      const path = write('a.jsonl', jsonl({ text: text('one') }, { messages }));
+      const plain = await loadCalibration(request({ [path]: 1 }), loaded, limits);
+      expect(plain.tokens).toEqual(tokenizer.encode(text('one')).slice(0, 32));
+      const message = await refusal(() =>
+        loadCalibration(request({ [path]: 1 }, { samples: 80 }), loaded, limits),
+      );
+      expect(message).toMatch(`${path}:2: ${template}: the chat template cannot be read: `);
     });
   });
 

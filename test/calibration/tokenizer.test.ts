@@ -96,10 +96,19 @@ describe('a chat template', () => {
     );
   });
 
-  it('with bad syntax is named', async () => {
-    const message = await refusal(() => withTemplate('{% for %}', loadTokenizer));
-    expect(message).toMatch(/chat_template\.jinja: the chat template cannot be read: /);
-  });
+  it.each(['{% for %}', "{% include 'turns.jinja' %}", '{% raw %}{{ x }}{% endraw %}'])(
+    'that cannot be read is named when messages come, and plain text does without: %s',
+    async (template) => {
+      await withTemplate(template, async (folder) => {
+        const loaded = await loadTokenizer(folder);
+        expect(loaded.encode('hi')).toEqual(tokenizer.encode('hi'));
+        const ask = () => refusal(() => loaded.applyChatTemplate([{ role: 'user', content: 'hi' }]));
+        const message = await ask();
+        expect(message).toMatch(/chat_template\.jinja: the chat template cannot be read: /);
+        expect(await ask()).toBe(message);
+      });
+    },
+  );
 
   it('may stand in tokenizer_config.json, alone or among others', async () => {
     await inFolder(async (folder, write) => {
