@@ -28,14 +28,19 @@ export type TextSource = FileSource | HubSource;
 /** How Hugging Face's own tools write a file of a dataset. */
 const hubScheme = 'hf://';
 
-/** A slash of a revision is written `%2F` there. */
-const hubForm = /^hf:\/\/datasets\/([^/@]+\/[^/@]+)(?:@([^/@]+))?\/(.+)$/;
+/** The revisions that are written as they are, of pull requests and of what the hub converts; in others a slash is `%2F`. */
+const specialRevision = /refs\/(?:convert\/[\w.-]+|pr\/\d+)/;
+
+const hubForm = new RegExp(
+  `^hf://datasets/([^/@]+/[^/@]+)(?:@(${specialRevision.source}|(?!${specialRevision.source})[^/@]+))?/(.+)$`,
+);
 
 /** The form of {@link parseTextSource} that isn't a path, for messages. */
 export const hubAddressForm = 'hf://datasets/org/name/files';
 
 /**
  * A path, or `hf://datasets/org/name[@revision]/files`.
+ * @see https://huggingface.co/docs/huggingface_hub/guides/hf_file_system
  * @returns undefined for what begins like the latter and isn't
  */
 export function parseTextSource(text: string): TextSource | undefined {
@@ -57,6 +62,11 @@ export function textSourceName(source: TextSource): string {
 
 /** A file of a dataset, or a pattern of them, as `hf://…`. */
 export function hubFileName(hub: string, revision: string, file: string): string {
-  const at = revision === DEFAULT_REVISION ? '' : `@${encodeURIComponent(revision)}`;
+  const at = revision === DEFAULT_REVISION ? '' : `@${revisionInAddress(revision)}`;
   return `${hubScheme}datasets/${hub}${at}/${file}`;
+}
+
+function revisionInAddress(revision: string): string {
+  const [special] = specialRevision.exec(revision) ?? [];
+  return special === revision ? revision : encodeURIComponent(revision);
 }
