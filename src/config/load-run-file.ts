@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { RequestError } from '../errors.js';
 import { describeIssue, found, type Problem, problemsOf } from './describe-issue.js';
-import { applyOverride, type Override, parseOverride } from './overrides.js';
+import { findOrigin } from './find-origin.js';
+import { type AppliedOverride, applyOverride, parseOverride } from './overrides.js';
 import { resolveModel } from './resolve-model.js';
 import type { RunConfig } from './run-schema.js';
 import type { TextSource } from './text-source.js';
@@ -49,32 +50,18 @@ function readRunFile(path: string): string {
   }
 }
 
-function startsWith(path: readonly (string | number)[], prefix: readonly (string | number)[]): boolean {
-  return prefix.length <= path.length && prefix.every((part, i) => String(part) === String(path[i]));
-}
-
-/** The last `--set` that wrote the value at `path`, or that made the map in which something is missing or unknown. */
-function responsible(
-  path: Problem['path'],
-  depth: number,
-  overrides: readonly Override[],
-): Override | undefined {
-  const made = path.slice(0, depth + 1);
-  return overrides.findLast(
-    (each) => startsWith(path, each.path) || (depth < path.length && startsWith(each.path, made)),
-  );
-}
-
 /** The problem in words, and where it is to be listed: those of `--set` first, then by line and column. */
-function describeProblem(problem: Problem, source: YamlSource, overrides: readonly Override[]) {
+function describeProblem(problem: Problem, source: YamlSource, overrides: readonly AppliedOverride[]) {
   const { path, at, either = [] } = problem;
   const parent = path.slice(0, -1);
-  const where = (at === 'key' ? parent : path).join('.');
+  const originOf = (key: string) => findOrigin([...parent, ...key.split('.')], 'value', source, overrides);
+  const chosen = either.find((key) => originOf(key).override !== undefined);
+  const origin = chosen === undefined ? findOrigin(path, at, source, overrides) : originOf(chosen);
+  const called =
+    chosen === undefined ? origin.path : [...origin.path.slice(0, parent.length), ...path.slice(-1)];
+  const where = (at === 'key' ? called.slice(0, -1) : called).join('.');
   const text = where === '' ? problem.message : `${where}: ${problem.message}`;
-  const position = source.locate(path, at);
-  const pathOf = (key: string) => [...parent, ...key.split('.')];
-  const chosen = either.find((key) => responsible(pathOf(key), pathOf(key).length, overrides));
-  const override = responsible(chosen === undefined ? path : pathOf(chosen), position.depth, overrides);
+  const { override, position } = origin;
   if (override === undefined) return { text: source.describe(position, text), ...position };
   const others = either.filter((key) => key !== chosen).map((key) => `--set ${[...parent, key].join('.')}=`);
   const remedy = chosen === undefined ? '' : `; ${others.join(' ')} takes the other out`;
@@ -101,7 +88,7 @@ export function loadRunFile(
   schema: z.ZodType<RunConfig>,
   options: { readonly set?: readonly string[] } = {},
 ): LoadedRunFile {
-  const overrides = (options.set ?? []).map((text) => parseOverride(text));
+  const set = (options.set ?? []).map((text) => parseOverride(text));
   const source = new YamlSource(path, readRunFile(path));
   const root = source.value();
   if (root === null || root === undefined) throw new RequestError(`${path}: the file is empty`);
@@ -110,7 +97,7 @@ export function loadRunFile(
       source.describe(source.locate([], 'value'), `expected a map, found ${found(root)}`),
     );
   }
-  for (const override of overrides) applyOverride(root as Record<string, unknown>, override);
+  const overrides = set.map((override) => applyOverride(root as Record<string, unknown>, override));
 
   const result = schema.safeParse(root, { error: describeIssue });
   if (!result.success) {

@@ -14,6 +14,12 @@ export interface Override {
   readonly value: unknown;
 }
 
+/** One that was applied. */
+export interface AppliedOverride extends Override {
+  /** Whether it took an entry out of a list, so that those behind moved up. */
+  readonly tookEntry: boolean;
+}
+
 /** Characters of an argument that messages show at most. */
 const shownCharacters = 120;
 
@@ -51,7 +57,7 @@ export function parseOverride(text: string, of = '--set'): Override {
  * `root` stays as it is, since other places may share it, as those of a YAML alias do: maps and lists on the way are copied.
  * @throws RequestError when the path leads through something that isn't a map or list
  */
-export function applyOverride(root: Record<string, unknown>, override: Override): void {
+export function applyOverride(root: Record<string, unknown>, override: Override): AppliedOverride {
   const fail = (message: string) => new RequestError(`${override.text}: ${message}`);
   let place: Record<string, unknown> = root;
   for (const [depth, part] of override.path.entries()) {
@@ -63,10 +69,10 @@ export function applyOverride(root: Record<string, unknown>, override: Override)
       if (override.value !== null) define(place, part, override.value);
       else if (Array.isArray(place)) place.splice(Number(part), 1);
       else delete place[part];
-      return;
+      return { ...override, tookEntry: override.value === null && Array.isArray(place) };
     }
     if (!Object.hasOwn(place, part) || place[part] === null) {
-      if (override.value === null) return;
+      if (override.value === null) break;
       define(place, part, {});
     }
     const next = place[part];
@@ -77,6 +83,7 @@ export function applyOverride(root: Record<string, unknown>, override: Override)
     define(place, part, copy);
     place = copy as Record<string, unknown>;
   }
+  return { ...override, tookEntry: false };
 }
 
 /** Sets an own property whatever its name, `__proto__` too, which the schema then refuses. */

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadRunFile } from '../../src/config/load-run-file.js';
@@ -217,6 +218,84 @@ describe('--set', () => {
     ],
   ])('is named by an error in %s', (set, message) => {
     expect(failure(minimal, [set]).slice(0, message.length)).toBe(message);
+  });
+
+  it.each([
+    {
+      of: ['resources.workers=0', 'resources.memory_limit=1KB'],
+      is: [
+        '--set resources.workers=0: resources.workers: expected auto or an integer from 1 to 256, found 0',
+      ],
+    },
+    {
+      of: ['resources.memory_limit=1KB', 'resources.workers=0', 'resources={workers: -1, memory_limit: 1KB}'],
+      is: [
+        '--set resources={workers: -1, memory_limit: 1KB}: resources.workers: expected auto or an integer from 1 to 256, found -1',
+      ],
+    },
+    {
+      of: ['calibration.windows=document', 'calibration.samples=0', 'calibration.seed='],
+      is: [
+        '--set calibration.samples=0: calibration.data: expected the path of a text file',
+        '--set calibration.samples=0: calibration.samples: expected at least 1, found 0',
+      ],
+    },
+    {
+      of: ['calibration.data=a.txt', 'calibration=', 'calibration.samples=3'],
+      is: ['--set calibration.samples=3: calibration.data: expected the path of a text file'],
+    },
+    { of: ['model=', 'model.a=b'], is: ['--set model.a=b: model: expected text, found a map'] },
+    { of: ['calibration.data=', 'output='], is: ['--set output=: output: missing; expected text'] },
+  ])('is named by an error only where it wrote what is wrong: $of', ({ of, is }) => {
+    const lines = failure(minimal, of).split('\n');
+    expect(lines).toHaveLength(is.length > 1 ? is.length + 1 : 1);
+    for (const [i, message] of is.entries())
+      expect(lines.at(i - is.length)?.slice(0, message.length)).toBe(message);
+  });
+
+  it('that takes an entry out of a list leaves the blame for the others where it was', () => {
+    const text = `${minimal}  rules:\n    - {match: a, keep: dense}\n    - {match: b, sparsity: 2}\n    - {match: c, keep: 1}\n`;
+    expect(
+      failure(text, ['prune.rules.2.keep=x', 'prune.rules.0=', 'prune.rules.0.match=']).split('\n'),
+    ).toEqual([
+      'run.yaml: 3 problems',
+      expect.stringMatching(/^--set prune\.rules\.2\.keep=x: prune\.rules\.2\.keep: .* found "x"/),
+      '--set prune.rules.0.match=: prune.rules.0.match: missing; expected text',
+      expect.stringMatching(/^run\.yaml:8:28: prune\.rules\.1\.sparsity: .* found 2/),
+      '  8 |     - {match: b, sparsity: 2}',
+      '    |                            ^',
+    ]);
+  });
+
+  it('is blamed as a walk through all of them says, whatever entries come and go', () => {
+    const first = minimal.split('\n').length + 1;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 6 }),
+        fc.array(fc.record({ entry: fc.nat(5), takes: fc.boolean() }), { maxLength: 6 }),
+        (count, changes) => {
+          // Every value is wrong, and no two are the same.
+          const entries = Array.from({ length: count }, (_, i) => ({
+            value: 10 + i,
+            blamed: `run.yaml:${first + i}:28: prune.rules.${i}.sparsity`,
+          }));
+          const text = `${minimal}  rules:\n${entries.map(({ value }) => `    - {match: a, sparsity: ${value}}\n`).join('')}`;
+          const set = changes.flatMap(({ entry, takes }, i) => {
+            if (entry >= entries.length || (takes && entries.length === 1)) return [];
+            if (takes) entries.splice(entry, 1);
+            const argument = `prune.rules.${entry}.sparsity=${20 + i}`;
+            if (!takes)
+              entries[entry] = { value: 20 + i, blamed: `--set ${argument}: prune.rules.${entry}.sparsity` };
+            return takes ? [`prune.rules.${entry}=`] : [argument];
+          });
+          const given = failure(text, set)
+            .split('\n')
+            .flatMap((line) => /^(.*): expected a fraction.* found (\d+)/.exec(line)?.slice(1).join() ?? []);
+          expect(given.sort()).toEqual(entries.map(({ blamed, value }) => `${blamed},${value}`).sort());
+        },
+      ),
+      { numRuns: 100 },
+    );
   });
 
   it('names list entries that are not there', () => {
