@@ -61,7 +61,7 @@ export function applyOverride(root: Record<string, unknown>, override: Override)
   const fail = (message: string) => new RequestError(`${override.text}: ${message}`);
   let place: Record<string, unknown> = root;
   for (const [depth, part] of override.path.entries()) {
-    if (Array.isArray(place) && !(/^\d+$/.test(part) && Number(part) < place.length)) {
+    if (Array.isArray(place) && !(/^(0|[1-9]\d*)$/.test(part) && Number(part) < place.length)) {
       const name = override.path.slice(0, depth).join('.');
       throw fail(`${name} is a list of ${place.length}; ${part} is none of its entries, which count from 0`);
     }

@@ -298,9 +298,10 @@ describe('--set', () => {
     );
   });
 
-  it('names list entries that are not there', () => {
-    expect(failure(`${minimal}  rules: [{match: a, keep: dense}]\n`, ['prune.rules.1.keep=dense'])).toBe(
-      '--set prune.rules.1.keep=dense: prune.rules is a list of 1; 1 is none of its entries, which count from 0',
+  it.each(['1', '00', '-1', 'x'])('names list entries that are not there: %s', (entry) => {
+    const argument = `prune.rules.${entry}.keep=dense`;
+    expect(failure(`${minimal}  rules: [{match: a, keep: dense}]\n`, [argument])).toBe(
+      `--set ${argument}: prune.rules is a list of 1; ${entry} is none of its entries, which count from 0`,
     );
   });
 
