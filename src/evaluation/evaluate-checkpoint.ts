@@ -5,27 +5,29 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadEvaluationText } from '../calibration/load-calibration.js';
+import { type EvaluationText, loadEvaluationText } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
 import type { TextSource } from '../config/text-source.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
-import { ModelStream } from '../forward/model-stream.js';
+import { ModelStream, streamBytes, wholeRecordBytes } from '../forward/model-stream.js';
+import type { Locate } from '../forward/model-tensors.js';
+import type { ModelDescription } from '../model/description.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
+import { allocateNative, freeNative } from '../system/native-memory.js';
 import { type EvaluationPhase, evaluateModel } from './evaluate-model.js';
 import { type PerplexityEstimate, perplexity } from './perplexity.js';
 import { requireScratchSpace } from './scratch-space.js';
 
-export interface CheckpointEvaluation {
-  readonly estimate: PerplexityEstimate;
-  readonly context: number;
-  readonly windows: number;
-  /** The path, or `hf://…` with the commit. */
-  readonly source: string;
+/** A checkpoint and the windows that it is evaluated on; its weights are on the disk still. */
+export interface PreparedEvaluation {
+  readonly model: ModelDescription;
+  readonly locate: Locate;
+  readonly text: EvaluationText;
   readonly notes: readonly string[];
 }
 
-export interface CheckpointEvaluationOptions {
+export interface EvaluationTextOptions {
   readonly data: TextSource;
   /** Tokens a window; capped at the model's limit. */
   readonly context: number;
@@ -33,22 +35,26 @@ export interface CheckpointEvaluationOptions {
   readonly windows?: number | undefined;
   /** Ends the reading of text from the hub. */
   readonly signal?: AbortSignal | undefined;
-  onStart?(blocks: number, tokens: number): void;
+}
+
+export interface CheckpointEvaluationOptions {
   onStep?(phase: EvaluationPhase, block: number, done: number, total: number): void;
   onBlock?(block: number, seconds: number): void;
 }
 
 /**
- * Hidden states lie in the system's temporary folder.
- * @throws RequestError for a folder, text or number of windows that can't be evaluated, or that has no room there
+ * All of an evaluation that can be refused.
+ * @throws RequestError for a folder, text or number of windows that can't be evaluated, or hidden states that have no room;
+ *   RunError when the system refuses the memory, or the hub fails; the signal's reason when it is aborted
  */
-export async function evaluateCheckpoint(
-  pool: WorkerPool,
+export async function prepareEvaluation(
   folder: string,
-  options: CheckpointEvaluationOptions,
-): Promise<CheckpointEvaluation> {
+  options: EvaluationTextOptions,
+): Promise<PreparedEvaluation> {
   const checkpoint = await openCheckpoint(folder);
   const { model, locate } = checkpointModel(checkpoint);
+  // Only asked for: pages are taken when they are used.
+  freeNative(allocateNative(streamBytes(model)));
   const tokenizer = await loadTokenizer(checkpoint.folder);
   const request = {
     context: options.context,
@@ -57,21 +63,23 @@ export async function evaluateCheckpoint(
     ...(options.windows === undefined ? {} : { windows: options.windows }),
   };
   const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });
+  requireScratchSpace(tmpdir(), text.windows, text.windows * wholeRecordBytes(model, text.context));
+  return { model, locate, text, notes: [...checkpoint.notes, ...text.notes] };
+}
+
+/** Hidden states lie in the system's temporary folder. @throws RunError for a weight that isn't finite, or a file that fails */
+export async function evaluateCheckpoint(
+  pool: WorkerPool,
+  { model, locate, text }: PreparedEvaluation,
+  options: CheckpointEvaluationOptions = {},
+): Promise<PerplexityEstimate> {
   const stream = new ModelStream(model, pool);
-  requireScratchSpace(tmpdir(), text.windows, text.windows * stream.recordBytes(text.context));
-  options.onStart?.(model.blocks.length, text.windows * text.context);
   const scratch = mkdtempSync(join(tmpdir(), 'secateur-'));
   try {
     const set = { ids: text.tokens, windows: text.windows, tokens: text.context };
     const [losses] = await evaluateModel(stream, locate, [set], { ...options, folder: scratch });
     if (!losses) throw new Error('no losses');
-    return {
-      estimate: perplexity(losses),
-      context: text.context,
-      windows: text.windows,
-      source: text.source.source,
-      notes: [...checkpoint.notes, ...text.notes],
-    };
+    return perplexity(losses);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
     stream.dispose();

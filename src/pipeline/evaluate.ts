@@ -6,11 +6,17 @@ import { resolve } from 'node:path';
 import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
 import { hubAddressForm, parseTextSource, type TextSource } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
-import { type CheckpointEvaluation, evaluateCheckpoint } from '../evaluation/evaluate-checkpoint.js';
+import {
+  evaluateCheckpoint,
+  type PreparedEvaluation,
+  prepareEvaluation,
+} from '../evaluation/evaluate-checkpoint.js';
+import { requireSameTokens } from '../evaluation/require-same-tokens.js';
 import type { Perplexity } from '../report/report-schema.js';
 import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
+import { collectGarbage } from '../system/collect-garbage.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
-import { checkpointFolder, type ModelFolder } from './open-model.js';
+import { checkpointFolder } from './open-model.js';
 import type { ProgressListener, Stage } from './progress.js';
 import { StageClock } from './stage-clock.js';
 
@@ -23,7 +29,7 @@ export interface EvaluateOptions {
   readonly context?: number | undefined;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
-  /** Another checkpoint, a folder or a name on the hub, evaluated on the same text. */
+  /** Another checkpoint, a folder or a name on the hub, evaluated on the same tokens. */
   readonly baseline?: string | undefined;
   readonly workers?: number | undefined;
   readonly onProgress?: ProgressListener | undefined;
@@ -56,9 +62,24 @@ function textSourceOf(data: string, field: string | undefined): TextSource {
   };
 }
 
-export async function runEvaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
-  const started = performance.now();
-  const { data, baseline, windows, signal, onProgress = () => {} } = options;
+/** A checkpoint that is evaluated. */
+interface Side {
+  readonly path: string;
+  readonly prepared: PreparedEvaluation;
+  readonly notes: readonly string[];
+}
+
+interface Sides {
+  readonly pruned: Side;
+  readonly dense: Side | undefined;
+}
+
+/**
+ * Looks at all that is asked for, before either checkpoint is measured.
+ * @throws RequestError for what can't be evaluated or compared
+ */
+async function prepareSides(checkpoint: string, options: EvaluateOptions): Promise<Sides> {
+  const { data, baseline, windows, signal, onProgress } = options;
   const context = options.context ?? DEFAULT_CONTEXT;
   for (const [name, value, least] of [
     ['context', context, 2],
@@ -70,52 +91,72 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
   }
   const given = textSourceOf(data, options.field);
   await requireTextFile(given);
-  const locate = (name: string) => checkpointFolder(name, { onProgress, signal });
-  const denseFolder = baseline === undefined ? undefined : await locate(baseline);
-  const prunedFolder = await locate(checkpoint);
   // A branch may move between the two.
-  const source = denseFolder ? await pinTextSource(given, { signal }) : given;
-  const pool = new WorkerPool(options.workers ?? automaticWorkers(), signal);
-  const one = async ({ folder }: ModelFolder, stage: Stage): Promise<CheckpointEvaluation> => {
-    let clock: StageClock | undefined;
-    const evaluation = await evaluateCheckpoint(pool, folder, {
-      data: source,
-      context,
-      windows,
-      signal,
-      onStart: (blocks, tokens) => {
-        clock = new StageClock(stage, blocks, tokens, onProgress);
-      },
-      onStep: (phase, block, done, total) => clock?.step(phase, block, done, total),
-      onBlock: (block, seconds) => clock?.block(block, seconds),
+  const source = baseline === undefined ? given : await pinTextSource(given, { signal });
+  const prepare = async (name: string): Promise<Side> => {
+    const { folder, notes } = await checkpointFolder(name, { onProgress, signal });
+    const prepared = await prepareEvaluation(folder, { data: source, context, windows, signal });
+    return { path: folder, prepared, notes: [...notes, ...prepared.notes] };
+  };
+  const pruned = await prepare(checkpoint);
+  if (baseline === undefined) return { pruned, dense: undefined };
+  const dense = await prepare(baseline);
+  const named = ({ path, prepared }: Side) => ({ name: path, text: prepared.text });
+  requireSameTokens(named(pruned), named(dense));
+  return { pruned, dense };
+}
+
+async function measureSides(
+  { pruned, dense }: Sides,
+  { workers = automaticWorkers(), onProgress = () => {}, signal }: EvaluateOptions,
+): Promise<Pick<EvaluateResult, 'checkpoint' | 'baseline'>> {
+  const pool = new WorkerPool(workers, signal);
+  const measure = async ({ path, prepared }: Side, stage: Stage) => {
+    const clock = new StageClock(
+      stage,
+      prepared.model.blocks.length,
+      prepared.text.tokens.length,
+      onProgress,
+    );
+    const estimate = await evaluateCheckpoint(pool, prepared, {
+      onStep: (phase, block, done, total) => clock.step(phase, block, done, total),
+      onBlock: (block, seconds) => clock.block(block, seconds),
     });
-    clock?.end();
-    return evaluation;
+    clock.end();
+    return { path, ...estimate };
   };
   try {
-    const dense = denseFolder && (await one(denseFolder, 'evaluate dense'));
-    const result = await one(prunedFolder, 'evaluate pruned');
-    if (dense && (dense.context !== result.context || dense.windows !== result.windows)) {
-      throw new RequestError(
-        `the checkpoints cut the text differently: ${dense.windows} windows of ${dense.context} tokens and ` +
-          `${result.windows} of ${result.context}; give context and windows that both allow`,
-      );
-    }
-    return {
-      checkpoint: { path: prunedFolder.folder, ...result.estimate },
-      ...(dense && denseFolder ? { baseline: { path: denseFolder.folder, ...dense.estimate } } : {}),
-      data: result.source,
-      context: result.context,
-      windows: result.windows,
-      tokens: result.windows * (result.context - 1),
-      seconds: (performance.now() - started) / 1000,
-      peakRssBytes: peakRssBytes(),
-      notes: [...(denseFolder?.notes ?? []), ...prunedFolder.notes, ...result.notes],
-    };
-  } catch (error) {
-    if (signal?.aborted && !(error instanceof RequestError)) throw new InterruptedError('interrupted');
-    throw error;
+    const baseline = dense && (await measure(dense, 'evaluate dense'));
+    const checkpoint = await measure(pruned, 'evaluate pruned');
+    return { checkpoint, ...(baseline && { baseline }) };
   } finally {
     await pool.close();
+  }
+}
+
+/** @throws RequestError before any work; RunError when it fails; InterruptedError when `signal` was aborted */
+export async function runEvaluate(checkpoint: string, options: EvaluateOptions): Promise<EvaluateResult> {
+  const started = performance.now();
+  try {
+    const sides = await prepareSides(checkpoint, options);
+    // The tokenizers are needed no more, and are often larger than a block of weights.
+    collectGarbage();
+    const measured = await measureSides(sides, options);
+    const { pruned, dense } = sides;
+    const { source, context, windows } = pruned.prepared.text;
+    return {
+      ...measured,
+      data: source.source,
+      context,
+      windows,
+      tokens: windows * (context - 1),
+      seconds: (performance.now() - started) / 1000,
+      peakRssBytes: peakRssBytes(),
+      notes: [...new Set([...(dense?.notes ?? []), ...pruned.notes])],
+    };
+  } catch (error) {
+    if (options.signal?.aborted && !(error instanceof RequestError))
+      throw new InterruptedError('interrupted');
+    throw error;
   }
 }
