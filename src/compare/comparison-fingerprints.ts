@@ -3,6 +3,7 @@
  * @module
  */
 import { textIdentity } from '../calibration/text-identity.js';
+import { tokenizerIdentity } from '../calibration/tokenizer-identity.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { sampleWeights } from '../checkpoint/sample-weights.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
@@ -11,7 +12,10 @@ import { version } from '../version.js';
 import { rememberingTexts } from './remembering-texts.js';
 import { takenOver } from './variant.js';
 
-/** Texts count by what is in them, and the model by its hash and samples of its weights, wherever they are. */
+/**
+ * Texts count by what is in them, and the model by its hash, samples of its weights, configuration and tokenizer, wherever
+ * they are.
+ */
 export class ComparisonFingerprints {
   readonly #identify: typeof textIdentity;
   readonly #source: FingerprintParts;
@@ -30,7 +34,13 @@ export class ComparisonFingerprints {
     signal: AbortSignal | undefined,
   ) {
     const identify = rememberingTexts((source) => textIdentity(source, signal));
-    const source = { hash: await checkpoint.hash(), weights: sampleWeights(checkpoint), version };
+    const source = {
+      hash: await checkpoint.hash(),
+      config: checkpoint.config,
+      weights: sampleWeights(checkpoint),
+      tokenizer: tokenizerIdentity(checkpoint),
+      version,
+    };
     return new ComparisonFingerprints(identify, source, {
       data: await identify(data),
       context,
