@@ -7,7 +7,7 @@ import { RequestError } from '../errors.js';
 import { type Hub, hubFromEnvironment } from '../hub/hub.js';
 import { findHubFiles } from './hub-text-files.js';
 import { localTextFile, requireRegular } from './local-text-file.js';
-import { readDocuments } from './read-documents.js';
+import { readDocuments, requireTextFormat } from './read-documents.js';
 import type { TextDocument } from './text-document.js';
 import type { TextFile } from './text-file.js';
 
@@ -47,11 +47,13 @@ export async function openTextSource(
 }
 
 /**
- * Looks whether a source's file is there, if it is one on the disk; the hub is not asked.
- * @throws RequestError when there is no such file
+ * Looks whether a source's file is there and can be read by its name, if it is one on the disk; the hub is not asked.
+ * @throws RequestError when there is no such file, or it is none of text
  */
 export async function requireTextFile(source: TextSource): Promise<void> {
-  if ('path' in source) await requireRegular(source.path);
+  if (!('path' in source)) return;
+  await requireRegular(source.path);
+  requireTextFormat(source.path, source.field);
 }
 
 /**

@@ -30,6 +30,22 @@ export function textEnding(name: string): { readonly format: string; readonly co
 }
 
 /**
+ * Whether a file of this name can be read, by its name alone.
+ * @throws RequestError for an ending that isn't a text file's, and for a field of a `.txt`
+ */
+export function requireTextFormat(name: string, field: string | undefined): void {
+  const { format, compression } = textEnding(name);
+  const ending = `${format}${compression}`;
+  if (ending !== '.parquet' && !['.txt', '.jsonl', '.json'].includes(format)) {
+    throw new RequestError(
+      `${name}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found ${ending || 'no ending'}`,
+    );
+  }
+  if (format === '.txt' && field !== undefined)
+    throw new RequestError(`${name}: a .txt has no field ${field}; leave field out`);
+}
+
+/**
  * The documents of a file, in its order; its ending says how they are stored. A `.txt` is one, a `.jsonl` or `.json` has
  * one a line, a JSON object, a `.parquet` one a row; all but the last also compressed, as `.txt.gz`, `.json.zst` and
  * so on. Reads as far as it is asked.
@@ -38,8 +54,9 @@ export function textEnding(name: string): { readonly format: string; readonly co
  */
 export async function* readDocuments(file: TextFile, field?: string): AsyncGenerator<TextDocument> {
   const { name } = file;
+  requireTextFormat(name, field);
   const { format, compression } = textEnding(name);
-  if (`${format}${compression}` === '.parquet') {
+  if (format === '.parquet') {
     const { readParquet } = await import('./parquet/read-parquet.js');
     yield* readParquet(file, field);
     return;
@@ -47,15 +64,5 @@ export async function* readDocuments(file: TextFile, field?: string): AsyncGener
   const decompress = decompressors[compression];
   const chunks = () =>
     decompress ? decompressText(file.chunks(), (stored) => decompress(stored, name)) : file.chunks();
-  if (format === '.jsonl' || format === '.json') {
-    yield* readJsonLines(name, chunks(), field);
-    return;
-  }
-  if (format !== '.txt') {
-    throw new RequestError(
-      `${name}: a text file is a .txt, a .jsonl, one of them as .gz or .zst, or a .parquet, found ${`${format}${compression}` || 'no ending'}`,
-    );
-  }
-  if (field !== undefined) throw new RequestError(`${name}: a .txt has no field ${field}; leave field out`);
-  yield* readPlainText(name, chunks());
+  yield* format === '.txt' ? readPlainText(name, chunks()) : readJsonLines(name, chunks(), field);
 }

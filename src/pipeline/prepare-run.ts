@@ -45,6 +45,7 @@ import { bindMethod } from './methods/bind-method.js';
 import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
 import { methodByName } from './methods/method-registry.js';
 import { type OpenModelOptions, openModel } from './open-model.js';
+import { checkOutputFolder } from './output-folder.js';
 import { PhaseTimer } from './phase-timer.js';
 import { inputsMeasured, prunePlans } from './prune-plans.js';
 import { requireGroupSize } from './require-group-size.js';
@@ -119,6 +120,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   await requireTexts(config);
   const checkpoint = await openModel(config.model, options);
+  checkOutputFolder(config.output, checkpoint.folder);
   const opened = openRun(config, checkpoint);
   timer.lap('open');
   const texts = await loadText(config, checkpoint.folder, opened.model, options);

@@ -3,7 +3,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { plan, prune } from '../../src/index.js';
-import { BLOCK_WEIGHTS, quickstartRuns, root } from '../support/quickstart-runs.js';
+import { BLOCK_WEIGHTS, quickstartRuns, refusal, root } from '../support/quickstart-runs.js';
 
 const { shallow, runFile, newPath } = quickstartRuns();
 
@@ -33,6 +33,10 @@ describe('a plan', () => {
   ])('with %s: whether a note says that the moved weights are lost: %s', async (prune, isLost) => {
     const { notes } = await plan(runFile({ prune }).path);
     expect(notes.join().includes('what sparsegpt made of them is lost')).toBe(isLost);
+  });
+
+  it('refuses an output that the run would refuse', async () => {
+    expect(await refusal(plan(runFile({ output: shallow }).path))).toContain('is the model folder itself');
   });
 
   it('counts the gradients of the tokens that are asked for, and says so', async () => {
