@@ -75,6 +75,14 @@ describe('a file that fails in the middle of a run', () => {
     await place.expectFinishes(output);
   });
 
+  it.each([1, 3])('a journal that can not be synced while the next block is pruned (%s)', async (nth) => {
+    const output = place.output();
+    const sets = ['prune={method: magnitude, sparsity: 0.5}'];
+    const faults: Fault[] = [{ call: 'fdatasyncSync', path: 'journal', nth, effect: { code: 'ENOSPC' } }];
+    await expectFailure(output, { faults, sets }, /cannot write .*journal\.jsonl: no space left/);
+    await place.expectFinishes(output, sets);
+  });
+
   it('a source shard that is cut short while it is read', async () => {
     const output = place.output();
     const shard = join(place.model, 'model-00002-of-00002.safetensors');
