@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { keptShards } from '../checkpoint/checkpoint-writer.js';
+import { INDEX_FILE_NAME } from '../checkpoint/shard-index.js';
 import { RequestError } from '../errors.js';
 import { storedNames } from '../model/check-tensors.js';
 import { unitsOf } from '../model/description.js';
@@ -21,15 +22,19 @@ import { JOURNAL_FILE, type JournalContent, readJournal } from './journal.js';
 import { RUN_FOLDER } from './output-folder.js';
 import type { PreparedRun } from './prepare-run.js';
 
-/** Whether an earlier run with this result is finished, its evaluation included. */
+/** Whether an earlier run with this result is finished, its evaluation included, and all of it is there. */
 export function isFinished(run: PreparedRun): boolean {
   const { output } = run.config;
   const journal = readJournal(join(output, RUN_FOLDER, JOURNAL_FILE));
-  if (!journal || differences(journal, run).length > 0) return false;
-  if (!existsSync(reportFiles(output).json)) return false;
-  if (keptShards(output, run.shards).final.size < run.shards.shards.length) return false;
+  if (!journal?.report || differences(journal, run).length > 0) return false;
+  const { shards } = run.shards;
+  const files = [...journal.copies, ...(shards.length > 1 ? [INDEX_FILE_NAME] : [])].map((name) =>
+    join(output, name),
+  );
+  if (![reportFiles(output).json, ...files].every(existsSync)) return false;
+  if (keptShards(output, run.shards).final.size < shards.length) return false;
   const evaluation = evaluationFingerprint(evaluationSets(run));
-  return evaluation === undefined || evaluation === journal.denseEvaluation?.fingerprint;
+  return evaluation === undefined || evaluation === journal.report.evaluation;
 }
 
 export interface EarlierRun {

@@ -64,11 +64,20 @@ const gradientsSchema = z.object({
   starved: z.record(z.string(), z.int().nonnegative()),
 });
 
+const reportSchema = z.object({
+  kind: z.literal('report'),
+  /** Fingerprint of the windows of the evaluation that the report has; null where it has none. */
+  evaluation: z.string().nullable(),
+});
+
 export type AllocationEntry = z.infer<typeof allocationSchema>;
 export type BlockEntry = z.infer<typeof blockSchema>;
 export type DenseEvaluationEntry = z.infer<typeof evaluationSchema>;
 export type GradientsEntry = z.infer<typeof gradientsSchema>;
-export type JournalEntry = AllocationEntry | BlockEntry | DenseEvaluationEntry | GradientsEntry;
+export type ReportEntry = z.infer<typeof reportSchema>;
+/** What was done for the result. */
+type WorkEntry = AllocationEntry | BlockEntry | DenseEvaluationEntry | GradientsEntry;
+export type JournalEntry = WorkEntry | ReportEntry;
 
 /** What a run is known by. */
 export interface JournalHeader {
@@ -85,6 +94,8 @@ export interface JournalContent extends JournalHeader {
   readonly denseEvaluation: DenseEvaluationEntry | undefined;
   readonly allocation: AllocationEntry | undefined;
   readonly gradients: GradientsEntry | undefined;
+  /** There once the report is written; a run that goes on begins without. */
+  readonly report: ReportEntry | undefined;
 }
 
 /** Reads a journal; an unfinished last line, as a kill leaves it, is ignored. Undefined when there is none. */
@@ -110,6 +121,7 @@ export function readJournal(path: string): JournalContent | undefined {
   let denseEvaluation: DenseEvaluationEntry | undefined;
   let allocation: AllocationEntry | undefined;
   let gradients: GradientsEntry | undefined;
+  let report: ReportEntry | undefined;
   for (const entry of entries.slice(1)) {
     const block = blockSchema.safeParse(entry);
     if (block.success && block.data.block === blocks.length) blocks.push(block.data);
@@ -119,9 +131,11 @@ export function readJournal(path: string): JournalContent | undefined {
     if (measured.success) allocation = measured.data;
     const collected = gradientsSchema.safeParse(entry);
     if (collected.success) gradients = collected.data;
+    const reported = reportSchema.safeParse(entry);
+    if (reported.success) report = reported.data;
   }
   const { parts, copies, texts } = header.data;
-  return { parts, copies, texts, blocks, denseEvaluation, allocation, gradients };
+  return { parts, copies, texts, blocks, denseEvaluation, allocation, gradients, report };
 }
 
 /** Appends entries, each on the disk before `append` returns. */
@@ -129,7 +143,7 @@ export class Journal {
   readonly #path: string;
   readonly #fd: number;
   /** Of an earlier process, and not replaced since. */
-  #kept: readonly JournalEntry[];
+  #kept: readonly WorkEntry[];
 
   /**
    * Starts a new journal, or goes on with the one that `content` was read from.
@@ -153,7 +167,7 @@ export class Journal {
     }
   }
 
-  private constructor(path: string, fd: number, kept: readonly JournalEntry[]) {
+  private constructor(path: string, fd: number, kept: readonly WorkEntry[]) {
     this.#path = path;
     this.#fd = fd;
     this.#kept = kept;

@@ -40,7 +40,6 @@ import { requireMeasurable } from './loss-windows.js';
 import { macsPerToken } from './macs-per-token.js';
 import { ModelWriter } from './model-writer.js';
 import {
-  checkOutputFolder,
   checkReuseFolder,
   claimOutputFolder,
   isUnreleased,
@@ -104,7 +103,6 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   const { output } = config;
   const textCommits = options.fresh ? undefined : readJournal(join(output, RUN_FOLDER, JOURNAL_FILE))?.texts;
   const run = fitMemory(await prepareRun(config, prepare, { ...options, textCommits }));
-  checkOutputFolder(output, run.checkpoint.folder);
   const reuse = options.reuse === undefined ? undefined : openReuse(options.reuse, run, options);
   const finished = async () => ({ output, alreadyDone: true, report: await readReport(output) });
   // Asked before the folder is locked, so that a finished one may be read-only.
@@ -114,8 +112,6 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
     if (!options.fresh && isFinished(run)) return await finished();
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
     requireDiskSpace(run, earlier?.journal.blocks.length ?? 0, reuse);
-    if (options.fresh) removeEarlierRun(output);
-    else if (earlier) removeHiddenStates(output);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];
     prepare.lap('tokenise');
@@ -158,17 +154,20 @@ async function perform(
 
   const pool = new WorkerPool(run.memory.workers, options.signal);
   let writer: ModelWriter | undefined;
+  let log: Journal | undefined;
   try {
     await pool.ready();
     prepare.lap('start workers');
     const checks = journal ? [] : await check(run, pool, onProgress);
     prepare.restart();
+    // Not before: a request that is refused leaves what was there.
+    if (options.fresh) removeEarlierRun(output);
+    else if (journal) removeHiddenStates(output);
     const opened = await openOutput(run, folder, journal, occupied);
-    const { log } = opened;
-    writer = opened.writer;
+    ({ log, writer } = opened);
     prepare.lap('open');
     const shared = { run, pool, writer, folder, reuse, onProgress };
-    const work = await doWork(shared, log, journal).finally(() => log.close());
+    const work = await doWork(shared, log, journal);
     const phases = [...prepare.phases(), ...checks, ...work.phases];
     const finish = new PhaseTimer('finish');
     await pool.close();
@@ -182,10 +181,12 @@ async function perform(
         phases: [...phases, ...finish.phases()],
       };
     });
+    log.append({ kind: 'report', evaluation: evaluationFingerprint(evaluationSets(run)) ?? null });
     return { output, alreadyDone: false, report };
   } catch (error) {
     throw writer ? failure.explain(error) : error;
   } finally {
+    log?.close();
     await pool.close();
     await writer?.stored.close();
   }

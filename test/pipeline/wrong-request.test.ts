@@ -57,6 +57,17 @@ describe('a wrong request is refused before anything is written', () => {
     expect(message).toContain(`model.layers.3.mlp.up_proj.weight holds ${value} at index 1234`);
   });
 
+  it('what an earlier run left is kept, also with --fresh', async () => {
+    const request = { calibration: null, prune: '{method: magnitude, sparsity: 0.5}' };
+    const { path, output } = runFile(request);
+    await prune(path);
+    const before = fileHashes(output);
+    poison('model.layers.3.mlp.up_proj.weight', 1234, 0x7fc0);
+    expect(await refusal(prune(path, { fresh: true, set: [`model=${model}`] }))).toContain('holds NaN');
+    expect(fileHashes(output)).toEqual(before);
+    expect((await prune(path)).alreadyDone).toBe(true);
+  });
+
   it('groups that are larger than the blocks of a method may be', async () => {
     const rules = '[{match: "*.down_proj", pattern: "200:512"}]';
     expect(
