@@ -208,8 +208,7 @@ async function main() {
   const { model } = checkpointModel(checkpoint);
   const blocks = blocksFrom(values.blocks, model.blocks.length);
   const variants = boundVariants(base, model);
-  const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
-  const calibration = await loadCalibration(base.calibration, await loadTokenizer(checkpoint.folder), limits);
+  const calibration = await loadCalibration(base.calibration, await loadTokenizer(checkpoint.folder), model);
   const pool = new WorkerPool(values.workers === undefined ? automaticWorkers() : Number(values.workers));
   const folder = mkdtempSync(join(tmpdir(), 'secateur-errors-'));
   const linears = [];

@@ -70,8 +70,8 @@ export async function plan(
 }
 
 /**
- * Perplexity of a checkpoint (a folder, or `org/name[@revision]` on the hub) on a text: tokenised once without special tokens, cut into windows that don't
- * overlap, mean cross-entropy over all predicted tokens. Perplexities can only be compared where the tokens are the same; with
+ * Perplexity of a checkpoint (a folder, or `org/name[@revision]` on the hub) on a text: tokenised once, cut into windows that don't
+ * overlap and have no special token but BOS where `bos` says so, mean cross-entropy over all predicted tokens. Perplexities can only be compared where the tokens are the same; with
  * `baseline` that is looked at before anything is measured.
  *
  * @throws RequestError before any work, RunError when it fails, InterruptedError when `signal` was aborted

@@ -24,6 +24,8 @@ export async function exportWindows(settings, file) {
       sequence_length: settings.sequence_length,
       windows: 'contiguous',
       seed: 0,
+      // As the peers do.
+      bos: 'never',
     },
     await loadTokenizer(checkpoint.folder),
     { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize },

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a pruned checkpoint in PyTorch: it loads, its tensors are those of its source, its perplexity is the one expected.
 
-usage: check-checkpoint.py PRUNED SOURCE [--text FILE --context C --windows N --expect-perplexity X --tolerance T]
+usage: check-checkpoint.py PRUNED SOURCE [--text FILE --context C --windows N --bos --expect-perplexity X --tolerance T]
 
 Prints a table and `N passed, N failed`; the exit status is 1 when something failed.
 """
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--text", type=pathlib.Path)
     parser.add_argument("--context", type=int, default=2048)
     parser.add_argument("--windows", type=int)
+    parser.add_argument("--bos", action="store_true", help="each window begins with BOS")
     parser.add_argument("--expect-perplexity", type=float)
     parser.add_argument("--tolerance", type=float, default=0.01, help="relative")
     args = parser.parse_args()
@@ -58,7 +59,8 @@ def main() -> int:
 
     if args.text:
         tokenizer = AutoTokenizer.from_pretrained(args.pruned)
-        value, count = perplexity(model, tokenizer, args.text.read_text(encoding="utf-8"), args.context, args.windows)
+        text = args.text.read_text(encoding="utf-8")
+        value, count = perplexity(model, tokenizer, text, args.context, args.windows, args.bos)
         if args.expect_perplexity is None:
             print(f"      perplexity {value:.4f} over {count} windows")
         else:

@@ -86,10 +86,11 @@ async function pruneOnce({ source, output, prune, texts, linears }) {
       data: texts.calibration,
       samples: WINDOWS,
       sequence_length: CONTEXT,
+      bos: 'never',
       experts: { minimum_tokens: 1, fallback: 'magnitude' },
     },
     prune: { method: 'sparsegpt', ...prune },
-    evaluation: { data: texts.heldOut, context: CONTEXT, windows: WINDOWS },
+    evaluation: { data: texts.heldOut, context: CONTEXT, windows: WINDOWS, bos: 'never' },
     resources: { workers: 1 },
   };
   writeFileSync(runFile, JSON.stringify(config));

@@ -2,6 +2,7 @@
  * Text files → the token windows that a run calibrates on and evaluates on.
  * @module
  */
+import type { BosOption } from '../config/bos-option.js';
 import { type TextSource, textSourceName } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
 import { fingerprintTokens } from './fingerprint-tokens.js';
@@ -13,7 +14,8 @@ import {
 } from './open-text-source.js';
 import { interleave, shareOut } from './share-out.js';
 import type { Tokenizer } from './tokenizer.js';
-import { makeWindows, type WindowMode, type Windows } from './windows.js';
+import { type BosLimits, windowBos } from './window-bos.js';
+import { makeWindows, textTokensOf, type WindowMode, type Windows } from './windows.js';
 
 /** The `calibration` of a run file. */
 export interface CalibrationRequest {
@@ -22,14 +24,13 @@ export interface CalibrationRequest {
   readonly sequence_length: number;
   readonly windows: WindowMode;
   readonly seed: number;
+  readonly bos: BosOption;
 }
 
-/** What the model allows. */
-export interface ModelLimits {
+/** What the model allows, and needs. */
+export interface ModelLimits extends BosLimits {
   /** Longest window; undefined when the model names no limit. */
   readonly maxSequenceLength?: number;
-  /** Rows of the embedding: every id must be below. */
-  readonly vocabularySize: number;
 }
 
 /** What was read of a source. */
@@ -49,6 +50,8 @@ export interface CalibrationSet {
   readonly tokens: Int32Array;
   readonly samples: number;
   readonly sequenceLength: number;
+  /** The token that was put before every window; undefined for none. */
+  readonly bosTokenId: number | undefined;
   /** What did not go as the user would assume. */
   readonly notes: string[];
   /** In the order of the request. */
@@ -63,6 +66,8 @@ export interface EvaluationText {
   readonly tokens: Int32Array;
   readonly windows: number;
   readonly context: number;
+  /** As in {@link CalibrationSet}. */
+  readonly bosTokenId: number | undefined;
   /** Tokens that were read; what lies beyond the last window is not used. */
   readonly totalTokens: number;
   readonly notes: string[];
@@ -134,7 +139,7 @@ export async function loadCalibration(
   limits: ModelLimits,
   options: OpenTextSourceOptions = {},
 ): Promise<CalibrationSet> {
-  const { data, samples, windows: mode, seed } = request;
+  const { data, samples, windows: mode, seed, bos } = request;
   const notes: string[] = [];
   const sequenceLength = cap(
     request.sequence_length,
@@ -142,6 +147,7 @@ export async function loadCalibration(
     'calibration.sequence_length',
     notes,
   );
+  const bosTokenId = windowBos(bos, tokenizer, limits, 'calibration.bos', notes);
   const shares = shareOut(
     samples,
     data.map(({ weight }) => weight),
@@ -168,13 +174,14 @@ export async function loadCalibration(
         sequenceLength,
         mode,
         seed: seed + index,
+        bosTokenId,
         source: open.name,
       },
     );
     sources.push({ source: open.name, files, windows: share, tokens: share * sequenceLength });
     if (part.skipped > 0) {
       notes.push(
-        `${open.name}: ${part.skipped} of ${part.documents} documents are shorter than ${sequenceLength} tokens and were passed over`,
+        `${open.name}: ${part.skipped} of ${part.documents} documents are shorter than ${textTokensOf({ sequenceLength, bosTokenId })} tokens and were passed over`,
       );
     }
     parts.push(part);
@@ -187,7 +194,8 @@ export async function loadCalibration(
     taken[source] = (taken[source] as number) + 1;
     tokens.set((parts[source] as Windows).tokens.subarray(from, from + sequenceLength), i * sequenceLength);
   }
-  return { tokens, samples, sequenceLength, notes, sources, fingerprint: fingerprintTokens(tokens) };
+  const fingerprint = fingerprintTokens(tokens);
+  return { tokens, samples, sequenceLength, bosTokenId, notes, sources, fingerprint };
 }
 
 /** How held-out text is cut. */
@@ -196,6 +204,7 @@ export interface EvaluationRequest extends ModelLimits {
   readonly context: number;
   /** How many windows from the start; all when left out. */
   readonly windows?: number;
+  readonly bos: BosOption;
 }
 
 /**
@@ -210,6 +219,7 @@ export async function loadEvaluationText(
 ): Promise<EvaluationText> {
   const notes: string[] = [];
   const context = cap(request.context, request.maxSequenceLength, 'evaluation.context', notes);
+  const bosTokenId = windowBos(request.bos, tokenizer, request, 'evaluation.bos', notes);
   const open = await openTextSource(source, options);
   const files: string[] = [];
   const { tokens, samples, totalTokens } = await makeWindows(
@@ -219,6 +229,7 @@ export async function loadEvaluationText(
       sequenceLength: context,
       mode: 'contiguous',
       seed: 0,
+      bosTokenId,
       source: open.name,
     },
   );
@@ -226,6 +237,7 @@ export async function loadEvaluationText(
     tokens,
     windows: samples,
     context,
+    bosTokenId,
     totalTokens,
     notes,
     source: { source: open.name, files, windows: samples, tokens: tokens.length },

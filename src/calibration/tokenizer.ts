@@ -65,6 +65,7 @@ export interface Tokenizer {
   applyChatTemplate(messages: readonly ChatMessage[]): Promise<Int32Array>;
   /** One more than the highest id it may give. */
   readonly vocabularySize: number;
+  readonly bosTokenId?: number;
   readonly eosTokenId?: number;
   /** The token of an id, as the vocabulary spells it. */
   tokenOf(id: number): string | undefined;
@@ -270,11 +271,14 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     }
     return Int32Array.from(ids as number[]);
   };
-  const eosTokenId = specialTokens.eos_token && tokenizer.token_to_id(specialTokens.eos_token);
+  const idOf = (token: string | undefined) => token && tokenizer.token_to_id(token);
+  const bosTokenId = idOf(specialTokens.bos_token);
+  const eosTokenId = idOf(specialTokens.eos_token);
   return {
     encode,
     applyChatTemplate: async (messages) => encode(await (await chatTemplate())(messages)),
     vocabularySize,
+    ...(typeof bosTokenId === 'number' && { bosTokenId }),
     ...(typeof eosTokenId === 'number' && { eosTokenId }),
     tokenOf: (id) => tokenizer.id_to_token(id),
   };

@@ -24,6 +24,7 @@ export interface ComparisonRunsOptions {
 const evaluated = z.object({
   checkpoint: z.object({ perplexity: z.number(), standard_error: z.number().nullable() }),
   windows: z.int(),
+  bosTokenId: z.int().optional(),
   tokens: z.int(),
 });
 
@@ -40,13 +41,14 @@ export class ComparisonRuns {
 
   /** @param what for the lines of progress @throws as `runOwnCommand` */
   async evaluate(what: string, folder: string): Promise<z.infer<typeof evaluated>> {
-    const { data, context, windows } = this.#evaluation;
+    const { data, context, windows, bos } = this.#evaluation;
     const own = this.#base.resources.workers;
     const most = windows === undefined ? [] : ['--windows', String(windows)];
     const workers = own === 'auto' ? [] : ['--workers', String(own)];
     const field = data.field === undefined ? [] : ['--field', data.field];
     const text = ['--data', textSourceName(data), ...field];
-    const args = ['eval', folder, ...text, '--context', String(context), ...most, ...workers];
+    const cut = ['--context', String(context), ...most, '--bos', bos];
+    const args = ['eval', folder, ...text, ...cut, ...workers];
     return evaluated.parse(await this.#command(what, args));
   }
 

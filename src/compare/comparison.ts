@@ -42,7 +42,13 @@ const comparisonSchema = z.strictObject({
   secateur: z.string(),
   model: z.string(),
   calibration: z.record(z.string(), z.unknown()).nullable().describe('as in the run file'),
-  evaluation: z.strictObject({ data: z.string(), context: z.int(), windows: z.int(), tokens: z.int() }),
+  evaluation: z.strictObject({
+    data: z.string(),
+    context: z.int(),
+    bos_token_id: z.int().exactOptional().describe('what every window begins with, where BOS was put there'),
+    windows: z.int(),
+    tokens: z.int(),
+  }),
   dense: z.strictObject({ fingerprint: z.string(), ...perplexity.shape }),
   rows: z.array(rowSchema),
 });

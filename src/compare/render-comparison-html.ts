@@ -28,7 +28,7 @@ export function renderComparisonHtml(comparison: Comparison): string {
     html`<header>
 <p class="overline">secateur comparison</p>
 <h1>${model}</h1>
-<p class="lead">${formatPlural(rows.length, 'run')}, perplexity on ${formatCount(evaluation.tokens)} tokens of ${basename(evaluation.data)} in windows of ${formatCount(evaluation.context)}. The dense model has ${formatPerplexityWithError(dense.perplexity, dense.standard_error)}.</p>
+<p class="lead">${formatPlural(rows.length, 'run')}, perplexity on ${formatCount(evaluation.tokens)} tokens of ${basename(evaluation.data)} in windows of ${formatCount(evaluation.context)}${evaluation.bos_token_id !== undefined && ', each beginning with BOS'}. The dense model has ${formatPerplexityWithError(dense.perplexity, dense.standard_error)}.</p>
 </header>
 ${goals.map((goal) =>
   goalSection(

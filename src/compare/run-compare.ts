@@ -116,11 +116,16 @@ async function evaluatedDense(
   { config, model, denseFingerprint }: ComparisonRequest,
   runs: ComparisonRuns,
 ): Promise<{ dense: Comparison['dense']; evaluation: Omit<Comparison['evaluation'], 'data'> }> {
-  const { checkpoint, windows, tokens } = await runs.evaluate('dense', model.name);
+  const { checkpoint, windows, bosTokenId, tokens } = await runs.evaluate('dense', model.name);
   const { perplexity, standard_error } = checkpoint;
   return {
     dense: { fingerprint: denseFingerprint, perplexity, standard_error },
-    evaluation: { context: config.evaluation.context, windows, tokens },
+    evaluation: {
+      context: config.evaluation.context,
+      ...(bosTokenId !== undefined && { bos_token_id: bosTokenId }),
+      windows,
+      tokens,
+    },
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DEFAULT_REVISION, isRepositoryId, isRevision } from '../hub/repository.js';
+import { bosOptions } from './bos-option.js';
 import { didYouMean, found } from './describe-issue.js';
 import { parseSize, sizeForms, sizePattern } from './parse-size.js';
 import { hubAddressForm, parseTextSource, type TextSource } from './text-source.js';
@@ -220,6 +221,15 @@ const expertsSchema = z.strictObject({
     ),
 });
 
+/** @param what begins with BOS */
+const bos = (what: string) =>
+  z
+    .enum(bosOptions)
+    .default('auto')
+    .describe(
+      `Whether ${what} begin with the tokenizer's BOS token, which counts as one of their tokens. auto: for models that need it (Gemma). A BOS that the text has there itself is not doubled.`,
+    );
+
 const calibrationSchema = z
   .strictObject({
     data: z
@@ -247,6 +257,7 @@ const calibrationSchema = z
         'contiguous: one after the other from the start; random: seeded start positions; document: the beginning of each document that is long enough.',
       ),
     seed: z.int().nonnegative().default(0).describe('Seed of the random start positions.'),
+    bos: bos('windows'),
     inputs: z
       .enum(['auto', 'pruned', 'mixed', 'dense'])
       .default('auto')
@@ -316,6 +327,7 @@ const evaluationSchema = z.strictObject({
     .min(1)
     .exactOptional()
     .describe('How many windows from the start; all when left out. One alone gives no standard error.'),
+  bos: bos('the windows of data'),
   calibration_windows: z
     .int()
     .nonnegative()

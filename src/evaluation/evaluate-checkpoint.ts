@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type EvaluationText, loadEvaluationText } from '../calibration/load-calibration.js';
 import { loadTokenizer } from '../calibration/tokenizer.js';
 import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import type { BosOption } from '../config/bos-option.js';
 import type { TextSource } from '../config/text-source.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
 import { ModelStream, streamBytes, wholeRecordBytes } from '../forward/model-stream.js';
@@ -33,6 +34,7 @@ export interface EvaluationTextOptions {
   readonly context: number;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
+  readonly bos: BosOption;
   /** Ends the reading of text from the hub. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -60,6 +62,8 @@ export async function prepareEvaluation(
     context: options.context,
     maxSequenceLength: model.maxSequenceLength,
     vocabularySize: model.vocabularySize,
+    beginsWithBos: model.beginsWithBos,
+    bos: options.bos,
     ...(options.windows === undefined ? {} : { windows: options.windows }),
   };
   const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });

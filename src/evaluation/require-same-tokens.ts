@@ -9,7 +9,7 @@ import { RequestError } from '../errors.js';
 export interface NamedText {
   /** The checkpoint's, for messages. */
   readonly name: string;
-  readonly text: Pick<EvaluationText, 'tokens' | 'windows' | 'context' | 'fingerprint'>;
+  readonly text: Pick<EvaluationText, 'tokens' | 'windows' | 'context' | 'bosTokenId' | 'fingerprint'>;
 }
 
 /** @throws RequestError saying what differs when the windows of the two aren't the same */
@@ -22,6 +22,12 @@ export function requireSameTokens(checkpoint: NamedText, baseline: NamedText): v
     );
   }
   if (ours.fingerprint === theirs.fingerprint) return;
+  if ((ours.bosTokenId === undefined) !== (theirs.bosTokenId === undefined)) {
+    throw new RequestError(
+      `the windows of ${checkpoint.name} begin ${beginning(ours)} and those of the baseline ${baseline.name} ` +
+        `${beginning(theirs)}; give bos always or never, whichever suits both`,
+    );
+  }
   throw new RequestError(
     `${checkpoint.name} and the baseline ${baseline.name} cut the text into different tokens: ${difference(ours, theirs)}. ` +
       "Their tokenizers or chat templates differ, and perplexities over different tokens can't be compared; " +
@@ -34,4 +40,8 @@ function difference(ours: NamedText['text'], theirs: NamedText['text']): string 
   const first = ours.tokens.subarray(0, shorter).findIndex((id, i) => id !== theirs.tokens[i]);
   if (first < 0) return `${ours.windows} windows and ${theirs.windows}`;
   return `token ${first + 1} has id ${ours.tokens[first]} and ${theirs.tokens[first]}`;
+}
+
+function beginning({ bosTokenId }: NamedText['text']): string {
+  return bosTokenId === undefined ? 'without BOS' : `with BOS, token ${bosTokenId}`;
 }

@@ -116,6 +116,8 @@ export interface ModelDescription {
   readonly vocabularySize: number;
   /** Longest sequence the model was made for. */
   readonly maxSequenceLength: number;
+  /** Whether it predicts nothing sensible of a text that doesn't begin with BOS. */
+  readonly beginsWithBos?: boolean | undefined;
   readonly blocks: readonly BlockDescription[];
   /** [vocabulary, features] */
   readonly embedding: TensorDescription;

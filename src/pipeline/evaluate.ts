@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
+import { type BosOption, bosOptions } from '../config/bos-option.js';
 import { hubAddressForm, parseTextSource, type TextSource } from '../config/text-source.js';
 import { InterruptedError, RequestError } from '../errors.js';
 import {
@@ -29,6 +30,8 @@ export interface EvaluateOptions {
   readonly context?: number | undefined;
   /** How many windows from the start; all when left out. */
   readonly windows?: number | undefined;
+  /** Whether windows begin with the tokenizer's BOS token; `auto` (the default): for models that need it. */
+  readonly bos?: BosOption | undefined;
   /** Another checkpoint, a folder or a name on the hub, evaluated on the same tokens. */
   readonly baseline?: string | undefined;
   readonly workers?: number | undefined;
@@ -43,6 +46,8 @@ export interface EvaluateResult {
   readonly data: string;
   readonly context: number;
   readonly windows: number;
+  /** The token that every window begins with; left out where none was put. */
+  readonly bosTokenId?: number;
   /** Predicted tokens. */
   readonly tokens: number;
   readonly seconds: number;
@@ -79,7 +84,7 @@ interface Sides {
  * @throws RequestError for what can't be evaluated or compared
  */
 async function prepareSides(checkpoint: string, options: EvaluateOptions): Promise<Sides> {
-  const { data, baseline, windows, signal, onProgress } = options;
+  const { data, baseline, windows, bos = 'auto', signal, onProgress } = options;
   const context = options.context ?? DEFAULT_CONTEXT;
   for (const [name, value, least] of [
     ['context', context, 2],
@@ -89,13 +94,14 @@ async function prepareSides(checkpoint: string, options: EvaluateOptions): Promi
       throw new RequestError(`${name} ${value} is not an integer of at least ${least}`);
     }
   }
+  if (!bosOptions.includes(bos)) throw new RequestError(`bos ${bos} is none of ${bosOptions.join(', ')}`);
   const given = textSourceOf(data, options.field);
   await requireTextFile(given);
   // A branch may move between the two.
   const source = baseline === undefined ? given : await pinTextSource(given, { signal });
   const prepare = async (name: string): Promise<Side> => {
     const { folder, notes } = await checkpointFolder(name, { onProgress, signal });
-    const prepared = await prepareEvaluation(folder, { data: source, context, windows, signal });
+    const prepared = await prepareEvaluation(folder, { data: source, context, windows, bos, signal });
     return { path: folder, prepared, notes: [...notes, ...prepared.notes] };
   };
   const pruned = await prepare(checkpoint);
@@ -143,12 +149,13 @@ export async function runEvaluate(checkpoint: string, options: EvaluateOptions):
     collectGarbage();
     const measured = await measureSides(sides, options);
     const { pruned, dense } = sides;
-    const { source, context, windows } = pruned.prepared.text;
+    const { source, context, windows, bosTokenId } = pruned.prepared.text;
     return {
       ...measured,
       data: source.source,
       context,
       windows,
+      ...(bosTokenId !== undefined && { bosTokenId }),
       tokens: windows * (context - 1),
       seconds: (performance.now() - started) / 1000,
       peakRssBytes: peakRssBytes(),

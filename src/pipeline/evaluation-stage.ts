@@ -15,8 +15,13 @@ import { StageClock } from './stage-clock.js';
 
 /** What is evaluated: null for a part that the run file doesn't ask for. */
 export interface EvaluationSets {
-  readonly heldOut: TokenWindows | null;
-  readonly calibration: TokenWindows | null;
+  readonly heldOut: EvaluatedWindows | null;
+  readonly calibration: EvaluatedWindows | null;
+}
+
+interface EvaluatedWindows extends TokenWindows {
+  /** The token that was put before every window; undefined for none. */
+  readonly bosTokenId: number | undefined;
 }
 
 /** Share of the evaluation's 13-grams found in the calibration text above which the report says so. */
@@ -27,10 +32,20 @@ export function evaluationSets({ config, evaluation, calibration }: PreparedRun)
   const windows = Math.min(config.evaluation.calibration_windows, calibration?.samples ?? 0);
   const length = calibration?.sequenceLength ?? 0;
   return {
-    heldOut: { ids: evaluation.tokens, windows: evaluation.windows, tokens: evaluation.context },
+    heldOut: {
+      ids: evaluation.tokens,
+      windows: evaluation.windows,
+      tokens: evaluation.context,
+      bosTokenId: evaluation.bosTokenId,
+    },
     calibration:
       calibration && windows > 0
-        ? { ids: calibration.tokens.subarray(0, windows * length), windows, tokens: length }
+        ? {
+            ids: calibration.tokens.subarray(0, windows * length),
+            windows,
+            tokens: length,
+            bosTokenId: calibration.bosTokenId,
+          }
         : null,
   };
 }
@@ -76,11 +91,26 @@ export async function evaluateStage(
 /** The report's entry for one set. */
 export function evaluationReport(
   data: string,
-  set: TokenWindows | null,
+  set: EvaluatedWindows | null,
   dense: Perplexity | null,
   pruned: Perplexity | null,
 ): EvaluationReport | null {
   if (!set) return null;
   const { windows, tokens } = set;
-  return { data, context: tokens, windows, tokens: windows * (tokens - 1), dense, pruned };
+  return {
+    data,
+    context: tokens,
+    ...bosReport(set),
+    windows,
+    tokens: windows * (tokens - 1),
+    dense,
+    pruned,
+  };
+}
+
+/** The report's entry for the token that windows begin with, where one was put. */
+export function bosReport(
+  set: { readonly bosTokenId: number | undefined } | undefined,
+): Pick<EvaluationReport, 'bos_token_id'> {
+  return set?.bosTokenId === undefined ? {} : { bos_token_id: set.bosTokenId };
 }

@@ -145,6 +145,7 @@ export async function prepareWithoutTexts(config: RunConfig, checkpoint: Checkpo
       asked.sequence_length,
       opened.model.maxSequenceLength ?? Number.POSITIVE_INFINITY,
     ),
+    bosTokenId: undefined,
     notes: [],
     sources: [],
     fingerprint: '',
@@ -246,6 +247,8 @@ async function withTexts(
       'write.dtype': written.decoded.length > 0 ? 'auto' : 'same',
       'calibration tokens': calibration?.fingerprint ?? null,
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
+      // Where none is put, whatever was asked for is the same run.
+      ...(calibration?.bosTokenId !== undefined && { 'calibration.bos': calibration.bosTokenId }),
       'calibration.inputs': inputsPart(opened, calibration, windows),
       'calibration.recovery': config.calibration?.recovery ?? null,
       'calibration.experts': model.blocks.some(({ experts }) => experts)
@@ -482,7 +485,8 @@ async function loadText(
 ): Promise<RunTexts> {
   if (!config.calibration && !config.evaluation) return { calibration: undefined, evaluation: undefined };
   const tokenizer = await loadTokenizer(folder);
-  const limits = { maxSequenceLength: model.maxSequenceLength, vocabularySize: model.vocabularySize };
+  const { maxSequenceLength, vocabularySize, beginsWithBos } = model;
+  const limits = { maxSequenceLength, vocabularySize, beginsWithBos };
   const calibration =
     config.calibration && (await loadCalibration(config.calibration, tokenizer, limits, { signal, commits }));
   const { evaluation } = config;
@@ -494,6 +498,7 @@ async function loadText(
       {
         ...limits,
         context: evaluation.context,
+        bos: evaluation.bos,
         ...(evaluation.windows === undefined ? {} : { windows: evaluation.windows }),
       },
       { signal, commits },

@@ -25,6 +25,7 @@ import { allocate, denseGradients } from './dense-stages.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
 import {
+  bosReport,
   evaluateStage,
   evaluationReport,
   evaluationSets,
@@ -374,8 +375,12 @@ function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: Set
 
 function readTexts({ calibration, evaluation }: PreparedRun) {
   return [
-    ...(calibration?.sources ?? []).map((text) => ({ use: 'calibration' as const, ...text })),
-    ...(evaluation ? [{ use: 'evaluation' as const, ...evaluation.source }] : []),
+    ...(calibration?.sources ?? []).map((text) => ({
+      use: 'calibration' as const,
+      ...text,
+      ...bosReport(calibration),
+    })),
+    ...(evaluation ? [{ use: 'evaluation' as const, ...evaluation.source, ...bosReport(evaluation) }] : []),
   ].map((text) => ({ ...text, files: [...text.files] }));
 }
 

@@ -6,6 +6,9 @@ import { z } from 'zod';
 
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
+const bosTokenId = count
+  .exactOptional()
+  .describe('the BOS token that was put before every window, one of its tokens; left out where none was');
 
 export const layerReportSchema = z.strictObject({
   name: z.string(),
@@ -66,6 +69,7 @@ const perplexitySchema = z.strictObject({
 export const evaluationReportSchema = z.strictObject({
   data: z.string(),
   context: count,
+  bos_token_id: bosTokenId,
   windows: count,
   tokens: count.describe('predicted tokens: windows × (context − 1)'),
   dense: perplexitySchema.nullable(),
@@ -89,6 +93,7 @@ export const reportSchema = z.strictObject({
           files: z.array(z.string()).describe('that were read, in order; of the last perhaps only a part'),
           windows: count,
           tokens: count.describe('in these windows'),
+          bos_token_id: bosTokenId,
         }),
       )
       .exactOptional()

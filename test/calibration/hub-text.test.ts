@@ -275,7 +275,14 @@ describe('calibration with a dataset', () => {
   it('has the tokens of the files, and tells commit and files', async () => {
     const { hub } = await place();
     const data = [{ ...source('en/part-*.json.gz'), weight: 1 }];
-    const request = { data, samples: 4, sequence_length: 32, windows: 'contiguous' as const, seed: 0 };
+    const request = {
+      data,
+      samples: 4,
+      sequence_length: 32,
+      windows: 'contiguous' as const,
+      seed: 0,
+      bos: 'auto' as const,
+    };
     const set = await loadCalibration(request, tokenizer, { vocabularySize: 384 }, { hub });
     const expected = numbered(90).flatMap((text) => [...tokenizer.encode(text)]);
     expect([...set.tokens]).toEqual(expected.slice(0, 128));

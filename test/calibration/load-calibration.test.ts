@@ -5,6 +5,7 @@ import {
   type CalibrationRequest,
   loadCalibration,
   loadEvaluationText,
+  type ModelLimits,
 } from '../../src/calibration/load-calibration.js';
 import { loadTokenizer, type Tokenizer } from '../../src/calibration/tokenizer.js';
 import { inFolder, refusal, tinyTokenizer } from './fixture.js';
@@ -15,6 +16,7 @@ beforeAll(async () => {
 });
 
 const limits = { vocabularySize: 384, maxSequenceLength: 256 };
+const evaluated = { ...limits, context: 7, bos: 'auto' as const };
 const request = (
   paths: Record<string, number>,
   rest: Partial<CalibrationRequest> = {},
@@ -24,6 +26,7 @@ const request = (
   sequence_length: 8,
   windows: 'contiguous',
   seed: 0,
+  bos: 'auto',
   ...rest,
 });
 const text = (word: string) => `The ${word} cuts the branches that bear no fruit. `.repeat(20);
@@ -170,28 +173,105 @@ describe('loadEvaluationText', () => {
     await inFolder(async (_, write) => {
       const path = write('a.txt', text('gardener'));
       const ids = tokenizer.encode(text('gardener'));
-      const all = await loadEvaluationText({ path }, tokenizer, { ...limits, context: 7 });
+      const all = await loadEvaluationText({ path }, tokenizer, evaluated);
       const windows = Math.floor(ids.length / 7);
       expect(all).toMatchObject({ windows, context: 7, totalTokens: ids.length, notes: [] });
       expect(all.tokens).toEqual(ids.slice(0, 7 * windows));
-      const some = await loadEvaluationText({ path }, tokenizer, { ...limits, context: 7, windows: 3 });
+      const some = await loadEvaluationText({ path }, tokenizer, { ...evaluated, windows: 3 });
       expect(some.tokens).toEqual(ids.slice(0, 21));
       expect(some.fingerprint).not.toBe(all.fingerprint);
       const capped = await loadEvaluationText({ path }, tokenizer, {
-        ...limits,
+        ...evaluated,
         maxSequenceLength: 5,
-        context: 7,
       });
       expect(capped.context).toBe(5);
       expect(capped.notes).toEqual([
         'evaluation.context: 7 tokens were asked for, the model takes 5 at most; windows of 5 are used',
       ]);
       expect(
-        await refusal(() =>
-          loadEvaluationText({ path }, tokenizer, { ...limits, context: 7, windows: 1000 }),
-        ),
+        await refusal(() => loadEvaluationText({ path }, tokenizer, { ...evaluated, windows: 1000 })),
       ).toBe(
         `${path}: too little text: it has ${ids.length} tokens, enough for ${windows} windows of 7, and 1000 windows of 7 (7000 tokens) were asked for; give more text, or ask for fewer or shorter windows`,
+      );
+    });
+  });
+});
+
+describe('windows that begin with BOS', () => {
+  const needing = { ...limits, beginsWithBos: true };
+  const withoutBos = (): Tokenizer => {
+    const { bosTokenId, ...rest } = tokenizer;
+    return rest;
+  };
+
+  it('do so where the model needs it, or where it is asked for', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('gardener'));
+      const ids = tokenizer.encode(text('gardener'));
+      const [bos] = tokenizer.encode('<|bos|>');
+      const load = (option: CalibrationRequest['bos'], model: ModelLimits) =>
+        loadCalibration(request({ [path]: 1 }, { bos: option }), tokenizer, model);
+      const put = await load('auto', needing);
+      expect([...put.tokens]).toEqual(
+        [0, 7, 14, 21].flatMap((start) => [bos, ...ids.slice(start, start + 7)]),
+      );
+      expect(put).toMatchObject({ bosTokenId: bos, notes: [], sources: [{ windows: 4, tokens: 32 }] });
+      expect((await load('always', limits)).tokens).toEqual(put.tokens);
+      const plain = await load('auto', limits);
+      expect(plain.tokens).toEqual(ids.slice(0, 32));
+      expect(plain.bosTokenId).toBeUndefined();
+      expect((await load('never', needing)).tokens).toEqual(plain.tokens);
+
+      const held = await loadEvaluationText({ path }, tokenizer, { ...needing, ...evaluated, windows: 2 });
+      expect([...held.tokens]).toEqual([bos, ...ids.slice(0, 6), bos, ...ids.slice(6, 12)]);
+      expect(held.bosTokenId).toBe(bos);
+    });
+  });
+
+  it('have one BOS where a conversation has its own', async () => {
+    await inFolder(async (_, write) => {
+      const messages = [{ role: 'user', content: 'Which branches should I cut?' }];
+      const ids = await tokenizer.applyChatTemplate(messages);
+      expect(ids[0]).toBe(tokenizer.bosTokenId);
+      const path = write('a.jsonl', jsonl({ messages }));
+      const asked = request({ [path]: 1 }, { windows: 'document', samples: 1 });
+      expect((await loadCalibration(asked, tokenizer, needing)).tokens).toEqual(ids.slice(0, 8));
+    });
+  });
+
+  it('count the text of documents that are passed over', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.jsonl', jsonl({ text: text('one') }, { text: 'short' }, { text: text('two') }));
+      const asked = request({ [path]: 1 }, { windows: 'document', samples: 2, sequence_length: 64 });
+      expect((await loadCalibration(asked, tokenizer, needing)).notes).toEqual([
+        `${path}: 1 of 3 documents are shorter than 63 tokens and were passed over`,
+      ]);
+    });
+  });
+
+  it('are refused, or told of, where the tokenizer has no BOS', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('gardener'));
+      const load = (option: CalibrationRequest['bos']) =>
+        loadCalibration(request({ [path]: 1 }, { bos: option }), withoutBos(), needing);
+      expect(await refusal(() => load('always'))).toBe(
+        'calibration.bos always: the tokenizer has no BOS token; name one of its tokens as bos_token in tokenizer_config.json, or take auto or never',
+      );
+      const plain = await load('auto');
+      expect(plain.tokens).toEqual(tokenizer.encode(text('gardener')).slice(0, 32));
+      expect(plain.notes).toEqual([
+        'calibration.bos: the model needs BOS before every text, and the tokenizer has none (bos_token in tokenizer_config.json); windows begin without it',
+      ]);
+      expect((await load('never')).notes).toEqual([]);
+    });
+  });
+
+  it('are refused where the model has no such token', async () => {
+    await inFolder(async (_, write) => {
+      const path = write('a.txt', text('gardener'));
+      const of = { ...tokenizer, bosTokenId: 384 };
+      expect(await refusal(() => loadEvaluationText({ path }, of, { ...evaluated, bos: 'always' }))).toBe(
+        "evaluation.bos always: BOS has id 384, outside the model's vocabulary of 384; the tokenizer does not fit the model",
       );
     });
   });

@@ -35,6 +35,7 @@ describe('the tokenizer', () => {
   it('knows its vocabulary', () => {
     expect(tokenizer.vocabularySize).toBe(golden.vocabulary_size);
     expect(tokenizer.tokenOf(tokenizer.eosTokenId ?? -1)).toBe('<|eos|>');
+    expect(tokenizer.tokenOf(tokenizer.bosTokenId ?? -1)).toBe('<|bos|>');
     expect(tokenizer.tokenOf(384)).toBeUndefined();
   });
 

@@ -158,6 +158,125 @@ describe('document windows', () => {
   });
 });
 
+describe('windows that begin with BOS', () => {
+  const BOS = -1;
+  /** Documents of text that counts up, with BOS here and there, sometimes twice in a row. */
+  const documentsWithBos = fc
+    .array(fc.array(fc.nat({ max: 3 }), { maxLength: 20 }), { minLength: 1, maxLength: 8 })
+    .map((documents) => {
+      let next = 0;
+      return documents.map((draws) => draws.map((draw) => (draw === 0 ? BOS : next++)));
+    });
+  const lengthOf = fc.integer({ min: 2, max: 8 });
+  /** What a window is whose text begins at a place, by definition; undefined when there is too little. */
+  const windowAt = (text: readonly number[], at: number, length: number): number[] | undefined => {
+    const window = text[at] === BOS ? text.slice(at, at + length) : [BOS, ...text.slice(at, at + length - 1)];
+    return window.length === length ? window : undefined;
+  };
+  const taken = (tokens: Int32Array, length: number) =>
+    Array.from({ length: tokens.length / length }, (_, i) => [
+      ...tokens.subarray(i * length, (i + 1) * length),
+    ]);
+  const cutWithBos = async (
+    documents: readonly (readonly number[])[],
+    mode: WindowMode,
+    samples: number | 'all',
+    length: number,
+  ) => {
+    const windows = await makeWindows(
+      documents.map((document) => Int32Array.from(document)),
+      { samples, sequenceLength: length, mode, seed: 3, bosTokenId: BOS, source: 'a.txt' },
+    );
+    return taken(windows.tokens, length);
+  };
+  const refused = (
+    documents: readonly (readonly number[])[],
+    mode: WindowMode,
+    samples: number | 'all',
+    length: number,
+  ) => refusal(() => cutWithBos(documents, mode, samples, length));
+
+  it('have one token of text less, or the BOS that the text has there', async () => {
+    const text = [[5, 6, 7, 8], [BOS], [9, 10], [BOS, BOS, 11, 12, 13]];
+    expect(await cutWithBos(text, 'contiguous', 'all', 3)).toEqual([
+      [BOS, 5, 6],
+      [BOS, 7, 8],
+      [BOS, 9, 10],
+      [BOS, BOS, 11],
+      [BOS, 12, 13],
+    ]);
+    expect(await cutWithBos(text, 'document', 'all', 3)).toEqual([
+      [BOS, 5, 6],
+      [BOS, 9, 10],
+      [BOS, BOS, 11],
+    ]);
+  });
+
+  it('follow one another', async () => {
+    await fc.assert(
+      fc.asyncProperty(documentsWithBos, lengthOf, async (documents, length) => {
+        const text = documents.flat();
+        const expected: number[][] = [];
+        for (let at = 0; ; ) {
+          const window = windowAt(text, at, length);
+          if (!window) break;
+          expected.push(window);
+          at += text[at] === BOS ? length : length - 1;
+        }
+        const { length: count } = expected;
+        expect(await refused(documents, 'contiguous', count + 1, length)).toContain(
+          `enough for ${count} window${count === 1 ? '' : 's'} of ${length}, and`,
+        );
+        if (count === 0) return;
+        expect(await cutWithBos(documents, 'contiguous', 'all', length)).toEqual(expected);
+        const some = Math.ceil(count / 2);
+        expect(await cutWithBos(documents, 'contiguous', some, length)).toEqual(expected.slice(0, some));
+      }),
+    );
+  });
+
+  it('are drawn from every place that has text enough', async () => {
+    await fc.assert(
+      fc.asyncProperty(documentsWithBos, lengthOf, async (documents, length) => {
+        const text = documents.flat();
+        const every = text.flatMap((_, at) => {
+          const window = windowAt(text, at, length);
+          return window ? [window] : [];
+        });
+        const sorted = (windows: number[][]) => windows.map((window) => window.join()).sort();
+        expect(await refused(documents, 'random', every.length + 1, length)).toContain(
+          `enough for ${every.length} window${every.length === 1 ? '' : 's'} of ${length}, counting`,
+        );
+        if (every.length === 0) return;
+        expect(sorted(await cutWithBos(documents, 'random', every.length, length))).toEqual(sorted(every));
+      }),
+    );
+  });
+
+  it('are the beginnings of documents that have text enough', async () => {
+    await fc.assert(
+      fc.asyncProperty(documentsWithBos, lengthOf, async (documents, length) => {
+        const expected = documents.flatMap((document) => {
+          const window = windowAt(document, 0, length);
+          return window ? [window] : [];
+        });
+        if (expected.length > 0)
+          expect(await cutWithBos(documents, 'document', 'all', length)).toEqual(expected);
+        else expect(await refused(documents, 'document', 1, length)).toContain('enough for 0 windows');
+      }),
+    );
+  });
+
+  it('count what is missing without BOS', async () => {
+    expect(await refused([[1, 2, 3, 4], [5]], 'contiguous', 2, 4)).toBe(
+      'a.txt: too little text: it has 5 tokens, enough for 1 window of 4, and 2 windows of 4 (6 tokens behind BOS) were asked for; give more text, or ask for fewer or shorter windows',
+    );
+    expect(await refused([[1, 2, 3]], 'contiguous', 1, 1)).toBe(
+      'a.txt: a window of 1 token has room for BOS alone; ask for longer ones',
+    );
+  });
+});
+
 describe('SplitMix64', () => {
   it('gives the numbers of the published generator', () => {
     // For seed 1234567, as listed for splitmix64.c on rosettacode.org.

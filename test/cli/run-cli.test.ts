@@ -23,6 +23,7 @@ describe('exit codes', () => {
     ['a comparison of nothing', ['compare', 'run.yaml', '--patterns', '2:4'], 2],
     ['a context that is not a number', ['eval', 'folder', '--data', 'x.txt', '--context', '2k'], 2],
     ['no windows at all', ['eval', 'folder', '--data', 'x.txt', '--windows', '0'], 2],
+    ['no such way with BOS', ['eval', 'folder', '--data', 'x.txt', '--bos', 'yes'], 2],
     ['done', ['prune', 'run.yaml'], 0],
   ])('%s', async (_, args, code) => {
     const run = await cli(args);
@@ -156,12 +157,25 @@ describe('arguments reach the library', () => {
         '1',
         '--field',
         'content',
+        '--bos',
+        'always',
       ],
       { evaluate },
     );
     expect(calls).toEqual([
       ['a', { data: 'x.txt', context: 2048 }],
-      ['a', { data: 'x.txt', context: 512, windows: 20, baseline: 'b', workers: 1, field: 'content' }],
+      [
+        'a',
+        {
+          data: 'x.txt',
+          context: 512,
+          windows: 20,
+          baseline: 'b',
+          workers: 1,
+          field: 'content',
+          bos: 'always',
+        },
+      ],
     ]);
   });
 });

@@ -17,6 +17,7 @@ const given: EvaluationConfig = {
   data: { path: fileOf('calibration/heldout.txt') },
   context: 256,
   windows: 4,
+  bos: 'auto',
   calibration_windows: 32,
 };
 const dense = async (changed: Partial<EvaluationConfig>, model = checkpoint) =>

@@ -36,6 +36,14 @@ it('has a heading for each goal, with all of its digits', () => {
   expect(headings).toEqual(['50 %', '62.5 %', '63 %', '99.6 %', '2:4']);
 });
 
+it('says that windows begin with BOS where they do', () => {
+  const evaluation = { data: 'text.txt', context: 8, windows: 4, tokens: 28 };
+  const page = (own: Partial<Comparison['evaluation']>) =>
+    renderComparisonHtml(comparison([row('0.5')], { evaluation: { ...evaluation, ...own } }));
+  expect(page({ bos_token_id: 0 })).toContain('in windows of 8, each beginning with BOS. The dense');
+  expect(page({})).toContain('in windows of 8. The dense');
+});
+
 it('has standard errors where there are some', () => {
   const whiskers = (page: string) => page.match(/stroke="var\(--muted\)"/g)?.length ?? 0;
   const several = renderComparisonHtml(comparison([row('0.5'), row('0.5')]));

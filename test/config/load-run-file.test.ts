@@ -22,6 +22,7 @@ describe('a valid run file', () => {
         sequence_length: 2048,
         windows: 'contiguous',
         seed: 0,
+        bos: 'auto',
         inputs: 'auto',
         recovery: 0,
         experts: { minimum_tokens: 32, fallback: 'error' },
@@ -36,7 +37,12 @@ describe('a valid run file', () => {
         options: { damping: 0.01, block_size: 128 },
         rules: [],
       },
-      evaluation: { data: { path: join(folder, 'e.txt') }, context: 2048, calibration_windows: 32 },
+      evaluation: {
+        data: { path: join(folder, 'e.txt') },
+        context: 2048,
+        bos: 'auto',
+        calibration_windows: 32,
+      },
       write: { max_shard_size: 5_000_000_000, dtype: 'auto' },
       resources: { workers: 'auto', memory_limit: 'auto' },
     });

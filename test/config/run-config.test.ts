@@ -38,6 +38,7 @@ const runFile = fc
           sequence_length: fc.integer({ min: 2, max: 1000 }),
           windows: fc.constantFrom('contiguous', 'random', 'document'),
           seed: fc.maxSafeNat(),
+          bos: fc.constantFrom('auto', 'always', 'never'),
         },
         { requiredKeys: ['data'] },
       ),

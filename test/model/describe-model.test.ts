@@ -85,3 +85,14 @@ it('takes the window of 0 that transformers writes for Qwen2-MoE without windows
     Array(2).fill('qwen2_moe full_attention with experts'),
   );
 });
+
+it('Gemma alone needs BOS before every text, also as the text model of another', () => {
+  const needsBos = (config: object) => describeModel(config, 'config.json').beginsWithBos === true;
+  const gemma = ['gemma', 'gemma2', 'gemma3_text', 'gemma3'].map((model_type) => ({ model_type }));
+  const withGemma = { model_type: 'llava', text_config: { model_type: 'gemma' } };
+  expect([...gemma, withGemma].map(needsBos)).toEqual([true, true, true, true, true]);
+  const others = ['llama', 'mistral', 'qwen2', 'opt', 'cohere', 'llava'].map((model_type) => ({
+    model_type,
+  }));
+  expect(others.map(needsBos)).toEqual(others.map(() => false));
+});

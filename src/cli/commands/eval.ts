@@ -3,7 +3,8 @@
  * @module
  */
 import { isAbsolute } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { type BosOption, bosOptions } from '../../config/bos-option.js';
 import {
   formatBytes,
   formatCount,
@@ -25,6 +26,7 @@ interface Options {
   field?: string;
   context: number;
   windows?: number;
+  bos?: BosOption;
   baseline?: string;
   workers?: number;
   json?: boolean;
@@ -39,6 +41,12 @@ export function evalCommand(context: CliContext): Command {
     .option('--field <name>', 'the field or column with the text (default: text or messages)')
     .option('--context <tokens>', 'length of a window', positiveInteger, 2048)
     .option('--windows <count>', 'how many windows (default: all)', positiveInteger)
+    .addOption(
+      new Option(
+        '--bos <when>',
+        "whether windows begin with the tokenizer's BOS token (default: auto, for models that need it)",
+      ).choices(bosOptions),
+    )
     .option('--baseline <checkpoint>', 'a second checkpoint to compare with')
     .option('--workers <count>', 'worker threads (default: one a core)', positiveInteger)
     .option('--json', 'print the result as one JSON document on stdout')
@@ -85,7 +93,7 @@ export function evalWords(
       ['cross-entropy', `${result.checkpoint.cross_entropy.toFixed(4)} nats a token`],
       [
         'text',
-        `${displaySource(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens, ${formatCount(result.tokens)} predicted`,
+        `${displaySource(result.data, cwd)}: ${formatCount(result.windows)} windows of ${formatCount(result.context)} tokens${result.bosTokenId === undefined ? '' : ', each beginning with BOS'}, ${formatCount(result.tokens)} predicted`,
       ],
       ['time', formatSeconds(result.seconds)],
       ['peak memory', formatBytes(result.peakRssBytes)],

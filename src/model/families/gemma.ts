@@ -2,7 +2,7 @@
  * Gemma 1, 2 and 3 (Gemma Team 2024, arXiv 2403.08295 and 2408.00118; 2025, arXiv 2503.19786). All add 1 to the weights of
  * their normalisations and scale embeddings by √hidden size. Gemma 2 normalises the branches' output as well, caps logits, and
  * alternates blocks that see a window with blocks that see everything; Gemma 3 normalises the heads of q and k, and turns
- * positions by another base where it sees a window.
+ * positions by another base where it sees a window. All expect BOS before a text (docs/models.md).
  * @module
  */
 import { z } from 'zod';
@@ -105,7 +105,7 @@ export const gemma = defineFamily(configSchema, {
       throw new ConfigError('use_bidirectional_attention is set; only causal models can be pruned');
     }
     const isFirst = config.model_type === 'gemma';
-    return ropeDecoder({
+    const decoder = ropeDecoder({
       family: config.model_type,
       config: isFirst ? config : { ...config, hidden_act: config.hidden_activation },
       names,
@@ -117,6 +117,7 @@ export const gemma = defineFamily(configSchema, {
       embeddingScale: Math.sqrt(config.hidden_size),
       logitSoftcap: isFirst ? undefined : (config.final_logit_softcapping ?? undefined),
     });
+    return { ...decoder, beginsWithBos: true };
   },
 });
 

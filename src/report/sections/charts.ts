@@ -73,7 +73,7 @@ function figureOf(value: number, format: (value: number) => string): Figure {
 function evaluationLine(name: string, evaluation: EvaluationReport | null): Html | null {
   return (
     evaluation &&
-    html`<p class="key">${name} text: ${evaluation.data}, ${formatCount(evaluation.windows)} windows of ${formatCount(evaluation.context)} tokens, ${formatCount(evaluation.tokens)} predicted.</p>`
+    html`<p class="key">${name} text: ${evaluation.data}, ${formatCount(evaluation.windows)} windows of ${formatCount(evaluation.context)} tokens${evaluation.bos_token_id !== undefined && ', each beginning with BOS'}, ${formatCount(evaluation.tokens)} predicted.</p>`
   );
 }
 

@@ -81,12 +81,25 @@ function measuredLoss({ measured_loss: measured }: LayerReport): string[] {
   ];
 }
 
+/** Which windows begin with BOS, where any do. */
+function withBos(texts: NonNullable<Report['run']['texts']>): [string, string][] {
+  const uses = groupBy(
+    texts.filter((text) => text.bos_token_id !== undefined),
+    ({ use }) => use,
+  );
+  return [...uses].map(([use, [text]]) => [
+    `Windows of ${use}`,
+    `each begins with BOS, token ${text?.bos_token_id}`,
+  ]);
+}
+
 function facts(report: Report): Html {
   const { source, versions, machine, fingerprint } = report.run;
   const rows: [string, string][] = [
     ['Source checkpoint', source.path],
     ['Source hash', source.hash],
     ['Run fingerprint', fingerprint],
+    ...withBos(report.run.texts ?? []),
     ['secateur', versions.secateur],
     ['Node', versions.node],
     ['ONNX Runtime', versions.onnxruntime],
