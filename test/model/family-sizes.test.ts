@@ -5,6 +5,26 @@ import { requiredTensors } from '../../src/model/check-tensors.js';
 import { describeModel } from '../../src/model/describe-model.js';
 
 const MODELS: [name: string, parameters: number, config: Record<string, unknown>][] = [
+  [
+    'mistral with biases in its config, which it has not',
+    86_336,
+    {
+      ...{ model_type: 'mistral', hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2 },
+      ...{ num_attention_heads: 4, num_key_value_heads: 2, vocab_size: 96 },
+      ...{ attention_bias: true, mlp_bias: true },
+    },
+  ],
+  [
+    'deepseek_v3 whose heads do not divide its width, 4 of them buffers',
+    11_456,
+    {
+      ...{ model_type: 'deepseek_v3', hidden_size: 20, intermediate_size: 24, num_hidden_layers: 2 },
+      ...{ num_attention_heads: 3, num_key_value_heads: 3, vocab_size: 96, q_lora_rank: 12 },
+      ...{ kv_lora_rank: 8, qk_nope_head_dim: 8, qk_rope_head_dim: 4, v_head_dim: 8 },
+      ...{ n_routed_experts: 4, n_shared_experts: 1, num_experts_per_tok: 2, moe_intermediate_size: 8 },
+      ...{ first_k_dense_replace: 1, n_group: 2, topk_group: 1 },
+    },
+  ],
   ['gpt2 default', 124_439_808, { model_type: 'gpt2' }],
   ['opt default', 125_239_296, { model_type: 'opt' }],
   ['gpt_neox default', 20_554_567_680, { model_type: 'gpt_neox' }],

@@ -125,7 +125,8 @@ export const deepseek = defineFamily(configSchema, {
     });
     return ropeDecoder({
       family: config.model_type,
-      config,
+      // What transformers makes the head size of DeepSeek-V3; latents have sizes of their own.
+      config: isThird ? { ...config, head_dim: config.qk_rope_head_dim } : config,
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,

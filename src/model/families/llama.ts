@@ -42,9 +42,10 @@ export const llama = defineFamily(configSchema, {
   },
   describe(config, names) {
     const { headDim } = attentionSizes(config);
+    const isMistral = config.model_type === 'mistral';
     const attention = {
       rotary: rotaryEmbedding(config, { headDim }),
-      window: config.model_type === 'mistral' ? (config.sliding_window ?? undefined) : undefined,
+      window: isMistral ? (config.sliding_window ?? undefined) : undefined,
     };
     return ropeDecoder({
       family: config.model_type,
@@ -52,7 +53,8 @@ export const llama = defineFamily(configSchema, {
       names,
       norm: rmsNorms(config.rms_norm_eps),
       tied: config.tie_word_embeddings,
-      biases: biasesOf(config),
+      // Mistral's linears have none, whatever its config says.
+      biases: isMistral ? {} : biasesOf(config),
       blockKind: () => ({ name: 'block', attention }),
     });
   },
