@@ -80,6 +80,8 @@ function boundVariants(base, model) {
     const bound = bindMethod(config.prune);
     if (bound.gradients || bound.loss || bound.optimisations.length > 0)
       throw new Error(`${method} needs more than the inputs of a linear`);
+    if (config.prune.allocation.name !== 'uniform' || (config.calibration?.recovery ?? 0) > 0)
+      throw new Error(`${method}: every linear is pruned alike here, to the outputs of the dense model`);
     return { method, pattern: goal, bound, layers: planLayers(model, config.prune) };
   });
 }

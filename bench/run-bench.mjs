@@ -1,5 +1,5 @@
-// npm run bench -- [--only PART]… [--quick] [--json FILE]: every hot part against its own limit, as a ratio of times
-// measured in turns (1: as fast as the limit). Prints a table and writes JSON. Where other processes keep the processors
+// npm run bench -- [--only PART]… [--checkpoint FOLDER]… [--quick] [--json FILE]: every hot part against its own limit, as
+// a ratio of times measured in turns (1: as fast as the limit); magnitude also on the checkpoints that are given. Prints a table and writes JSON. Where other processes keep the processors
 // busy (column "others"), times say little, and the ratio of this process's processor time (column "CPU ratio") more.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -41,6 +41,7 @@ async function main() {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true },
+      checkpoint: { type: 'string', multiple: true, default: [] },
       quick: { type: 'boolean', default: false },
       json: { type: 'string', default: join(root, 'bench/results/latest.json') },
       folder: { type: 'string' },
@@ -57,7 +58,7 @@ async function main() {
   const load = loadavg()[0];
   const results = [];
   try {
-    for (const name of names) results.push(await measurePart(name, folder, values.quick));
+    for (const name of names) results.push(await measurePart(name, folder, values));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -81,14 +82,14 @@ async function main() {
 }
 
 /** @returns {Promise<Result>} */
-async function measurePart(name, folder, quick) {
+async function measurePart(name, folder, { quick, checkpoint: checkpoints }) {
   const { about, rows } = PARTS[name];
   // One thread, and all of them; a machine with one has one pool.
   const sizes = [...new Set([1, automaticWorkers()])];
   const pools = sizes.map((size) => new WorkerPool(size));
   const measured = [];
   try {
-    const context = { pools, folder, quick, compare: (pair) => compare(pair, { quick }) };
+    const context = { pools, folder, quick, checkpoints, compare: (pair) => compare(pair, { quick }) };
     for await (const { target = null, ...row } of rows(context)) {
       const met = target === null ? null : row.ratio.median <= target;
       measured.push({ ...row, target, met });

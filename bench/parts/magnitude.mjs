@@ -3,9 +3,9 @@
  * @module
  */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { prune } from '../../dist/index.js';
@@ -18,20 +18,29 @@ const TARGET = 2;
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const run = promisify(execFile);
 
+const TWO_OF_FOUR = { name: '2:4, as a process', set: 'pattern: "2:4"', asProcess: true };
+/** Of the synthetic checkpoint. */
 const CASES = [
   { name: '50 %, as a call', set: 'sparsity: 0.5', asProcess: false },
   { name: '50 %, as a process', set: 'sparsity: 0.5', asProcess: true },
-  { name: '2:4, as a process', set: 'pattern: "2:4"', asProcess: true },
+  TWO_OF_FOUR,
 ];
 
-export async function* rows({ compare, folder, quick }) {
-  const source = join(folder, 'checkpoint');
-  const { bytes } = makeSyntheticCheckpoint({
+export async function* rows({ compare, folder, quick, checkpoints }) {
+  const synthetic = join(folder, 'checkpoint');
+  makeSyntheticCheckpoint({
     shape: 'llama-2-7b',
-    out: source,
+    out: synthetic,
     blocks: quick ? 1 : 5,
     vocabulary: quick ? 4096 : 16_000,
   });
+  const cases = [
+    ...CASES.map((each) => ({ ...each, source: synthetic })),
+    ...checkpoints.map((path) => {
+      const source = resolve(path);
+      return { ...TWO_OF_FOUR, source, name: `${basename(source)}, ${TWO_OF_FOUR.name}` };
+    }),
+  ];
   const output = join(folder, 'pruned');
   const copy = join(folder, 'copy');
   const prepare = async () => {
@@ -41,7 +50,7 @@ export async function* rows({ compare, folder, quick }) {
     await run('sync');
   };
   try {
-    for (const { name, set, asProcess } of CASES) {
+    for (const { name, set, asProcess, source } of cases) {
       const runFile = join(folder, 'run.yaml');
       writeFileSync(runFile, `model: ${source}\noutput: ${output}\nprune: {method: magnitude, ${set}}\n`);
       const comparison = await compare({
@@ -49,9 +58,10 @@ export async function* rows({ compare, folder, quick }) {
         part: () => (asProcess ? run(process.execPath, [MAIN, 'prune', runFile]) : prune(runFile)),
         limit: () => copyAndSync(source, copy),
       });
-      const speed = bytes / 1e9 / comparison.seconds.median;
+      const gigabytes = weightBytes(source) / 1e9;
+      const speed = gigabytes / comparison.seconds.median;
       yield {
-        name: `${(bytes / 1e9).toFixed(1)} GB, ${name} (${speed.toFixed(2)} GB/s)`,
+        name: `${gigabytes.toFixed(1)} GB, ${name} (${speed.toFixed(2)} GB/s)`,
         target: TARGET,
         ...comparison,
         // The copy is another process's work.
@@ -59,8 +69,13 @@ export async function* rows({ compare, folder, quick }) {
       };
     }
   } finally {
-    for (const path of [source, output, copy]) rmSync(path, { recursive: true, force: true });
+    for (const path of [synthetic, output, copy]) rmSync(path, { recursive: true, force: true });
   }
+}
+
+function weightBytes(folder) {
+  const shards = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+  return shards.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
 async function copyAndSync(from, to) {
