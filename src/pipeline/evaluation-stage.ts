@@ -89,7 +89,7 @@ export async function evaluateStage(
 }
 
 /** The report's entry for one set. */
-export function evaluationReport(
+function evaluationReport(
   data: string,
   set: EvaluatedWindows | null,
   dense: Perplexity | null,
@@ -113,4 +113,18 @@ export function bosReport(
   set: { readonly bosTokenId: number | undefined } | undefined,
 ): Pick<EvaluationReport, 'bos_token_id'> {
   return set?.bosTokenId === undefined ? {} : { bos_token_id: set.bosTokenId };
+}
+
+/** The report's entries for what is evaluated, as far as it is known. */
+export function evaluationReports(
+  run: PreparedRun,
+  dense: SetPerplexities,
+  pruned: SetPerplexities,
+): readonly [heldOut: EvaluationReport | null, calibration: EvaluationReport | null] {
+  const sets = evaluationSets(run);
+  const calibrationData = run.calibration?.sources.map(({ source }) => source).join(', ') ?? '';
+  return [
+    evaluationReport(run.evaluation?.source.source ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
+    evaluationReport(calibrationData, sets.calibration, dense.calibration, pruned.calibration),
+  ];
 }

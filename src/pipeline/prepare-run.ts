@@ -32,38 +32,31 @@ import type { EncodedTensors } from '../quantization/encoded-tensors.js';
 import { MODELOPT_FILE, QUANTIZATION_PATHS } from '../quantization/quantization-config.js';
 import type { ReadableTensor } from '../quantization/readable-tensors.js';
 import { automaticWorkers } from '../runtime/worker-pool.js';
-import { patternName, patternSparsity } from '../sparsity/pattern.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { version } from '../version.js';
-import { MOST_SHARE, mayDiffer } from './allocations/share-out.js';
 import { type BoundAllocation, bindAllocation } from './bind-allocation.js';
 import { type FingerprintParts, fingerprint, SOURCE_WEIGHTS } from './fingerprint.js';
 import { type LayerPlan, planLayers } from './layer-plan.js';
-import { lossWindows, requireMeasurable } from './loss-windows.js';
 import { type MemorySettings, roomySettings } from './memory-settings.js';
+import {
+  gradientWindows,
+  lossWindows,
+  type RegionalWindows,
+  regionalWindows,
+  windowsOf,
+} from './method-windows.js';
 import { bindMethod } from './methods/bind-method.js';
-import type { BoundMethod, GradientNeeds, LossNeeds, RegionalOptimisation } from './methods/method.js';
-import { methodByName } from './methods/method-registry.js';
+import type { BoundMethod, GradientNeeds, LossNeeds } from './methods/method.js';
 import { type OpenModelOptions, openModel } from './open-model.js';
 import { checkOutputFolder } from './output-folder.js';
 import { PhaseTimer } from './phase-timer.js';
 import { inputsMeasured, prunePlans } from './prune-plans.js';
+import { requireFitting, requireFittingExperts } from './require-fitting.js';
 import { requireGroupSize } from './require-group-size.js';
+import { requireMeasurable } from './require-measurable.js';
 import { requireOwnScales } from './require-own-scales.js';
+import { decodedNotes, idleNotes, refinementNotes, windowNotes } from './run-notes.js';
 import { writtenTensors } from './written-tensors.js';
-
-/** Calibration tokens over which the output error of a layer is measured when the method needs no Gram matrix. */
-const OUTPUT_ERROR_TOKENS = 2048;
-
-/** What each block is measured on, and optimised on, just before it is pruned. */
-export interface RegionalWindows {
-  /** Of each window, from its first. */
-  readonly tokens: number;
-  /** Of the block's own output. */
-  readonly gradients: GradientNeeds | undefined;
-  /** One after the other; no batch is larger than a round. */
-  readonly optimisations: readonly RegionalOptimisation[];
-}
 
 export interface PreparedRun {
   readonly config: RunConfig;
@@ -177,41 +170,16 @@ async function withTexts(
   { calibration, evaluation }: RunTexts,
 ): Promise<PreparedRun> {
   const { config, checkpoint, tensors, model, locate, layers, method, recovery, written, shards } = opened;
-  const { windows, gramWindows } = windowsOf(method, calibration);
+  const looked = {
+    calibration,
+    ...windowsOf(method, calibration),
+    gradients: gradientWindows(method, calibration),
+    regional: regionalWindows(method, calibration),
+  };
   const bound = bindAllocation(config.prune, calibration?.samples ?? 0);
   const idle = idleNotes(config, bound, layers);
   const allocation = idle.length > 0 ? { ...bound, looks: false, windows: 0 } : bound;
 
-  const gradients = gradientWindows(method, calibration);
-  const regional = regionalWindows(method, calibration);
-
-  const notes = [...checkpoint.notes, ...(calibration?.notes ?? []), ...(evaluation?.notes ?? [])];
-  if (written.decoded.length > 0) {
-    const [{ storage }] = written.decoded as [EncodedTensors];
-    notes.push(
-      `${written.decoded.length} tensors in ${storage} are written decoded, in BF16, without their scales, and config.json ` +
-        'without quantization_config; write.dtype same keeps them as they are',
-    );
-  }
-  notes.push(...skippedNotes(checkpoint.skippedFiles));
-  if (gramWindows < windows) {
-    notes.push(
-      `output errors of layers are measured on the first ${gramWindows} of ${windows} calibration windows`,
-    );
-  }
-  if (gradients && calibration && gradients.tokens < calibration.sequenceLength) {
-    notes.push(
-      `gradients are taken over the first ${gradients.tokens} of ${calibration.sequenceLength} tokens of ` +
-        `${gradients.windows} calibration windows`,
-    );
-  }
-  if (regional && calibration && regional.tokens < calibration.sequenceLength) {
-    notes.push(
-      `blocks are differentiated over the first ${regional.tokens} of ${calibration.sequenceLength} tokens of ` +
-        'calibration windows',
-    );
-  }
-  notes.push(...refinementNotes(config), ...idle);
   const run: PreparedRun = {
     config,
     checkpoint: written.decoded.length > 0 ? withoutModelOptFile(checkpoint) : checkpoint,
@@ -224,12 +192,8 @@ async function withTexts(
     shards,
     encoded: written.encoded,
     changedFiles: written.decoded.length > 0 ? withoutQuantization(checkpoint.folder) : new Map(),
-    calibration,
-    windows,
-    gramWindows,
+    ...looked,
     recovery,
-    gradients,
-    regional,
     loss: lossWindows(method, calibration),
     evaluation,
     textCommits: textCommitsOf(config, calibration, evaluation),
@@ -249,13 +213,22 @@ async function withTexts(
       'calibration.sequence_length': calibration?.sequenceLength ?? null,
       // Where none is put, whatever was asked for is the same run.
       ...(calibration?.bosTokenId !== undefined && { 'calibration.bos': calibration.bosTokenId }),
-      'calibration.inputs': inputsPart(opened, calibration, windows),
+      'calibration.inputs': inputsPart(opened, calibration, looked.windows),
       'calibration.recovery': config.calibration?.recovery ?? null,
       'calibration.experts': model.blocks.some(({ experts }) => experts)
         ? (config.calibration?.experts ?? null)
         : null,
     },
-    notes,
+    notes: [
+      ...checkpoint.notes,
+      ...(calibration?.notes ?? []),
+      ...(evaluation?.notes ?? []),
+      ...decodedNotes(written.decoded),
+      ...skippedNotes(checkpoint.skippedFiles),
+      ...windowNotes(looked),
+      ...refinementNotes(config),
+      ...idle,
+    ],
   };
   requireMeasurable(run);
   if (run.encoded.size > 0) requireOwnScales(run);
@@ -283,153 +256,11 @@ export async function requireTexts({ prune, calibration, evaluation }: RunConfig
   }
 }
 
-/** Where a refinement undoes what the method did to the weights that stay. */
-function refinementNotes({ prune: { method, refine, update } }: RunConfig): string[] {
-  if (refine.name === 'none' || update.name !== 'none' || !methodByName(method).movesWeights) return [];
-  return [
-    `prune.refine ${refine.name} gives all weights that stay their dense values back: what ${method} made of them is lost; ` +
-      'prune.update least_squares or admm would fit them to the new mask',
-  ];
-}
-
-/** Where the goal applies to nothing, or leaves an allocation nothing to choose, so that it needn't look at anything. */
-function idleNotes(
-  { prune }: RunConfig,
-  { name, looks, spread }: BoundAllocation,
-  layers: readonly LayerPlan[],
-): string[] {
-  const goal = layers.find(({ shares }) => shares)?.pattern;
-  if (goal === undefined) {
-    const { sparsity, pattern } = prune;
-    const given =
-      sparsity !== undefined ? `sparsity ${sparsity}` : pattern !== undefined ? `pattern ${pattern}` : name;
-    const nothing = looks && given !== name ? `, and ${name} has nothing to share` : '';
-    return [`prune.${given} applies to no linear, since rules speak of all of them${nothing}`];
-  }
-  if (!looks || goal === 'dense') return [];
-  if (goal.kind === 'n:m') {
-    const { keep, of } = goal;
-    if (keep === 1 || keep === of - 1) {
-      return [
-        `${name} changes nothing at ${patternName(goal)}: no linear may lose none or all of a group, so that none can make up for another`,
-      ];
-    }
-    if (mayDiffer(spread(patternSparsity(goal)), of)) return [];
-    return [
-      `${name} changes nothing at ${patternName(goal)}: its sparsities lie less than 1/${of} apart, so that all are rounded to the same whole number of weights`,
-    ];
-  }
-  // A method's own cut knows no bound.
-  if (prune.allocation.name === 'uniform' || goal.sparsity < MOST_SHARE) return [];
-  return [
-    `${name} changes nothing at ${goal.sparsity}: no linear may lose more than all together from ${MOST_SHARE} on`,
-  ];
-}
-
-/** @throws RequestError for what doesn't go together */
-function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: number): void {
-  if (recovery > 0 && method.statistics !== 'gram') {
-    throw new RequestError(
-      `calibration.recovery: ${method.name} solves with no Gram matrix; take sparsegpt, thanos, admm or alps, or prune.update least_squares or admm`,
-    );
-  }
-  const rounds = method.optimisations.find(({ pruned }) => pruned === 'in rounds');
-  if (!rounds) return;
-  const after = [prune.refine.name, prune.update.name].find((name) => name !== 'none' && name !== 'regional');
-  if (recovery > 0 || after !== undefined) {
-    const what = after ?? 'calibration.recovery';
-    throw new RequestError(
-      `${prune.method} with ${what}: what its rounds make of the weights would be lost; set prune.options.rounds to 0`,
-    );
-  }
-  if (rounds.regrow && prune.existing_zeros === 'keep') {
-    throw new RequestError(
-      'prune.existing_zeros keep: with prune.options.regrow weights that are zero get a value; leave one of them out',
-    );
-  }
-}
-
-/** @throws RequestError for what isn't done with blocks that have experts */
-function requireFittingExperts(
-  { calibration }: RunConfig,
-  { blocks, family }: ModelDescription,
-  method: BoundMethod,
-): void {
-  if (!blocks.some(({ experts }) => experts)) return;
-  if (method.gradients && calibration?.experts.fallback === 'all_tokens') {
-    throw new RequestError(
-      `calibration.experts.fallback: ${method.name} learns from gradients, and those of an expert are of the tokens ` +
-        'that go to it; take magnitude or error, not all_tokens',
-    );
-  }
-  const asked = [
-    ...(calibration && calibration.recovery > 0 ? ['calibration.recovery'] : []),
-    ...(method.loss ? ['measured losses'] : []),
-    ...(method.gradients?.of === 'output norm' ? ['gradients of each block'] : []),
-    ...(method.optimisations.length > 0 ? ['regional optimisation'] : []),
-  ];
-  if (asked.length === 0) return;
-  throw new RequestError(
-    `${asked.join(' and ')}: not for models with experts (${family}); take another method, or leave it out`,
-  );
-}
-
 /** What of a request needs calibration text, if anything. */
 function learnsFromText(prune: RunConfig['prune'], method: BoundMethod): string | undefined {
   if (method.statistics !== 'none' || method.gradients) return `prune.method ${method.name}`;
   const { name, windows } = bindAllocation(prune, Number.POSITIVE_INFINITY);
   return windows > 0 ? `prune.allocation ${name}` : undefined;
-}
-
-function gradientWindows(
-  { gradients }: BoundMethod,
-  calibration: CalibrationSet | undefined,
-): GradientNeeds | undefined {
-  if (!calibration || gradients?.of !== 'cross-entropy') return undefined;
-  return within(gradients, calibration);
-}
-
-function regionalWindows(
-  { gradients, optimisations }: BoundMethod,
-  calibration: CalibrationSet | undefined,
-): RegionalWindows | undefined {
-  if (!calibration) return undefined;
-  const regional = gradients?.of === 'output norm' ? within(gradients, calibration) : undefined;
-  const steps = optimisations.map((each) => {
-    const taken = within(each, calibration);
-    return { ...taken, batch: Math.min(taken.batch, taken.windows) };
-  });
-  const [tokens, ...others] = new Set([...(regional ? [regional] : []), ...steps].map((each) => each.tokens));
-  if (tokens === undefined) return undefined;
-  if (others.length > 0) {
-    throw new RequestError(
-      `prune.options.tokens and prune.update.tokens: the method is to differentiate blocks over ${tokens} tokens of a window, the update over ${others.join(', ')}; give both the same`,
-    );
-  }
-  return { tokens, gradients: regional, optimisations: steps };
-}
-
-/** The same for as many windows and tokens as there are. */
-function within<Needs extends { readonly windows: number; readonly tokens: number }>(
-  needs: Needs,
-  { samples, sequenceLength }: CalibrationSet,
-): Needs {
-  return {
-    ...needs,
-    windows: Math.min(needs.windows, samples),
-    tokens: Math.min(needs.tokens, sequenceLength),
-  };
-}
-
-/** A method that only looks at weights runs no windows, and its output errors aren't measured. */
-function windowsOf(
-  method: BoundMethod,
-  calibration: CalibrationSet | undefined,
-): { windows: number; gramWindows: number } {
-  if (!calibration || method.statistics === 'none') return { windows: 0, gramWindows: 0 };
-  const { samples, sequenceLength } = calibration;
-  const measured = Math.min(samples, Math.ceil(OUTPUT_ERROR_TOKENS / sequenceLength));
-  return { windows: samples, gramWindows: method.statistics === 'gram' ? samples : measured };
 }
 
 /** `calibration.inputs` in the fingerprint: as given, or of every block what it comes to where rules may decide it. */

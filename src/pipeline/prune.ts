@@ -2,43 +2,36 @@
  * One run from beginning to end: evaluate, prune block by block, verify what was written, evaluate again, report.
  * @module
  */
-import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
-import { InterruptedError, RunError } from '../errors.js';
-import { elementCount } from '../graph/value.js';
+import { InterruptedError } from '../errors.js';
 import { readReport } from '../report/read-report.js';
-import type { Cost, LayerReport, Report } from '../report/report-schema.js';
+import type { LayerReport, Report } from '../report/report-schema.js';
 import { loadReportPage, writeReport } from '../report/write-report.js';
-import { onnxruntimeVersion } from '../runtime/onnxruntime-version.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
-import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { requireLibc } from '../system/libc.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
-import { version } from '../version.js';
 import { allocated } from './allocate.js';
 import { checkWeights } from './check-weights.js';
 import { allocate, denseGradients } from './dense-stages.js';
 import { requireDiskSpace } from './disk-space.js';
 import { earlierRun, isFinished } from './earlier-run.js';
 import {
-  bosReport,
   evaluateStage,
-  evaluationReport,
+  evaluationReports,
   evaluationSets,
   overlapNotes,
   type SetPerplexities,
 } from './evaluation-stage.js';
-import { evaluationFingerprint, fingerprint } from './fingerprint.js';
+import { evaluationFingerprint } from './fingerprint.js';
 import { fitMemory } from './fit-memory.js';
 import { GradientFile } from './gradient-file.js';
 import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
 import { layerWeightName } from './layer-plan.js';
-import { requireMeasurable } from './loss-windows.js';
-import { macsPerToken } from './macs-per-token.js';
+import { makeReport, type RunOutcome, resourcesUsed } from './make-report.js';
 import { ModelWriter } from './model-writer.js';
 import {
   checkReuseFolder,
@@ -54,10 +47,12 @@ import { type PreparedRun, prepareRun } from './prepare-run.js';
 import type { ProgressListener } from './progress.js';
 import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
 import { pruneStoredBlocks } from './prune-stored-blocks.js';
+import { requireMeasurable } from './require-measurable.js';
 import { Reuse } from './reuse.js';
 import { FailureContext } from './run-failure.js';
 import { StageClock } from './stage-clock.js';
 import { type StageContext, withStream } from './stage-context.js';
+import { verifyWritten } from './verify-written.js';
 
 export interface RunOptions {
   /** Throw away what an earlier run left in the output folder. */
@@ -235,21 +230,11 @@ async function check(
   return clock.end();
 }
 
-interface Work {
-  readonly layers: readonly LayerReport[];
-  readonly dense: SetPerplexities;
-  readonly pruned: SetPerplexities;
-  readonly phases: readonly PhaseSeconds[];
-  readonly pruneSeconds: number;
-  /** Of what was found out on the way. */
-  readonly notes: readonly string[];
-}
-
 async function doWork(
   prepared: StageContext,
   log: Journal,
   journal: JournalContent | undefined,
-): Promise<Work> {
+): Promise<RunOutcome> {
   let shared = prepared;
   let { run } = shared;
   const { writer, folder, onProgress } = shared;
@@ -308,7 +293,7 @@ async function doWork(
   const pruneSeconds = clock.seconds;
   phases.push(...clock.end());
 
-  phases.push(...(await verify(shared, layers)));
+  phases.push(...(await verifyWritten(shared, layers)));
 
   let pruned: SetPerplexities = { heldOut: null, calibration: null };
   if (sets.heldOut) {
@@ -336,112 +321,4 @@ async function prunedBlocks(shared: StageContext, loop: BlockLoopOptions): Promi
   if (!calibration) throw new Error(`${method.name} without calibration`);
   const { folder } = shared;
   return await withStream(shared, (stream) => pruneBlocks({ ...loop, method, calibration, stream, folder }));
-}
-
-/** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */
-async function verify({ run, pool, writer, onProgress }: StageContext, layers: readonly LayerReport[]) {
-  const clock = new StageClock('verify', run.model.blocks.length, 0, onProgress);
-  await clock.time('verify', () =>
-    pool.forEach([...run.layers.entries()], async ([index, layer]) => {
-      if (layer.pattern === 'dense') return;
-      const report = layers[index];
-      if (report?.name !== layer.name) throw new Error(`${layer.name} has no report`);
-      const { zeros, violations } = await countZeros(
-        pool,
-        writer.locate(layerWeightName(layer)),
-        layer.pattern,
-      );
-      if (zeros !== report.zeros || violations > 0) {
-        throw new RunError(
-          `${layer.name}: the written file has ${zeros} zeros and ${violations} groups that break ${report.pattern}, ` +
-            `expected ${report.zeros} and 0; the disk may be failing`,
-        );
-      }
-      clock.reach(layer.block);
-      clock.step('verify', layer.block, index + 1, run.layers.length);
-    }),
-  );
-  return clock.end();
-}
-
-function evaluationReports(run: PreparedRun, dense: SetPerplexities, pruned: SetPerplexities) {
-  const sets = evaluationSets(run);
-  const calibrationData = run.calibration?.sources.map(({ source }) => source).join(', ') ?? '';
-  return [
-    evaluationReport(run.evaluation?.source.source ?? '', sets.heldOut, dense.heldOut, pruned.heldOut),
-    evaluationReport(calibrationData, sets.calibration, dense.calibration, pruned.calibration),
-  ] as const;
-}
-
-function readTexts({ calibration, evaluation }: PreparedRun) {
-  return [
-    ...(calibration?.sources ?? []).map((text) => ({
-      use: 'calibration' as const,
-      ...text,
-      ...bosReport(calibration),
-    })),
-    ...(evaluation ? [{ use: 'evaluation' as const, ...evaluation.source, ...bosReport(evaluation) }] : []),
-  ].map((text) => ({ ...text, files: [...text.files] }));
-}
-
-interface ReportContext {
-  readonly notes: readonly string[];
-  readonly reuse: Reuse | undefined;
-  readonly earlier: Cost | undefined;
-  readonly started: Date;
-}
-
-async function makeReport(
-  run: PreparedRun,
-  work: Work,
-  { notes, reuse, earlier, started }: ReportContext,
-): Promise<Report> {
-  const reused = reuse?.taken;
-  const { layers, dense, pruned, phases } = work;
-  const [evaluation, calibrationEvaluation] = evaluationReports(run, dense, pruned);
-  const prunable = layers.reduce((sum, { numel }) => sum + numel, 0);
-  const zeros = layers.reduce((sum, layer) => sum + layer.zeros, 0);
-  const parameters = [...run.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  return {
-    version: 1,
-    run: {
-      config: JSON.parse(JSON.stringify(run.config)),
-      fingerprint: fingerprint(run.fingerprintParts),
-      source: { path: run.checkpoint.folder, hash: await run.checkpoint.hash() },
-      texts: readTexts(run),
-      versions: { secateur: version, node: process.versions.node, onnxruntime: onnxruntimeVersion },
-      machine: {
-        platform: `${process.platform} ${process.arch}`,
-        cpu: cpus()[0]?.model.trim() ?? 'unknown',
-        cores: cpus().length,
-        memory_bytes: totalmem(),
-        workers: run.memory.workers,
-      },
-      started: started.toISOString(),
-      prune_seconds: work.pruneSeconds,
-      ...(earlier && { earlier }),
-      ...(reused && { reused }),
-      ...resourcesUsed(started),
-    },
-    layers: [...layers],
-    totals: {
-      prunable,
-      zeros,
-      sparsity: zeros / prunable,
-      parameters,
-      macs_per_token: macsPerToken(run, layers),
-      bytes: run.shards.totalBytes,
-    },
-    phases: [...phases],
-    evaluation,
-    calibration_evaluation: calibrationEvaluation,
-    notes: [...notes, ...work.notes, ...(reuse?.notes ?? [])],
-  };
-}
-
-function resourcesUsed(started: Date) {
-  return {
-    seconds: (Date.now() - started.getTime()) / 1000,
-    peak_rss_bytes: peakRssBytes(),
-  };
 }
