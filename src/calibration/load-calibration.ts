@@ -205,6 +205,8 @@ export interface EvaluationRequest extends ModelLimits {
   /** How many windows from the start; all when left out. */
   readonly windows?: number;
   readonly bos: BosOption;
+  /** What messages put before `context` and `bos`: `evaluation.`, as in a run file, when left out. */
+  readonly prefix?: string;
 }
 
 /**
@@ -218,8 +220,9 @@ export async function loadEvaluationText(
   options: OpenTextSourceOptions = {},
 ): Promise<EvaluationText> {
   const notes: string[] = [];
-  const context = cap(request.context, request.maxSequenceLength, 'evaluation.context', notes);
-  const bosTokenId = windowBos(request.bos, tokenizer, request, 'evaluation.bos', notes);
+  const { prefix = 'evaluation.' } = request;
+  const context = cap(request.context, request.maxSequenceLength, `${prefix}context`, notes);
+  const bosTokenId = windowBos(request.bos, tokenizer, request, `${prefix}bos`, notes);
   const open = await openTextSource(source, options);
   const files: string[] = [];
   const { tokens, samples, totalTokens } = await makeWindows(

@@ -141,7 +141,7 @@ export async function createCheckpointWriter(options: CheckpointWriterOptions): 
       flushing: undefined,
     };
   });
-  prepareFiles(folder, shards, options.resume ? keptShards(folder, plan) : NOTHING);
+  prepareFiles(folder, plan, shards, options.resume ? keptShards(folder, plan) : NOTHING);
 
   let closed = false;
   const find = (name: string): [PlannedTensor, ShardState] => {
@@ -232,12 +232,17 @@ async function publishShard(shard: ShardState): Promise<void> {
 }
 
 /** Leaves the folder with one file a shard, or, on an error, without the files it made. */
-function prepareFiles(folder: string, shards: readonly ShardState[], kept: KeptShards): void {
+function prepareFiles(
+  folder: string,
+  plan: ShardPlan,
+  shards: readonly ShardState[],
+  kept: KeptShards,
+): void {
   const created: string[] = [];
   let firstNewFolder: string | undefined;
   try {
     firstNewFolder = makeFolder(folder);
-    refuseOtherWeights(folder, shards);
+    refuseOtherWeights(folder, plan);
     for (const index of kept.final) {
       const shard = shards[index];
       if (shard) shard.published = true;
@@ -260,11 +265,17 @@ function prepareFiles(folder: string, shards: readonly ShardState[], kept: KeptS
   }
 }
 
-/** A loader prefers `model.safetensors`, so weights left from another checkpoint could be loaded instead of ours. */
-function refuseOtherWeights(folder: string, shards: readonly ShardState[]): void {
-  const ours = new Set(
-    shards.flatMap(({ planned }) => [planned.fileName, planned.fileName + TEMPORARY_SUFFIX]),
-  );
+/**
+ * A loader prefers `model.safetensors`, so weights left from another checkpoint could be loaded instead of ours.
+ * @param goes whether a file is about to be removed
+ * @throws RequestError naming the first weights in the folder that the plan doesn't have
+ */
+export function refuseOtherWeights(
+  folder: string,
+  { shards }: ShardPlan,
+  goes: (name: string) => boolean = () => false,
+): void {
+  const ours = new Set(shards.flatMap(({ fileName }) => [fileName, fileName + TEMPORARY_SUFFIX]));
   if (shards.length > 1) ours.add(INDEX_FILE_NAME);
   let names: string[];
   try {
@@ -273,7 +284,7 @@ function refuseOtherWeights(folder: string, shards: readonly ShardState[]): void
     throw fileError(error, 'list', folder);
   }
   const other = names.find(
-    (name) => /\.safetensors(\.partial|\.index\.json)?$/.test(name) && !ours.has(name),
+    (name) => /\.safetensors(\.partial|\.index\.json)?$/.test(name) && !ours.has(name) && !goes(name),
   );
   if (other !== undefined)
     throw new RequestError(

@@ -1,15 +1,22 @@
 #!/usr/bin/env node
-import { exitNow } from '../system/exit-now.js';
-import { version } from '../version.js';
 /**
  * The `secateur` program.
  * @module
  */
+import { STOPS_UNREAD } from '../compare/stops-unread.js';
+import { exitNow } from '../system/exit-now.js';
+import { version } from '../version.js';
 import { loadLibrary } from './load-library.js';
 import { runCli } from './run-cli.js';
 
-// Progress that can't be written is lost; the work goes on, and tidies up when it is stopped.
-process.stderr.on('error', () => {});
+let isStopping = false;
+// Progress that can't be written is lost; the work goes on, and tidies up when it is stopped. One of another process of ours stops
+// when that is gone.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE' || isStopping || process.env[STOPS_UNREAD] === undefined) return;
+  isStopping = true;
+  process.kill(process.pid, 'SIGTERM');
+});
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // `secateur inspect … | head` closes the pipe early; that is no failure of ours. The code of a command that failed is set.

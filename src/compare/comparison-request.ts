@@ -3,10 +3,13 @@
  * @module
  */
 import { pinTextSource, requireTextFile } from '../calibration/open-text-source.js';
-import { openCheckpoint } from '../checkpoint/checkpoint.js';
+import { loadTokenizer } from '../calibration/tokenizer.js';
+import { windowBos } from '../calibration/window-bos.js';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import type { TextSource } from '../config/text-source.js';
 import { RequestError } from '../errors.js';
+import { checkpointModel } from '../forward/checkpoint-model.js';
 import { DownloadLines } from '../pipeline/download-lines.js';
 import { fitMemory } from '../pipeline/fit-memory.js';
 import { type ModelFolder, modelFolder } from '../pipeline/open-model.js';
@@ -73,6 +76,7 @@ export async function comparisonRequest(
   const model = await locate(config.model, options);
   checkComparisonFolder(config.output, model.folder);
   const checkpoint = await openCheckpoint(model.folder);
+  await requireBos(config, checkpoint);
   const prepared: { readonly variant: Variant; readonly run: PreparedRun }[] = [];
   for (const each of named) {
     const variant = { ...each, config: { ...(await pin(each.config)), model: model.name } };
@@ -104,6 +108,15 @@ export async function comparisonRequest(
     denseFingerprint: fingerprints.dense,
     wanted,
   };
+}
+
+/** @throws RequestError where windows are to begin with BOS in any case, and the tokenizer has none */
+async function requireBos({ calibration, evaluation }: RunConfig, checkpoint: Checkpoint): Promise<void> {
+  if (calibration?.bos !== 'always' && evaluation?.bos !== 'always') return;
+  const tokenizer = await loadTokenizer(checkpoint.folder);
+  const { model } = checkpointModel(checkpoint);
+  if (calibration) windowBos(calibration.bos, tokenizer, model, 'calibration.bos');
+  if (evaluation) windowBos(evaluation.bos, tokenizer, model, 'evaluation.bos');
 }
 
 /** Puts the commit that it has now into each text from the hub, so that all runs read the same. */

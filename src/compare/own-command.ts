@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { InterruptedError, RequestError, RunError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { STOPS_UNREAD } from './stops-unread.js';
 
 const MAIN = fileURLToPath(new URL('dist/cli/main.js', packageRoot));
 
@@ -28,6 +29,8 @@ export async function runOwnCommand(args: readonly string[], options: CommandOpt
   const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    // It outlives this process otherwise, should that be killed.
+    env: { ...process.env, [STOPS_UNREAD]: '1' },
   });
   const passing = passSignals(child, signal);
   try {

@@ -64,6 +64,7 @@ export async function prepareEvaluation(
     vocabularySize: model.vocabularySize,
     beginsWithBos: model.beginsWithBos,
     bos: options.bos,
+    prefix: '',
     ...(options.windows === undefined ? {} : { windows: options.windows }),
   };
   const text = await loadEvaluationText(options.data, tokenizer, request, { signal: options.signal });

@@ -26,7 +26,7 @@ import type { PreparedRun } from './prepare-run.js';
 export function isFinished(run: PreparedRun): boolean {
   const { output } = run.config;
   const journal = readJournal(join(output, RUN_FOLDER, JOURNAL_FILE));
-  if (!journal?.report || differences(journal, run).length > 0) return false;
+  if (!journal || differences(journal, run).length > 0) return false;
   const { shards } = run.shards;
   const files = [...journal.copies, ...(shards.length > 1 ? [INDEX_FILE_NAME] : [])].map((name) =>
     join(output, name),
@@ -34,7 +34,7 @@ export function isFinished(run: PreparedRun): boolean {
   if (![reportFiles(output).json, ...files].every(existsSync)) return false;
   if (keptShards(output, run.shards).final.size < shards.length) return false;
   const evaluation = evaluationFingerprint(evaluationSets(run));
-  return evaluation === undefined || evaluation === journal.report.evaluation;
+  return evaluation === undefined || evaluation === journal.report?.evaluation;
 }
 
 export interface EarlierRun {

@@ -4,7 +4,7 @@
  */
 import { join, resolve } from 'node:path';
 import { writeFileAtomically } from '../checkpoint/atomic-file.js';
-import { createCheckpointWriter } from '../checkpoint/checkpoint-writer.js';
+import { createCheckpointWriter, refuseOtherWeights } from '../checkpoint/checkpoint-writer.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { stringifyRunConfig } from '../config/stringify-run-config.js';
 import { InterruptedError } from '../errors.js';
@@ -37,6 +37,7 @@ import {
   checkReuseFolder,
   claimOutputFolder,
   isUnreleased,
+  OUR_WEIGHTS,
   RUN_FOLDER,
   removeEarlierRun,
   removeHiddenStates,
@@ -107,6 +108,7 @@ async function prune(config: RunConfig, options: RunOptions): Promise<PruneResul
   try {
     if (!options.fresh && isFinished(run)) return await finished();
     const earlier = claim.occupied && !options.fresh ? earlierRun(run) : undefined;
+    if (options.fresh) refuseOtherWeights(output, run.shards, (name) => OUR_WEIGHTS.test(name));
     requireDiskSpace(run, earlier?.journal.blocks.length ?? 0, reuse);
     prepare.lap('open');
     const notes = [...run.notes, ...claim.notes, ...(earlier?.notes ?? []), ...overlapNotes(run)];

@@ -20,7 +20,9 @@ import { setTimeout } from 'node:timers/promises';
 export async function prune(runFile, { onProgress, signal }) {
   if (runFile === 'crash.yaml') throw new TypeError('not expected');
   onProgress({ kind: 'stage', stage: 'prune', blocks: 2 });
-  const timer = setInterval(() => {}, 1000);
+  const timer = setInterval(() => {
+    if (runFile === 'talking.yaml') onProgress({ kind: 'note', message: 'still there' });
+  }, 20);
   await new Promise((resolve, reject) => {
     if (runFile !== 'deaf.yaml') signal.addEventListener('abort', () => reject(signal.reason));
   }).finally(async () => {
@@ -163,6 +165,20 @@ describe('the program', () => {
       expect(existsSync(tidied)).toBe(true);
     },
   );
+
+  it('stops as told by SIGTERM when the comparison that reads it is gone', async () => {
+    const tidied = join(home, 'tidied-unread');
+    const child = spawn(process.execPath, [main, 'prune', 'talking.yaml'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TIDIED: tidied, SECATEUR_STOPS_UNREAD: '1' },
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
+    await once(child.stderr, 'data');
+    child.stderr.destroy();
+    expect(await once(child, 'close')).toEqual([143, null]);
+    expect(existsSync(tidied)).toBe(true);
+  });
 
   describe.skipIf(!existsSync('/dev/full'))('on a full disk', () => {
     /** Runs the program with `descriptor` on one, and gives what the other of stdout and stderr had. */

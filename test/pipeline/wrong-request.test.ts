@@ -65,6 +65,11 @@ describe('a wrong request is refused before anything is written', () => {
     poison('model.layers.3.mlp.up_proj.weight', 1234, 0x7fc0);
     expect(await refusal(prune(path, { fresh: true, set: [`model=${model}`] }))).toContain('holds NaN');
     expect(fileHashes(output)).toEqual(before);
+    const other = join(output, 'adapter.safetensors');
+    writeFileSync(other, '');
+    expect(await refusal(prune(path, { fresh: true }))).toContain('belongs to another checkpoint');
+    rmSync(other);
+    expect(fileHashes(output)).toEqual(before);
     expect((await prune(path)).alreadyDone).toBe(true);
   });
 
