@@ -32,7 +32,7 @@ export type {
 } from './pipeline/inspect.js';
 export type { OpenModelOptions } from './pipeline/open-model.js';
 export type { Plan, PlannedLayer } from './pipeline/plan.js';
-export type { Phase, ProgressEvent, ProgressListener, Stage } from './pipeline/progress.js';
+export type { Phase, ProgressEvent, ProgressListener, Stage } from './pipeline/progress/progress.js';
 export type { PruneResult } from './pipeline/prune.js';
 export { renderReport } from './report/render-report.js';
 export type { EvaluationReport, LayerReport, Perplexity, Report } from './report/report-schema.js';

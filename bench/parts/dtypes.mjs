@@ -5,7 +5,7 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { F32Tensors } from '../../dist/forward/f32-tensors.js';
-import { storeTensor } from '../../dist/pipeline/store-block.js';
+import { storeTensor } from '../../dist/pipeline/blocks/store-block.js';
 import { fillRandom, withMatrices } from '../lib/native-matrices.mjs';
 import { copyIn, threads } from '../lib/reference.mjs';
 

@@ -2,7 +2,7 @@
  * Running a command's work with its progress shown and signals heard.
  * @module
  */
-import type { ProgressListener } from '../pipeline/progress.js';
+import type { ProgressListener } from '../pipeline/progress/progress.js';
 import type { CliContext } from './cli-context.js';
 import { type StopSignal, withInterruption } from './interruption.js';
 import { openProgressDisplay } from './progress/open-progress-display.js';

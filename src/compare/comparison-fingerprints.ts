@@ -10,7 +10,7 @@ import { sampleWeights } from '../checkpoint/sample-weights.js';
 import type { BosOption } from '../config/bos-option.js';
 import type { EvaluationConfig, RunConfig } from '../config/run-schema.js';
 import { checkpointModel } from '../forward/checkpoint-model.js';
-import { type FingerprintParts, fingerprint } from '../pipeline/fingerprint.js';
+import { type FingerprintParts, fingerprint } from '../pipeline/prepare/fingerprint.js';
 import { version } from '../version.js';
 import { rememberingTexts } from './remembering-texts.js';
 import { takenOver } from './variant.js';

@@ -3,7 +3,7 @@
  * @module
  */
 import { basename } from 'node:path';
-import { type LockedFolder, lockOutput, requireOwnFolder } from '../pipeline/output-folder.js';
+import { type LockedFolder, lockOutput, requireOwnFolder } from '../pipeline/output/output-folder.js';
 import { comparisonFiles } from './comparison-files.js';
 
 /**

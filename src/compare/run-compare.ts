@@ -7,7 +7,7 @@ import { writeFileAtomically } from '../checkpoint/atomic-file.js';
 import type { RunConfig } from '../config/run-schema.js';
 import { textSourceName } from '../config/text-source.js';
 import { InterruptedError, RunError } from '../errors.js';
-import { removeReused } from '../pipeline/reuse.js';
+import { removeReused } from '../pipeline/dense/reuse.js';
 import { version } from '../version.js';
 import {
   type Comparison,

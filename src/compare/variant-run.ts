@@ -24,7 +24,7 @@ import {
   RUN_FOLDER,
   removeEmptyFolders,
   removeNewRun,
-} from '../pipeline/output-folder.js';
+} from '../pipeline/output/output-folder.js';
 import { comparisonFiles } from './comparison-files.js';
 
 /** The line of a run file that says who began the run in its folder, and what decides its weights. */

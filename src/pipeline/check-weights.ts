@@ -9,8 +9,8 @@ import { elementCount } from '../graph/value.js';
 import { requiredTensors } from '../model/check-tensors.js';
 import { filePath } from '../runtime/tensor-file.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import type { PreparedRun } from './prepare-run.js';
-import type { StageClock } from './stage-clock.js';
+import type { PreparedRun } from './prepare/prepare-run.js';
+import type { StageClock } from './progress/stage-clock.js';
 
 /** @throws RequestError naming the tensor and index of a weight that isn't finite */
 export async function checkWeights(run: PreparedRun, pool: WorkerPool, clock: StageClock): Promise<void> {

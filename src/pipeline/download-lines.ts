@@ -4,7 +4,7 @@
  */
 
 import { formatBytes, formatPlural, formatSeconds, formatTimeLeft } from '../report/format.js';
-import type { ProgressEvent } from './progress.js';
+import type { ProgressEvent } from './progress/progress.js';
 
 /** How far a download is told at most this often. */
 const INTERVAL_MS = 3000;

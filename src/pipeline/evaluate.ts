@@ -18,8 +18,8 @@ import { automaticWorkers, WorkerPool } from '../runtime/worker-pool.js';
 import { collectGarbage } from '../system/collect-garbage.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
 import { checkpointFolder } from './open-model.js';
-import type { ProgressListener, Stage } from './progress.js';
-import { StageClock } from './stage-clock.js';
+import type { ProgressListener, Stage } from './progress/progress.js';
+import { StageClock } from './progress/stage-clock.js';
 
 export interface EvaluateOptions {
   /** Path of a text file, or `hf://datasets/org/name[@revision]/files`. */

@@ -8,10 +8,10 @@ import { perplexity } from '../evaluation/perplexity.js';
 import type { ModelStream } from '../forward/model-stream.js';
 import type { Locate } from '../forward/model-tensors.js';
 import type { EvaluationReport, Perplexity } from '../report/report-schema.js';
-import type { PhaseSeconds } from './phase-timer.js';
-import type { PreparedRun } from './prepare-run.js';
-import type { ProgressListener, Stage } from './progress.js';
-import { StageClock } from './stage-clock.js';
+import type { PreparedRun } from './prepare/prepare-run.js';
+import type { PhaseSeconds } from './progress/phase-timer.js';
+import type { ProgressListener, Stage } from './progress/progress.js';
+import { StageClock } from './progress/stage-clock.js';
 
 /** What is evaluated: null for a part that the run file doesn't ask for. */
 export interface EvaluationSets {

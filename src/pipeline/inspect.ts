@@ -14,8 +14,8 @@ import { type ReadableTensor, readableTensors, storedTensors } from '../quantiza
 import { automaticWorkers, settle, WorkerPool } from '../runtime/worker-pool.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
 import { parsePattern } from '../sparsity/pattern.js';
-import { linearName } from './layer-plan.js';
 import { checkpointFolder, type OpenModelOptions } from './open-model.js';
+import { linearName } from './prepare/layer-plan.js';
 
 export interface InspectedTensor {
   readonly name: string;

@@ -8,7 +8,7 @@ import type { DownloadProgress } from '../hub/download-files.js';
 import { type FetchedModel, fetchModel, locateModel } from '../hub/fetch-model.js';
 import { hubFromEnvironment } from '../hub/hub.js';
 import { UnansweredError, UnknownRepositoryError } from '../hub/refusal.js';
-import type { ProgressListener } from './progress.js';
+import type { ProgressListener } from './progress/progress.js';
 
 export interface OpenModelOptions {
   readonly onProgress?: ProgressListener | undefined;

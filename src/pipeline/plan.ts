@@ -8,16 +8,16 @@ import { elementCount } from '../graph/value.js';
 import { measureSpeed } from '../runtime/speed-task.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { patternName, patternSparsity, zeroCount } from '../sparsity/pattern.js';
-import { type DiskPart, diskNeed, diskShortage } from './disk-space.js';
 import { bytesRead } from './estimates/bytes-read.js';
 import { estimateFlops, type Flops } from './estimates/estimate-flops.js';
 import { type MemoryEstimate, memoryEstimator } from './estimates/estimate-memory.js';
 import { estimateSeconds, type MachineSpeed, type SecondsEstimate } from './estimates/estimate-seconds.js';
-import { fitMemory } from './fit-memory.js';
-import type { LayerPlan } from './layer-plan.js';
 import type { BoundMethod } from './methods/method.js';
 import { modelFolder, type OpenModelOptions } from './open-model.js';
-import { type PreparedRun, prepareRun, requireTexts } from './prepare-run.js';
+import { type DiskPart, diskNeed, diskShortage } from './prepare/disk-space.js';
+import { fitMemory } from './prepare/fit-memory.js';
+import type { LayerPlan } from './prepare/layer-plan.js';
+import { type PreparedRun, prepareRun, requireTexts } from './prepare/prepare-run.js';
 
 export interface PlannedLayer {
   readonly name: string;

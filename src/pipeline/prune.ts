@@ -14,11 +14,14 @@ import { loadReportPage, writeReport } from '../report/write-report.js';
 import { WorkerPool } from '../runtime/worker-pool.js';
 import { requireLibc } from '../system/libc.js';
 import { peakRssBytes } from '../system/peak-rss-bytes.js';
-import { allocated } from './allocate.js';
+import { ModelWriter } from './blocks/model-writer.js';
+import { type BlockLoopOptions, pruneBlocks } from './blocks/prune-blocks.js';
+import { pruneStoredBlocks } from './blocks/prune-stored-blocks.js';
 import { checkWeights } from './check-weights.js';
-import { allocate, denseGradients } from './dense-stages.js';
-import { requireDiskSpace } from './disk-space.js';
-import { earlierRun, isFinished } from './earlier-run.js';
+import { allocated } from './dense/allocate.js';
+import { allocate, denseGradients } from './dense/dense-stages.js';
+import { GradientFile } from './dense/gradient-file.js';
+import { Reuse } from './dense/reuse.js';
 import {
   evaluateStage,
   evaluationReports,
@@ -26,13 +29,9 @@ import {
   overlapNotes,
   type SetPerplexities,
 } from './evaluation-stage.js';
-import { evaluationFingerprint } from './fingerprint.js';
-import { fitMemory } from './fit-memory.js';
-import { GradientFile } from './gradient-file.js';
-import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './journal.js';
-import { layerWeightName } from './layer-plan.js';
-import { makeReport, type RunOutcome, resourcesUsed } from './make-report.js';
-import { ModelWriter } from './model-writer.js';
+import { earlierRun, isFinished } from './output/earlier-run.js';
+import { JOURNAL_FILE, Journal, type JournalContent, readJournal } from './output/journal.js';
+import { makeReport, type RunOutcome, resourcesUsed } from './output/make-report.js';
 import {
   checkReuseFolder,
   claimOutputFolder,
@@ -42,16 +41,17 @@ import {
   removeEarlierRun,
   removeHiddenStates,
   removeNewRun,
-} from './output-folder.js';
-import { type PhaseSeconds, PhaseTimer } from './phase-timer.js';
-import { type PreparedRun, prepareRun } from './prepare-run.js';
-import type { ProgressListener } from './progress.js';
-import { type BlockLoopOptions, pruneBlocks } from './prune-blocks.js';
-import { pruneStoredBlocks } from './prune-stored-blocks.js';
-import { requireMeasurable } from './require-measurable.js';
-import { Reuse } from './reuse.js';
-import { FailureContext } from './run-failure.js';
-import { StageClock } from './stage-clock.js';
+} from './output/output-folder.js';
+import { requireDiskSpace } from './prepare/disk-space.js';
+import { evaluationFingerprint } from './prepare/fingerprint.js';
+import { fitMemory } from './prepare/fit-memory.js';
+import { layerWeightName } from './prepare/layer-plan.js';
+import { type PreparedRun, prepareRun } from './prepare/prepare-run.js';
+import { requireMeasurable } from './prepare/require-measurable.js';
+import { type PhaseSeconds, PhaseTimer } from './progress/phase-timer.js';
+import type { ProgressListener } from './progress/progress.js';
+import { FailureContext } from './progress/run-failure.js';
+import { StageClock } from './progress/stage-clock.js';
 import { type StageContext, withStream } from './stage-context.js';
 import { verifyWritten } from './verify-written.js';
 

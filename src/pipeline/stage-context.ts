@@ -4,10 +4,10 @@
  */
 import { ModelStream } from '../forward/model-stream.js';
 import type { WorkerPool } from '../runtime/worker-pool.js';
-import type { ModelWriter } from './model-writer.js';
-import type { PreparedRun } from './prepare-run.js';
-import type { ProgressListener } from './progress.js';
-import type { Reuse } from './reuse.js';
+import type { ModelWriter } from './blocks/model-writer.js';
+import type { Reuse } from './dense/reuse.js';
+import type { PreparedRun } from './prepare/prepare-run.js';
+import type { ProgressListener } from './progress/progress.js';
 
 export interface StageContext {
   readonly run: PreparedRun;

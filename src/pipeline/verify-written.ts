@@ -5,9 +5,9 @@
 import { RunError } from '../errors.js';
 import type { LayerReport } from '../report/report-schema.js';
 import { countZeros } from '../sparsity/count-stored-zeros.js';
-import { layerWeightName } from './layer-plan.js';
-import type { PhaseSeconds } from './phase-timer.js';
-import { StageClock } from './stage-clock.js';
+import { layerWeightName } from './prepare/layer-plan.js';
+import type { PhaseSeconds } from './progress/phase-timer.js';
+import { StageClock } from './progress/stage-clock.js';
 import type { StageContext } from './stage-context.js';
 
 /** Counts zeros and groups again, in the files as they were written. @throws RunError naming the first layer that differs */

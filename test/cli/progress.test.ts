@@ -5,8 +5,8 @@ import { openProgressDisplay } from '../../src/cli/progress/open-progress-displa
 import { ProgressBars } from '../../src/cli/progress/progress-bars.js';
 import { progressLine } from '../../src/cli/progress/progress-line.js';
 import { ProgressLines } from '../../src/cli/progress/progress-lines.js';
-import type { ProgressEvent, ProgressListener } from '../../src/pipeline/progress.js';
-import { StageClock } from '../../src/pipeline/stage-clock.js';
+import type { ProgressEvent, ProgressListener } from '../../src/pipeline/progress/progress.js';
+import { StageClock } from '../../src/pipeline/progress/stage-clock.js';
 import { FakeTerminal } from './fake-terminal.js';
 
 class Log extends Writable {

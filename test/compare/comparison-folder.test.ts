@@ -7,9 +7,9 @@ import { type Comparison, findComparisons, writeComparison } from '../../src/com
 import { checkComparisonFolder, claimComparisonFolder } from '../../src/compare/comparison-folder.js';
 import { claimRuns, VariantRun } from '../../src/compare/variant-run.js';
 import { RequestError } from '../../src/errors.js';
+import { removeReused } from '../../src/pipeline/dense/reuse.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { claimOutputFolder } from '../../src/pipeline/output-folder.js';
-import { removeReused } from '../../src/pipeline/reuse.js';
+import { claimOutputFolder } from '../../src/pipeline/output/output-folder.js';
 import { lockFile } from '../../src/system/file-lock.js';
 import { temporaryFolders } from '../checkpoint/temporary-folder.js';
 

@@ -11,7 +11,7 @@ import { plan, prune, RequestError } from '../../src/index.js';
 import { NO_ALLOCATION_WORK } from '../../src/pipeline/allocations/allocation.js';
 import { allocationWork } from '../../src/pipeline/estimates/estimate-flops.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareWithoutTexts } from '../../src/pipeline/prepare-run.js';
+import { prepareWithoutTexts } from '../../src/pipeline/prepare/prepare-run.js';
 import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 import { writeShortText } from '../support/short-text.js';

@@ -5,7 +5,7 @@ import { loadRunFile } from '../../src/config/load-run-file.js';
 import { prune } from '../../src/index.js';
 import { estimateFlops } from '../../src/pipeline/estimates/estimate-flops.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { type PreparedRun, prepareWithoutTexts } from '../../src/pipeline/prepare-run.js';
+import { type PreparedRun, prepareWithoutTexts } from '../../src/pipeline/prepare/prepare-run.js';
 import { quickstartRuns, tensorHashes } from '../support/quickstart-runs.js';
 
 const { text, shallow, runFile } = quickstartRuns();

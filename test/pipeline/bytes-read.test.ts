@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { bytesRead } from '../../src/pipeline/estimates/bytes-read.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { BLOCK_WEIGHTS, quickstartRuns, root } from '../support/quickstart-runs.js';
 
 const { runFile, shallow } = quickstartRuns();

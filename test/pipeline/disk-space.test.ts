@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { prune, RequestError } from '../../src/index.js';
-import { diskNeed, diskShortage } from '../../src/pipeline/disk-space.js';
-import { gradientFileBytes } from '../../src/pipeline/gradient-file.js';
+import { gradientFileBytes } from '../../src/pipeline/dense/gradient-file.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { diskNeed, diskShortage } from '../../src/pipeline/prepare/disk-space.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { pruneUntil } from '../support/prune-until.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -4,9 +4,9 @@ import { loadRunFile } from '../../src/config/load-run-file.js';
 import { estimateFlops } from '../../src/pipeline/estimates/estimate-flops.js';
 import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
 import { estimateSeconds } from '../../src/pipeline/estimates/estimate-seconds.js';
-import { fitMemory } from '../../src/pipeline/fit-memory.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { fitMemory } from '../../src/pipeline/prepare/fit-memory.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { quickstartRuns } from '../support/quickstart-runs.js';
 
 const { runFile } = quickstartRuns();

@@ -13,7 +13,7 @@ import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { elementCount } from '../../src/graph/value.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import type { BlockDescription } from '../../src/model/description.js';
-import { LossMeter } from '../../src/pipeline/measure-loss.js';
+import { LossMeter } from '../../src/pipeline/blocks/measure-loss.js';
 import type { Ablation } from '../../src/pipeline/methods/method.js';
 import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';

@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
-import { fitMemory, memoryNeeded } from '../../src/pipeline/fit-memory.js';
-import { shrinkingSettings } from '../../src/pipeline/memory-settings.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { fitMemory, memoryNeeded } from '../../src/pipeline/prepare/fit-memory.js';
+import { shrinkingSettings } from '../../src/pipeline/prepare/memory-settings.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import type { Report } from '../../src/report/report-schema.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 

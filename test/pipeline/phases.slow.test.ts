@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { prune } from '../../src/index.js';
-import { REPORT_PHASES, REPORT_STAGES } from '../../src/pipeline/progress.js';
+import { REPORT_PHASES, REPORT_STAGES } from '../../src/pipeline/progress/progress.js';
 import type { Report } from '../../src/report/report-schema.js';
 import { pruneUntil } from '../support/prune-until.js';
 

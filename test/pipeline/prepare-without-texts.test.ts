@@ -5,7 +5,7 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { loadRunFile } from '../../src/config/load-run-file.js';
 import { memoryEstimator } from '../../src/pipeline/estimates/estimate-memory.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { type PreparedRun, prepareRun, prepareWithoutTexts } from '../../src/pipeline/prepare-run.js';
+import { type PreparedRun, prepareRun, prepareWithoutTexts } from '../../src/pipeline/prepare/prepare-run.js';
 import { quickstartRuns } from '../support/quickstart-runs.js';
 
 const { runFile, shallow, text } = quickstartRuns();

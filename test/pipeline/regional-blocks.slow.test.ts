@@ -9,7 +9,7 @@ import { plan, prune } from '../../src/index.js';
 import { estimateFlops } from '../../src/pipeline/estimates/estimate-flops.js';
 import { estimateSeconds } from '../../src/pipeline/estimates/estimate-seconds.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { modelOutput } from '../support/model-output.js';
 import { relativeError } from '../support/relative-error.js';

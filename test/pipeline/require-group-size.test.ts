@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { methodByName } from '../../src/pipeline/methods/method-registry.js';
-import { requireGroupSize } from '../../src/pipeline/require-group-size.js';
+import { requireGroupSize } from '../../src/pipeline/prepare/require-group-size.js';
 
 const layer = (of: number) => ({ name: 'some.linear', pattern: { kind: 'n:m', keep: 1, of } as const });
 

@@ -12,10 +12,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadRunFile } from '../../src/config/load-run-file.js';
+import { Reuse } from '../../src/pipeline/dense/reuse.js';
+import { ReusedFile } from '../../src/pipeline/dense/reused-file.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
-import { Reuse } from '../../src/pipeline/reuse.js';
-import { ReusedFile } from '../../src/pipeline/reused-file.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { lockFile } from '../../src/system/file-lock.js';
 import { type Changes, quickstartRuns } from '../support/quickstart-runs.js';
 

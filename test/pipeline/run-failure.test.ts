@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RunError } from '../../src/errors.js';
-import { FailureContext } from '../../src/pipeline/run-failure.js';
+import { FailureContext } from '../../src/pipeline/progress/run-failure.js';
 
 /** What is said of an error while the first block of gradients is told of. */
 function explained(error: Error): string {

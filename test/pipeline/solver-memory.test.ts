@@ -4,7 +4,7 @@ import { loadRunFile } from '../../src/config/load-run-file.js';
 import { pruningMemory } from '../../src/pipeline/estimates/pruning-memory.js';
 import { regionalMemory } from '../../src/pipeline/estimates/regional-memory.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { quickstartRuns } from '../support/quickstart-runs.js';
 
 const { runFile, text } = quickstartRuns();

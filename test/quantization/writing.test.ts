@@ -7,7 +7,7 @@ import { withoutMember } from '../../src/checkpoint/without-member.js';
 import { RunError } from '../../src/errors.js';
 import { fitScalesTo } from '../../src/forward/fit-scales-task.js';
 import { storeElements } from '../../src/forward/store-task.js';
-import { requireOwnScales } from '../../src/pipeline/require-own-scales.js';
+import { requireOwnScales } from '../../src/pipeline/prepare/require-own-scales.js';
 import type { Fp8Tensor, Mxfp4Tensor, TensorFile, TensorView } from '../../src/runtime/tensor-file.js';
 import { sourceFile } from '../../src/runtime/worker-files.js';
 import { allocateNative, float32View, freeNative } from '../../src/system/native-memory.js';

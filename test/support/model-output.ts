@@ -9,7 +9,7 @@ import { ModelStream } from '../../src/forward/model-stream.js';
 import { floatTensor } from '../../src/forward/stored-tensor.js';
 import { describeModel } from '../../src/model/describe-model.js';
 import { runSchema } from '../../src/pipeline/methods/method-registry.js';
-import { prepareRun } from '../../src/pipeline/prepare-run.js';
+import { prepareRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { storedTensors } from '../../src/quantization/readable-tensors.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 

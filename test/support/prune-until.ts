@@ -1,7 +1,7 @@
 /** Runs that are stopped on the way. */
 import { expect } from 'vitest';
 import { InterruptedError, type PruneOptions, prune } from '../../src/index.js';
-import type { ProgressEvent } from '../../src/pipeline/progress.js';
+import type { ProgressEvent } from '../../src/pipeline/progress/progress.js';
 
 /** Once a block is pruned, written and in the journal. */
 export function isPrunedBlock(event: ProgressEvent): boolean {

@@ -4,7 +4,7 @@
  */
 import { MultiBar, type SingleBar } from 'cli-progress';
 import { downloadFigures } from '../../pipeline/download-lines.js';
-import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
+import type { ProgressEvent, ProgressListener } from '../../pipeline/progress/progress.js';
 import {
   formatBytes,
   formatCount,

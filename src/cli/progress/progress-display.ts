@@ -2,7 +2,7 @@
  * What shows a run's progress to people, whatever the stream.
  * @module
  */
-import type { ProgressListener } from '../../pipeline/progress.js';
+import type { ProgressListener } from '../../pipeline/progress/progress.js';
 
 export interface ProgressDisplay {
   readonly listener: ProgressListener;

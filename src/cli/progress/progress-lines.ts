@@ -4,7 +4,7 @@
  */
 
 import { DownloadLines } from '../../pipeline/download-lines.js';
-import type { ProgressEvent, ProgressListener } from '../../pipeline/progress.js';
+import type { ProgressEvent, ProgressListener } from '../../pipeline/progress/progress.js';
 import {
   formatCount,
   formatPercent,

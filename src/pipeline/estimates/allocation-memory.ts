@@ -2,8 +2,8 @@
  * Memory of sharing the sparsity among the linears.
  * @module
  */
-import type { PreparedRun } from '../prepare-run.js';
-import { measuringPlans } from '../prune-plans.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
+import { measuringPlans } from '../prepare/prune-plans.js';
 import { allocationWork } from './estimate-flops.js';
 import type { MemoryMoment, StageMemory } from './stage-memory.js';
 import { windowNeeds } from './window-needs.js';

@@ -6,7 +6,7 @@ import { bytesPerElement } from '../../forward/float-storage.js';
 import { elementCount } from '../../graph/value.js';
 import { unitsOf } from '../../model/description.js';
 import { BAND_ELEMENTS, isTransposed } from '../../runtime/view-bands.js';
-import type { PreparedRun } from '../prepare-run.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 
 /** What a worker reads and what it writes. */
 export function bandBytes({ model, locate }: Pick<PreparedRun, 'model' | 'locate'>): number {

@@ -4,7 +4,7 @@
  */
 import { elementCount } from '../../graph/value.js';
 import { weightCount } from '../../model/description.js';
-import type { PreparedRun } from '../prepare-run.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 import { lossLoads } from './loss-loads.js';
 
 /**

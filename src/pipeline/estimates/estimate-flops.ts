@@ -23,12 +23,12 @@ import { elementCount } from '../../graph/value.js';
 import { type BlockDescription, inputGroups, unitsOf, weightCount } from '../../model/description.js';
 import { gramStrips, stripElements } from '../../statistics/gram-layout.js';
 import { type AllocationWork, NO_ALLOCATION_WORK } from '../allocations/allocation.js';
+import { rehearsals, targetWindows } from '../blocks/regional-blocks.js';
+import { prunedLinears, unitLayers } from '../blocks/unit-layers.js';
 import { evaluationSets } from '../evaluation-stage.js';
 import type { GroupWork } from '../methods/method.js';
-import type { PreparedRun } from '../prepare-run.js';
-import { measuringPlans, prunePlans } from '../prune-plans.js';
-import { rehearsals, targetWindows } from '../regional-blocks.js';
-import { prunedLinears, unitLayers } from '../unit-layers.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
+import { measuringPlans, prunePlans } from '../prepare/prune-plans.js';
 import {
   differentiatedExperts,
   expertFlops,

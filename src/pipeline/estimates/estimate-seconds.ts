@@ -5,10 +5,10 @@
 import { elementCount } from '../../graph/value.js';
 import { requiredTensors } from '../../model/check-tensors.js';
 import { LONE_WINDOW_THREADS } from '../../solvers/regional-optimiser.js';
+import { timesPruned } from '../blocks/regional-blocks.js';
 import { evaluationSets } from '../evaluation-stage.js';
-import type { LayerPlan } from '../layer-plan.js';
-import type { PreparedRun } from '../prepare-run.js';
-import { timesPruned } from '../regional-blocks.js';
+import type { LayerPlan } from '../prepare/layer-plan.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 import { allocationWork, type Flops, methodWork } from './estimate-flops.js';
 import { lossLoads } from './loss-loads.js';
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { evaluationSets } from '../evaluation-stage.js';
-import type { PreparedRun } from '../prepare-run.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 import { logitsSessions } from './head-sessions.js';
 import type { StageMemory } from './stage-memory.js';
 import { wholeWindowNeeds } from './window-needs.js';

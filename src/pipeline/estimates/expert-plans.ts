@@ -5,9 +5,9 @@
 import { expertWindowTokens } from '../../forward/expert-routing.js';
 import { type BlockPasses, planKey, planWholeBlock } from '../../graph/block-passes.js';
 import type { BlockDescription, ModelDescription } from '../../model/description.js';
-import type { PreparedRun } from '../prepare-run.js';
-import { measuringPlan, prunePlan } from '../prune-plans.js';
-import { prunedLinears, unitLayers } from '../unit-layers.js';
+import { prunedLinears, unitLayers } from '../blocks/unit-layers.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
+import { measuringPlan, prunePlan } from '../prepare/prune-plans.js';
 
 /** Experts of a block whose windows go through them alike. */
 export interface ExpertPlan {

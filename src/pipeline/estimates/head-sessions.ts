@@ -10,7 +10,7 @@ import {
   stageGradientGraph,
   stageGraph,
 } from '../../graph/logits-graph.js';
-import type { PreparedRun } from '../prepare-run.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 
 /** For what lies before the head, and the logits of a window. */
 export function logitsSessions(run: PreparedRun, tokens: number, logitTokens: number): number[] {

@@ -4,8 +4,8 @@
  */
 import { elementCount } from '../../graph/value.js';
 import { type BlockDescription, inputGroups } from '../../model/description.js';
-import { batchSize } from '../measure-loss.js';
-import type { PreparedRun } from '../prepare-run.js';
+import { batchSize } from '../blocks/measure-loss.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 import { lossMeasurements } from './estimate-flops.js';
 
 /** Weights: of the blocks behind those at work, for every batch of ablations, and of those at work, which wait in a file. */

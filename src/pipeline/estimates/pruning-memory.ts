@@ -8,11 +8,11 @@ import { fitTargetBytes, fitTargetTaskBytes } from '../../solvers/fit-targets.js
 import { activationBytes, gramBytes } from '../../statistics/collect-statistics.js';
 import { targetBytes, waitingBytes } from '../../statistics/collect-targets.js';
 import { outputErrorBytes } from '../../statistics/output-error.js';
-import { lossTokenBytes } from '../measure-loss.js';
-import type { MemorySettings } from '../memory-settings.js';
+import { lossTokenBytes } from '../blocks/measure-loss.js';
 import type { GroupWork } from '../methods/method.js';
-import type { PreparedRun } from '../prepare-run.js';
-import { prunePlans } from '../prune-plans.js';
+import type { MemorySettings } from '../prepare/memory-settings.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
+import { prunePlans } from '../prepare/prune-plans.js';
 import { pruningExperts } from './expert-plans.js';
 import { logitsSessions } from './head-sessions.js';
 import type { RegionalMemory } from './regional-memory.js';

@@ -5,9 +5,9 @@
 import { peakIntermediateBytes } from '../../graph/intermediate-bytes.js';
 import { regionalBytes } from '../../solvers/regional-optimiser.js';
 import { gramBytes } from '../../statistics/collect-statistics.js';
-import type { PreparedRun } from '../prepare-run.js';
-import { prunePlans } from '../prune-plans.js';
-import { prunedLinears } from '../unit-layers.js';
+import { prunedLinears } from '../blocks/unit-layers.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
+import { prunePlans } from '../prepare/prune-plans.js';
 import { backwardSessions } from './backward-sessions.js';
 import { regionalGraphs, targetGraphs } from './estimate-flops.js';
 import { heldGradients } from './gradient-memory.js';

@@ -2,7 +2,7 @@
  * What the stages of a run say of their memory.
  * @module
  */
-import type { MemorySettings } from '../memory-settings.js';
+import type { MemorySettings } from '../prepare/memory-settings.js';
 
 export interface MemoryPart {
   readonly name: string;

@@ -13,7 +13,7 @@ import {
 import { peakIntermediateBytes } from '../../graph/intermediate-bytes.js';
 import { targetedAfter, targetRanges } from '../../graph/target-ranges.js';
 import { elementCount } from '../../graph/value.js';
-import type { PreparedRun } from '../prepare-run.js';
+import type { PreparedRun } from '../prepare/prepare-run.js';
 
 export interface WindowNeeds {
   /** Intermediate values of each session. */
