@@ -6,10 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { readSmallFile } from '../checkpoint/read-small-file.js';
-import { maximumTokenizerBytes } from './tokenizer.js';
-
-/** Whatever `loadTokenizer` reads. */
-const FILES = new Set(['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']);
+import { maximumTokenizerBytes, TOKENIZER_FILES } from './tokenizer.js';
 
 /**
  * By name, the SHA-256 (hex) of each file that decides the tokens; one that isn't there is left out.
@@ -23,5 +20,6 @@ export function tokenizerIdentity({
     createHash('sha256')
       .update(readSmallFile(join(folder, name), maximumTokenizerBytes))
       .digest('hex');
-  return Object.fromEntries(otherFiles.filter((name) => FILES.has(name)).map((name) => [name, sha256(name)]));
+  const present = otherFiles.filter((name) => TOKENIZER_FILES.includes(name));
+  return Object.fromEntries(present.map((name) => [name, sha256(name)]));
 }

@@ -54,6 +54,13 @@ const milliseconds = 300;
 const tokenizerBytesPerMillisecond = 3_000;
 const textBytesPerMillisecond = 20;
 
+const TOKENIZER_FILE = 'tokenizer.json';
+const CONFIG_FILE = 'tokenizer_config.json';
+const TEMPLATE_FILE = 'chat_template.jinja';
+
+/** Whatever {@link loadTokenizer} reads of a model's folder. */
+export const TOKENIZER_FILES: readonly string[] = [TOKENIZER_FILE, CONFIG_FILE, TEMPLATE_FILE];
+
 /** Text to token ids. */
 export interface Tokenizer {
   /** The ids of a text; no special tokens are added, those written out in the text are recognised. */
@@ -189,7 +196,7 @@ function specialTokensOf(config: JsonObject): Record<string, string> {
 
 /** The template's text and the file it is in; `chat_template.jinja` goes before `tokenizer_config.json`. */
 function findChatTemplate(folder: string, config: JsonObject): { source: string; name: string } | undefined {
-  const file = join(folder, 'chat_template.jinja');
+  const file = join(folder, TEMPLATE_FILE);
   const bytes = readIfThere(file, maximumConfigBytes);
   if (bytes !== undefined) {
     if (!isUtf8(bytes)) throw new RequestError(`${file}: not valid UTF-8`);
@@ -199,9 +206,7 @@ function findChatTemplate(folder: string, config: JsonObject): { source: string;
   const chosen = Array.isArray(inline)
     ? inline.find((each) => isObject(each) && each.name === 'default')?.template
     : inline;
-  return typeof chosen === 'string'
-    ? { source: chosen, name: join(folder, 'tokenizer_config.json') }
-    : undefined;
+  return typeof chosen === 'string' ? { source: chosen, name: join(folder, CONFIG_FILE) } : undefined;
 }
 
 /**
@@ -210,7 +215,7 @@ function findChatTemplate(folder: string, config: JsonObject): { source: string;
  * @throws RequestError when `tokenizer.json` is missing or a file can't be understood
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const path = join(folder, 'tokenizer.json');
+  const path = join(folder, TOKENIZER_FILE);
   const bytes = readIfThere(path, maximumTokenizerBytes);
   if (bytes === undefined) {
     throw new RequestError(
@@ -218,7 +223,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     );
   }
   const json = parseObject(bytes, tokenizerLimits, path);
-  const configPath = join(folder, 'tokenizer_config.json');
+  const configPath = join(folder, CONFIG_FILE);
   const configBytes = readIfThere(configPath, maximumConfigBytes);
   const config = configBytes === undefined ? {} : parseObject(configBytes, configLimits, configPath);
   const vocabularySize = countVocabulary(json, path);
