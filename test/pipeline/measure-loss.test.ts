@@ -80,12 +80,14 @@ async function measure(pool: WorkerPool, index: number, wanted: readonly [string
       }) as unknown as Ablation,
   );
   const told: number[] = [];
-  const changes = await meter.changes(weights, ablations, (done) => told.push(done));
+  const changesOf = meter.changesOf(weights);
+  const changes = await changesOf(ablations, (done) => told.push(done));
+  const again = await changesOf(ablations.slice(1, 3));
   const after = all();
   meter.dispose();
   states.dispose();
   stream.dispose();
-  return { changes, told, kept: { before, after }, left: readdirSync(own) };
+  return { changes, again, told, kept: { before, after }, left: readdirSync(own) };
 }
 
 const every = Array.from({ length: 48 * 48 }, (_, index) => index);
@@ -101,7 +103,7 @@ it.each([
     ['self_attn.o_proj', every],
     ['mlp.gate_proj', []],
   ];
-  const { changes, kept, left } = await measure(pools[0], index, wanted);
+  const { changes, again, kept, left } = await measure(pools[0], index, wanted);
   const expected = golden.get(`changes.${index}`)?.data as Float32Array;
   for (const at of wanted.slice(0, 4).keys()) {
     const differences = expected.slice(at * windows, (at + 1) * windows);
@@ -111,6 +113,7 @@ it.each([
     expect(changes[at]?.standardError).toBeCloseTo(Math.sqrt(spread / (windows - 1) / windows), 5);
   }
   expect(changes[4]).toEqual({ mean: 0, standardError: 0 });
+  expect(again).toEqual(changes.slice(1, 3));
   expect(kept.after).toEqual(kept.before);
   expect(left).toEqual([]);
 });

@@ -34,7 +34,7 @@ const TOKEN_BYTES = 52;
 /** Elements of a block's weights that one task writes. */
 const TASK_ELEMENTS = 4_194_304;
 
-/** Ablations that pass through the model together. The first one of each is none. */
+/** Ablations that pass through the model together; of the first, one is none. */
 export function batchSize(model: ModelDescription, { windows, tokens }: LossNeeds): number {
   const most = Math.floor(BATCH_BYTES / (windows * wholeRecordBytes(model, tokens)));
   return Math.max(2, Math.min(BATCH_ABLATIONS, most));
@@ -66,6 +66,17 @@ export interface LossMeterOptions {
   /** For the hidden states and the block's weights. */
   readonly folder: string;
 }
+
+/**
+ * The change of the cross-entropy for each ablation alone, nats a token, with the standard error between windows. The
+ * weights are the same, and in the same place, afterwards.
+ *
+ * @param onDone told how many are measured, and of how many
+ */
+export type LossChanges = (
+  ablations: readonly Ablation[],
+  onDone?: (done: number, total: number) => void,
+) => Promise<MeanEstimate[]>;
 
 export class LossMeter {
   readonly #options: LossMeterOptions;
@@ -103,29 +114,27 @@ export class LossMeter {
   }
 
   /**
-   * The change of the cross-entropy for each ablation alone, nats a token, with the standard error between windows.
+   * Measures what ablations make of the block as it is at the first call, which measures that too; the weights have to be
+   * the same at the others.
    *
-   * @param weights of the block at work, which `loadBlock` gave; they are the same, and in the same place, afterwards
-   * @param onDone told how many are measured, and of how many
+   * @param weights of the block at work, which `loadBlock` gave
    */
-  async changes(
-    weights: Readonly<Record<string, TensorRef>>,
-    ablations: readonly Ablation[],
-    onDone: (done: number, total: number) => void = () => {},
-  ): Promise<MeanEstimate[]> {
-    const results: MeanEstimate[] = [];
-    let dense: Float64Array | undefined;
-    for (const { first, count } of partsOf(ablations.length, this.#batch - 1)) {
-      const batch = ablations.slice(first, first + count);
-      const losses: Float64Array[] = await this.#losses(weights, dense ? batch : [undefined, ...batch]);
-      dense ??= losses.shift() as Float64Array;
-      const before = dense;
-      for (const each of losses) {
-        results.push(meanEstimate(each.map((loss, window) => loss - (before[window] as number))));
+  changesOf(weights: Readonly<Record<string, TensorRef>>): LossChanges {
+    let before: Float64Array | undefined;
+    return async (ablations, onDone = () => {}) => {
+      const results: MeanEstimate[] = [];
+      for (const { first, count } of partsOf(ablations.length, this.#batch - 1)) {
+        const batch = ablations.slice(first, first + count);
+        const losses: Float64Array[] = await this.#losses(weights, before ? batch : [undefined, ...batch]);
+        before ??= losses.shift() as Float64Array;
+        const dense = before;
+        for (const each of losses) {
+          results.push(meanEstimate(each.map((loss, window) => loss - (dense[window] as number))));
+        }
+        onDone(results.length, ablations.length);
       }
-      onDone(results.length, ablations.length);
-    }
-    return results;
+      return results;
+    };
   }
 
   dispose(): void {

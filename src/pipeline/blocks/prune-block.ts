@@ -194,13 +194,11 @@ async function solveLayers(
       if (linears.length === 0) return [];
       const measured = statistics.get(name);
       if (!measured) throw new Error(`${block.prefix}: ${name} was not measured`);
+      const changes = lossMeter?.changesOf(weights);
       const lossChanges =
-        lossMeter &&
-        ((ablations: readonly Ablation[]) => {
-          const share = (done: number, total: number) =>
-            onPruned(outcomes.size + (linears.length * done) / total);
-          return lossMeter.changes(weights, ablations, share);
-        });
+        changes &&
+        ((ablations: readonly Ablation[]) =>
+          changes(ablations, (done, total) => onPruned(outcomes.size + (linears.length * done) / total)));
       return [
         {
           name: `${block.prefix}: ${name}`,

@@ -191,7 +191,7 @@ export function estimateLossFlops(run: PreparedRun): number {
   return total;
 }
 
-/** For the linears of a block, with twice the block as it is for every input group. */
+/** For the linears of a block, with once the block as it is for every input group. */
 export function lossMeasurements(run: PreparedRun, block: BlockDescription): number {
   const { loss } = run;
   const pruned = unitLayers(run, block);
@@ -201,7 +201,7 @@ export function lossMeasurements(run: PreparedRun, block: BlockDescription): num
   const groups = new Set(
     pruned.filter((_, at) => (counts[at] ?? 0) > 0).map(({ linear }) => linear.inputGroup),
   );
-  return counts.reduce((sum, count) => sum + count, 2 * groups.size);
+  return counts.reduce((sum, count) => sum + count, groups.size);
 }
 
 function forwardFlops(planned: BlockPasses): number {
