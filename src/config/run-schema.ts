@@ -244,7 +244,11 @@ const calibrationSchema = z
       .describe(
         'Text to measure activations on: the path of a file, hf://datasets/org/name/files, a map that says more, or a list of these; maps may have weights.',
       ),
-    samples: z.int().min(1).default(128).describe('How many windows of tokens.'),
+    samples: z
+      .int()
+      .min(1)
+      .default(128)
+      .describe('How many windows of tokens; all windows together have 268,435,456 tokens at most.'),
     sequence_length: z
       .int()
       .min(2)
@@ -321,7 +325,13 @@ const evaluationSchema = z.strictObject({
     .describe(
       'Held-out text for perplexity before and after, as an entry of calibration.data without weight.',
     ),
-  context: z.int().min(2).default(2048).describe('Tokens a window; the windows do not overlap.'),
+  context: z
+    .int()
+    .min(2)
+    .default(2048)
+    .describe(
+      "Tokens a window; the windows do not overlap. Where the model's own limit is less, that is used, and a note says so.",
+    ),
   windows: z
     .int()
     .min(1)
@@ -359,12 +369,14 @@ const resourcesSchema = z.strictObject({
     )
     .default('auto')
     .describe(
-      'Worker threads; auto takes one a core. Steps of regional optimisation of one window take two threads whatever it says.',
+      'Worker threads; auto takes one a core, 16 at most. Steps of regional optimisation of one window take two threads whatever it says.',
     ),
   memory_limit: z
     .union([z.literal('auto'), size], { error: (issue) => `expected auto, or ${sizeError(issue).slice(9)}` })
     .prefault('auto')
-    .describe('Most memory the run may plan for; auto takes what the machine has free.'),
+    .describe(
+      'Most memory the run may take, of which a sixth is left to what estimates miss; auto takes what the machine has free.',
+    ),
 });
 
 /** Text to calibrate on, and how windows are cut from it. Paths are absolute once loaded. */

@@ -48,7 +48,7 @@ export function evalCommand(context: CliContext): Command {
       ).choices(bosOptions),
     )
     .option('--baseline <checkpoint>', 'a second checkpoint to compare with')
-    .option('--workers <count>', 'worker threads (default: one a core)', positiveInteger)
+    .option('--workers <count>', 'worker threads (default: one a core, 16 at most)', positiveInteger)
     .option('--json', 'print the result as one JSON document on stdout')
     .action(async (checkpoint: string, options: Options) => {
       const { json = false, ...rest } = options;

@@ -11,7 +11,7 @@ import type { BoundMethod } from '../methods/method.js';
 export function requireFitting({ prune }: RunConfig, method: BoundMethod, recovery: number): void {
   if (recovery > 0 && method.statistics !== 'gram') {
     throw new RequestError(
-      `calibration.recovery: ${method.name} solves with no Gram matrix; take sparsegpt, thanos, admm or alps, or prune.update least_squares or admm`,
+      `calibration.recovery: ${method.name} solves with no Gram matrix; take sparsegpt, thanos, admm, alps or loss_change, or prune.update least_squares or admm`,
     );
   }
   const rounds = method.optimisations.find(({ pruned }) => pruned === 'in rounds');
