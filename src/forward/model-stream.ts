@@ -121,14 +121,24 @@ export class ModelStream {
   readonly #pool: WorkerPool;
   readonly #weights: F32Tensors;
   readonly #logitTokens: number;
+  readonly #headRows: number;
   readonly #number = streams++;
   readonly #expertFiles = new Set<string>();
 
-  /** @param logitTokens whose logits against a slice of the vocabulary may be in a worker's memory at a time */
-  constructor(model: ModelDescription, pool: WorkerPool, logitTokens: number = LOGIT_TOKENS) {
+  /**
+   * @param logitTokens whose logits against a slice of the vocabulary may be in a worker's memory at a time
+   * @param headRows of a slice, no more than by default
+   */
+  constructor(
+    model: ModelDescription,
+    pool: WorkerPool,
+    logitTokens: number = LOGIT_TOKENS,
+    headRows: number = headSliceRows(model),
+  ) {
     this.model = model;
     this.#pool = pool;
     this.#logitTokens = logitTokens;
+    this.#headRows = headRows;
     this.#weights = new F32Tensors(streamBytes(model));
   }
 
@@ -422,7 +432,7 @@ export class ModelStream {
   }
 
   #headSlices(): Part[] {
-    return partsOf(this.model.vocabularySize, headSliceRows(this.model));
+    return partsOf(this.model.vocabularySize, this.#headRows);
   }
 
   /** @returns by the names of the graphs' inputs */

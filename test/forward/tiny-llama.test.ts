@@ -29,13 +29,16 @@ function states(hidden: HiddenStates): Float32Array {
 describe.each(['gqa-tied', 'head-dim-bias', 'rope-llama3', 'rope-linear', 'rope-parameters'])(
   '%s',
   (name) => {
-    it('gives the hidden states, logits and cross-entropy of transformers', async () => {
+    it.each([
+      ['the whole head', undefined],
+      ['slices of it', 60],
+    ])('gives the hidden states, logits and cross-entropy of transformers, with %s', async (_, headRows) => {
       const folder = join(golden, name);
       const own = await goldenModel(folder);
       const { model, ids, expected } = own;
       const { locate } = checkpointModel(await openCheckpoint(folder));
 
-      const stream = new ModelStream(model, pool);
+      const stream = new ModelStream(model, pool, undefined, headRows);
       const hidden = new HiddenStates(join(scratch, name), 1, ids.length, model.hiddenSize);
       await stream.embed(hidden, ids, locate);
       expect(largestDifference(states(hidden), expected('embeddings'))).toBe(0);
