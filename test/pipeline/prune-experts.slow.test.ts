@@ -13,6 +13,7 @@ import { type PruneResult, prune, RunError } from '../../src/index.js';
 import type { BlockDescription } from '../../src/model/description.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { gblm } from '../../src/scores/gblm.js';
+import { writeCharacterTokenizer } from '../support/character-tokenizer.js';
 import { readFloats } from '../support/golden-model.js';
 import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { fileHashes, quickstartRuns, refusal } from '../support/quickstart-runs.js';
@@ -34,27 +35,7 @@ function model(family: string): string {
   const to = newPath(family);
   mkdirSync(to);
   for (const name of ['config.json', 'model.safetensors']) cpSync(join(golden, family, name), join(to, name));
-  const vocab = Array.from({ length: VOCABULARY - 1 }, (_, id) => [String.fromCharCode(FIRST + id), id]);
-  writeFileSync(
-    join(to, 'tokenizer.json'),
-    JSON.stringify({
-      version: '1.0',
-      added_tokens: [],
-      normalizer: null,
-      post_processor: null,
-      decoder: null,
-      pre_tokenizer: { type: 'Split', pattern: { Regex: '.' }, behavior: 'Isolated', invert: false },
-      model: {
-        type: 'WordLevel',
-        vocab: { ...Object.fromEntries(vocab), '<unk>': VOCABULARY - 1 },
-        unk_token: '<unk>',
-      },
-    }),
-  );
-  writeFileSync(
-    join(to, 'tokenizer_config.json'),
-    JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', unk_token: '<unk>' }),
-  );
+  writeCharacterTokenizer(to, FIRST, VOCABULARY);
   return to;
 }
 
