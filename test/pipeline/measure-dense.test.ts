@@ -17,6 +17,7 @@ import { StageClock } from '../../src/pipeline/progress/stage-clock.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { evaluator } from '../support/evaluate-graph.js';
 import { goldenModel } from '../support/golden-model.js';
+import { columnNorms, rmsNorm } from '../support/llama-inputs.js';
 import { relativeError } from '../support/relative-error.js';
 
 const golden = fileURLToPath(new URL('../golden/tiny-llama/gqa-tied', import.meta.url));
@@ -28,7 +29,6 @@ afterAll(async () => {
 });
 
 const WINDOWS = 2;
-const EPSILON = 1e-5;
 
 const { model, ids, weight, expected } = await goldenModel(golden);
 const { locate } = checkpointModel(await openCheckpoint(golden));
@@ -61,25 +61,6 @@ async function denseNorms() {
   return columns;
 }
 
-/** Of rows of a window, over all windows. */
-function columnNorms(rows: Float32Array): number[] {
-  const columns = rows.length / tokens;
-  return Array.from({ length: columns }, (_, j) => {
-    let sum = 0;
-    for (let t = 0; t < tokens; t++) sum += (rows[t * columns + j] as number) ** 2;
-    return Math.sqrt(WINDOWS * sum);
-  });
-}
-
-function normalised(states: Float32Array, scale: Float32Array): Float32Array {
-  const size = scale.length;
-  return states.map((value, index) => {
-    const row = states.subarray(index - (index % size), index - (index % size) + size);
-    const meanSquare = row.reduce((sum, x) => sum + x * x, 0) / size;
-    return (value / Math.sqrt(meanSquare + EPSILON)) * (scale[index % size] as number);
-  });
-}
-
 it('gives the norms of what every linear reads behind the blocks before it', async () => {
   const columns = await denseNorms();
   expect([...columns.keys()].sort()).toEqual(
@@ -91,11 +72,14 @@ it('gives the norms of what every linear reads behind the blocks before it', asy
     for (const linear of linears) graph.output(linear.name, linear.input);
     const weights = unit.tensors.map(({ name }) => [name, weight(unit.prefix + name)] as const);
     const inputs = evaluator(graph.build())({ ...Object.fromEntries(weights), [HIDDEN_INPUT]: states });
-    const ofAttention = normalised(states, weight(`${unit.prefix}input_layernorm.weight`));
+    const scale = weight(`${unit.prefix}input_layernorm.weight`);
+    const ofAttention = rmsNorm(states, scale, 1e-5);
     for (const { name } of linears) {
       const read = /[qkv]_proj$/.test(name) ? ofAttention : (inputs[name] as Float32Array);
+      const ofWindow = columnNorms(read, read.length / tokens);
       const norms = columns.get(unit.prefix + name) as Float32Array;
-      expect(relativeError(norms, columnNorms(read)), unit.prefix + name).toBeLessThan(1e-5);
+      const wanted = ofWindow.map((norm) => norm * Math.sqrt(WINDOWS));
+      expect(relativeError(norms, wanted), unit.prefix + name).toBeLessThan(1e-5);
     }
   }
 });
