@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { inspect, plan, prune, RequestError } from '../../src/index.js';
+import { evaluate, inspect, plan, prune, RequestError } from '../../src/index.js';
 import { lossChangeMethod } from '../../src/pipeline/methods/loss-change-method.js';
 import type { Ablation, MethodLinear } from '../../src/pipeline/methods/method.js';
 import { reportSchema } from '../../src/report/report-schema.js';
@@ -17,6 +17,7 @@ import { isPrunedBlock, pruneUntil } from '../support/prune-until.js';
 import { correlatedActivations, normals, uniform } from '../support/random.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 import { writeShortText } from '../support/short-text.js';
+import { makeTinyLlama, writeTokens } from '../support/tiny-llama.js';
 
 const pool = new WorkerPool(2);
 const folder = mkdtempSync(join(tmpdir(), 'secateur-loss-change-'));
@@ -227,6 +228,43 @@ describe('a run', () => {
     }
     const left = readdirSync(join(one.output, 'secateur'));
     expect(left.filter((name) => /hidden|f32/.test(name))).toEqual([]);
+  });
+
+  it.each([
+    ['the last linear', ['*.2.mlp.down_proj'], 1],
+    // Whatever comes before such a linear is pruned when it is measured, so that the losses add up.
+    ['all linears that are alone with what they read', ['*.o_proj', '*.down_proj'], 6],
+  ])('prunes %s: the checkpoint is worse by the losses reported', async (_, matches, pruned) => {
+    const [model, output] = [join(folder, `tiny-${count}`), join(folder, `tiny-out-${count}`)];
+    const [windows, tokens, length] = [3, 20, 26];
+    makeTinyLlama(model);
+    const ids = Array.from({ length: windows * length }, (_, i) => (i * i + 7 * i) % 160);
+    const [data, beginnings] = [`${model}.txt`, `${model}-beginnings.txt`];
+    writeTokens(data, ids);
+    writeTokens(
+      beginnings,
+      ids.filter((_, i) => i % length < tokens && i < 2 * length),
+    );
+    const path = join(folder, `tiny-${count++}.yaml`);
+    const rules = matches.map((match) => `{match: "${match}", sparsity: 0.5}`);
+    const options = `{measurements: 6, windows: 2, tokens: ${tokens}}`;
+    writeFileSync(
+      path,
+      [
+        `model: ${model}`,
+        `output: ${output}`,
+        `calibration: {data: ${data}, samples: ${windows}, sequence_length: ${length}}`,
+        `prune: {method: loss_change, sparsity: 0.5, options: ${options}, rules: [${rules}, {match: "*", keep: dense}]}`,
+      ].join('\n'),
+    );
+    const { report } = await prune(path);
+    const changes = report.layers.flatMap(({ measured_loss }) => measured_loss?.change ?? []);
+    expect(changes).toHaveLength(pruned);
+    const settings = { data: beginnings, context: tokens, baseline: model };
+    const { checkpoint, baseline } = await evaluate(output, settings);
+    const worse = Math.log(checkpoint.perplexity / (baseline?.perplexity ?? 0));
+    expect(Math.abs(worse)).toBeGreaterThan(1e-3);
+    expect(changes.reduce((sum, change) => sum + change, 0)).toBeCloseTo(worse, 5);
   });
 
   it.each(['refine: dsnot', 'update: least_squares'])(
