@@ -72,3 +72,47 @@ it('wanda++: norms count as if they were over 128 windows as long as those of th
     expectSmallestGone(written, before, scores, { group: norms.length, zeros: norms.length / 2 });
   }
 });
+
+const modelGradients = readFloats(join(tinyLlama, 'gradients.safetensors'));
+/** Two windows count, and give the same gradients. */
+const alike = windowsOf(ids, ids);
+
+it.each<[string, (w: number, g: number) => number]>([
+  ['gradient, options: {taylor: none', (_, g) => Math.abs(g)],
+  ['gradient, options: {taylor: first', (w, g) => Math.abs(w * g)],
+  ['gradient, options: {taylor: second', (w, g) => Math.abs(w * g - 0.5 * w ** 2 * g ** 2)],
+  ['obd, options: {hessian: fisher', (w, g) => 0.5 * w ** 2 * g ** 2],
+])('%s}: in every block, by the gradients of the dense model', async (method, score) => {
+  const pruning = `method: ${method}, windows: 2, tokens: ${TOKENS}}, sparsity: 0.5`;
+  const after = await prunedWeights([0, 1, 2], alike, pruning);
+  const linears = [...modelGradients].filter(([name]) => name.endsWith('_proj.weight'));
+  expect(linears).toHaveLength(3 * 7);
+  for (const [name, gradients] of linears) {
+    const before = floats(source, name);
+    const scores = Float64Array.from(before, (w, i) => score(w, gradients[i] as number));
+    const [group, zeros] = [before.length, before.length / 2];
+    expectSmallestGone(floats(after, name), before, scores, { group, zeros });
+  }
+});
+
+it('gblm: norms as if over 2048 tokens, gradients as if over 128 windows of as many', async () => {
+  const alpha = 100;
+  const options = `{windows: 2, tokens: ${TOKENS}, alpha: ${alpha}}`;
+  const after = await prunedWeights([0, 1, 2], alike, `method: gblm, sparsity: 0.5, options: ${options}`);
+  const share = Math.sqrt(2048 / alike.flat().length);
+  const norms = attentionNorms(0, alike).map((norm) => norm * share);
+  // A mean over fewer tokens is larger, about with their root.
+  const weight = alpha * Math.sqrt(128) * Math.sqrt(TOKENS / 2048);
+  for (const linear of attention) {
+    const name = `model.layers.0.${linear}.weight`;
+    const [before, gradients] = [source, modelGradients].map((from) => floats(from, name)) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const scores = Float64Array.from(before, (w, i) => {
+      return Math.abs(w) * ((norms[i % norms.length] as number) + weight * Math.abs(gradients[i] as number));
+    });
+    const [group, zeros] = [norms.length, norms.length / 2];
+    expectSmallestGone(floats(after, name), before, scores, { group, zeros });
+  }
+});
