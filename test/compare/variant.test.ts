@@ -81,6 +81,26 @@ describe('the variants of a comparison', () => {
     expect(third?.config.prune).toMatchObject({ options: { tile: [16, 8] } });
   });
 
+  it("have the run file's allocation, existing_zeros and rules, and its recovery where a Gram matrix is measured", () => {
+    const allocation = { name: 'owl', lambda: 0.2 };
+    const run = {
+      ...base,
+      calibration: { data: 'text.txt', samples: 12, recovery: 0.4 },
+      prune: { ...base.prune, existing_zeros: 'keep', allocation },
+    };
+    const methods = ['wanda', 'sparsegpt', 'wanda+least_squares', 'magnitude', 'alps@alpha'];
+    const variants = variantsOf(runSchema.parse(run), { methods, goals: ['2:4', '0.6'], folder: '/work' });
+    expect(variants).toHaveLength(10);
+    for (const [i, { config }] of variants.entries()) {
+      const recovery = [0, 0.4, 0.4, 0, 0.4][i % 5];
+      expect(config.calibration).toMatchObject({ samples: 12, recovery });
+      const { existing_zeros, rules, allocation: own } = config.prune;
+      expect({ existing_zeros, rules }).toEqual({ existing_zeros: 'keep', rules: base.prune.rules });
+      if (i % 5 === 4) expect(own.name).toBe('alpha');
+      else expect(own).toMatchObject(allocation);
+    }
+  });
+
   it('take paths in brackets from the folder of the run file', () => {
     const [variant] = asked(['wanda[calibration.data=./other.txt]'], ['0.5']);
     expect(variant?.config.calibration?.data).toEqual([{ path: '/work/other.txt', weight: 1 }]);
