@@ -7,6 +7,7 @@ import { RunError } from '../../src/errors.js';
 import { bytesPerElement, decode, encode } from '../../src/forward/float-storage.js';
 import type { FloatDtype } from '../../src/model/check-tensors.js';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { gradient } from '../../src/scores/gradient.js';
 import type { Score, ScoreVectors } from '../../src/scores/score.js';
 import { type Pattern, zeroCount } from '../../src/sparsity/pattern.js';
 import { pruneByScore } from '../../src/sparsity/prune-by-score.js';
@@ -23,12 +24,17 @@ export interface ScoredProblem {
   readonly columns: number;
   readonly weights: Float32Array<ArrayBuffer>;
   readonly columnNorms: Float32Array<ArrayBuffer>;
+  /** Tokens that the norms are over, and those of each window that gradients were taken over; 1 when left out. */
+  readonly tokens?: number;
+  readonly gradientTokens?: number;
   /** [rows, columns] */
   readonly gradients?: Readonly<Record<GradientMoment, Float32Array<ArrayBuffer>>>;
 }
 
+type RandomProblem = ScoredProblem & Required<Pick<ScoredProblem, 'gradients'>>;
+
 /** Random weights and moments of gradients, among them −0, +0 and repeated values; positive norms of different scales. */
-export function randomProblem(rows: number, columns: number, seed = rows + columns): Required<ScoredProblem> {
+export function randomProblem(rows: number, columns: number, seed = rows + columns): RandomProblem {
   const weights = Float32Array.from(normals(rows * columns, seed));
   for (let i = 0; i < weights.length; i += 7) weights[i] = [-0, 0, 0.25, -0.25][(i / 7) % 4] as number;
   const columnNorms = Float32Array.from(normals(columns, seed + 1), (x, j) => Math.abs(x) * (1 + (j % 5)));
@@ -38,10 +44,10 @@ export function randomProblem(rows: number, columns: number, seed = rows + colum
   return { rows, columns, weights, columnNorms, gradients };
 }
 
-let large: Required<ScoredProblem> | undefined;
+let large: RandomProblem | undefined;
 
 /** Of more than one task; made once for all scores, since drawing it takes longer than pruning it. */
-function largeProblem(): Required<ScoredProblem> {
+function largeProblem(): RandomProblem {
   large ??= randomProblem(1100, 1000);
   return large;
 }
@@ -66,7 +72,7 @@ function momentsOf(
 /** The score's vectors, from sums in the order of the weights. */
 export function vectorsOf(
   score: Score,
-  { rows, columns, weights, columnNorms }: ScoredProblem,
+  { rows, columns, weights, columnNorms, tokens = 1, gradientTokens = 1 }: ScoredProblem,
   options: unknown = scoreOptions,
 ): ScoreVectors {
   const rowSums = new Float64Array(rows);
@@ -76,7 +82,7 @@ export function vectorsOf(
     rowSums[row] = (rowSums[row] as number) + Math.abs(w);
     columnSums[column] = (columnSums[column] as number) + Math.abs(w);
   }
-  return score.vectors({ columnNorms, tokens: 1, gradientTokens: 1, rowSums, columnSums }, options);
+  return score.vectors({ columnNorms, tokens, gradientTokens, rowSums, columnSums }, options);
 }
 
 /** The score of every weight, computed at once. */
@@ -223,37 +229,48 @@ const patterns: Pattern[] = [
 ];
 
 const places: Place[] = ['memory', 'F32', 'BF16', 'F16'];
+/** For options, which change what is made of weights, not how they are read. */
+const fewPlaces: Place[] = ['memory', 'BF16'];
 
-/** @param pools of 1 worker and of others */
-export function describeScore(score: Score, pools: readonly [WorkerPool, ...WorkerPool[]]): void {
+/**
+ * @param own options in the place of those that all scores have here
+ * @param pools of 1 worker and of others
+ */
+export function describeScore(
+  score: Score,
+  own: Readonly<Record<string, unknown>>,
+  pools: readonly [WorkerPool, ...WorkerPool[]],
+): void {
   const [pool] = pools;
+  const options = { ...scoreOptions, ...own };
+  const isDefault = Object.keys(own).length === 0;
 
-  describe(score.name, () => {
+  describe([score.name, ...Object.values(own)].join(' '), () => {
     it('is finite and never negative, and clears the sign of zero', () => {
-      for (const value of scoresOf(score, randomProblem(13, 27))) {
+      for (const value of scoresOf(score, randomProblem(13, 27), options)) {
         expect(Number.isFinite(value) && value >= 0 && !Object.is(value, -0)).toBe(true);
       }
     });
 
     it('gives a row the same scores whatever rows are computed with it', () => {
       const problem = randomProblem(9, 33);
-      const whole = scoresOf(score, problem);
-      const vectors = vectorsOf(score, problem);
+      const whole = scoresOf(score, problem, options);
+      const vectors = vectorsOf(score, problem, options);
       for (let r = 0; r < 9; r++) {
         const row = (matrix: Float32Array<ArrayBuffer>) => matrix.slice(r * 33, (r + 1) * 33);
         const { weights, gradients } = problem;
-        const own = { ...vectors, rows: vectors.rows.map((vector) => vector.slice(r, r + 1)) };
+        const ownVectors = { ...vectors, rows: vectors.rows.map((vector) => vector.slice(r, r + 1)) };
         const moments = {
           mean: row(gradients.mean),
           'root mean square': row(gradients['root mean square']),
         };
         const one = { ...problem, rows: 1, weights: row(weights), gradients: moments };
-        const scores = scoresOf(score, one, scoreOptions, own);
+        const scores = scoresOf(score, one, options, ownVectors);
         expectSameBits(scores, whole.slice(r * 33, (r + 1) * 33));
       }
     });
 
-    describe.each(places)('in %s', (place) => {
+    describe.each(isDefault ? places : fewPlaces)('in %s', (place) => {
       it.each(patterns)(
         'zeroes exactly the smallest scores of every group and no other bit: %o',
         async (pattern) => {
@@ -265,11 +282,11 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
             const problem = at(place, randomProblem(rows, columns));
             const expected = prunedBySorting(
               problem,
-              scoresOf(score, problem),
+              scoresOf(score, problem, options),
               pattern,
               score.comparisonGroup,
             );
-            expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+            expectSameBits(await pruned(pool, score, problem, pattern, place, options), expected);
           }
         },
       );
@@ -281,35 +298,42 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
           const gradients = { mean: same, 'root mean square': same };
           const constant = { ...problem, columnNorms: new Float32Array(40).fill(2), gradients };
           const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
-          expectSameBits(await pruned(pool, score, constant, pattern, place), expected);
+          expectSameBits(await pruned(pool, score, constant, pattern, place, options), expected);
         }
       });
 
       it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
         const problem = { ...at(place, randomProblem(8, 40)), columnNorms: new Float32Array(40) };
-        const expected = prunedBySorting(problem, scoresOf(score, problem), pattern, score.comparisonGroup);
-        expectSameBits(await pruned(pool, score, problem, pattern, place), expected);
+        const expected = prunedBySorting(
+          problem,
+          scoresOf(score, problem, options),
+          pattern,
+          score.comparisonGroup,
+        );
+        expectSameBits(await pruned(pool, score, problem, pattern, place, options), expected);
       });
 
       // Large enough for several tasks, which takes its time.
-      if (place === 'memory' || (place === 'BF16' && score.statistics === 'none')) {
+      if (isDefault && (place === 'memory' || (place === 'BF16' && score.statistics === 'none'))) {
         it('gives the same bits with any number of workers', async () => {
           const problem = at(place, largeProblem());
           for (const pattern of [unstructured(0.37), { kind: 'n:m', keep: 2, of: 4 } as const]) {
-            const first = await pruned(pool, score, problem, pattern, place);
+            const first = await pruned(pool, score, problem, pattern, place, options);
             for (const other of pools.slice(1))
-              expectSameBits(await pruned(other, score, problem, pattern, place), first);
+              expectSameBits(await pruned(other, score, problem, pattern, place, options), first);
           }
         });
       }
 
+      // In memory a score sees only what it is made of.
+      if (place === 'memory' && score === gradient && options.taylor === 'none') return;
       it.each([Number.NaN, Number.POSITIVE_INFINITY])(
         'stops at a weight that is %d, by the name of its layer',
         async (bad) => {
           for (const pattern of [unstructured(0.5), { kind: 'n:m', keep: 2, of: 4 } as const]) {
             const problem = randomProblem(5, 40);
             problem.weights[171] = bad;
-            const attempt = pruned(pool, score, problem, pattern, place);
+            const attempt = pruned(pool, score, problem, pattern, place, options);
             await expect(attempt).rejects.toThrow(RunError);
             // What is stored can be named by its place in the file.
             await expect(attempt).rejects.toThrow(
@@ -322,12 +346,12 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
       );
     });
 
-    if ((score.gradients?.(scoreOptions) ?? []).length > 0) {
+    if ((score.gradients?.(options) ?? []).length > 0) {
       it('refuses to run without its moments of gradients', async () => {
         const { weights, columnNorms } = randomProblem(4, 8);
         const ref = nativeTensor(weights, [4, 8]);
         const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
-        await expect(pruneByScore(pool, score, matrix, { options: scoreOptions })).rejects.toThrow('layer.w');
+        await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
       });
     }
 
@@ -337,9 +361,7 @@ export function describeScore(score: Score, pools: readonly [WorkerPool, ...Work
         for (const columnNorms of [undefined, new Float32Array(7)]) {
           const ref = nativeTensor(weights, [4, 8]);
           const matrix = { name: 'layer.w', weights: ref, columnNorms, pattern: unstructured(0.5) };
-          await expect(pruneByScore(pool, score, matrix, { options: scoreOptions })).rejects.toThrow(
-            'layer.w',
-          );
+          await expect(pruneByScore(pool, score, matrix, { options })).rejects.toThrow('layer.w');
           expectSameBits(Float32Array.from(float32View(ref.address, 32)), weights);
         }
       });

@@ -13,7 +13,10 @@ import { describeScore, randomProblem, scoresOf } from './conformance.js';
 const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
 afterAll(() => Promise.all(pools.map((pool) => pool.close())));
 
-for (const score of scores) describeScore(score, pools);
+for (const score of scores) describeScore(score, {}, pools);
+describeScore(obd, { hessian: 'fisher' }, pools);
+for (const taylor of ['none', 'first'])
+  for (const aggregate of ['window', 'set']) describeScore(gradient, { taylor, aggregate }, pools);
 
 it('the registry finds every score by its own name, and only once', () => {
   for (const score of scores) expect(scoreByName(score.name)).toBe(score);
