@@ -62,7 +62,9 @@ it('gives for each method what pruning and evaluating by hand gives, once', asyn
     perplexity: checkpoint.perplexity,
     standard_error: checkpoint.standard_error,
   });
-  expect(row?.output_error).toBeGreaterThan(0);
+  const errors = report.layers.map((layer) => layer.output_error ?? 0);
+  expect(errors).toHaveLength(14);
+  expect(row?.output_error).toBeCloseTo(errors.reduce((sum, error) => sum + error, 0) / 14, 12);
   expect(comparison.rows[0]?.output_error).toBeNull();
   expect(comparison.evaluation.tokens).toBe(tokens);
   const dense = await evaluate(model, { data: heldOut, context: 128, windows: 3 });
