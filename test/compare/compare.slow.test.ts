@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { compare, evaluate, InterruptedError, prune, RequestError } from '../../src/index.js';
+import { compare, evaluate, InterruptedError, prune, RequestError, RunError } from '../../src/index.js';
+import { makeFamilyModel } from '../support/family-model.js';
 import { makeShallowModel } from '../support/shallow-model.js';
 import { writeShortText } from '../support/short-text.js';
 
@@ -151,6 +152,50 @@ it('tells a run that fails by its own message, and keeps the dense figures', asy
   const { dense, rows } = JSON.parse(readFileSync(join(folder, 'failing/compare.json'), 'utf8'));
   expect(dense.perplexity).toBeGreaterThan(1);
   expect(rows).toEqual([]);
+});
+
+it.each([false, true])(
+  'tells a run that fails on the way by its own message, and how to go on; fresh: %s',
+  async (fresh) => {
+    const mixture = join(folder, `mixture-${fresh}`);
+    makeFamilyModel('qwen3-moe', mixture);
+    const path = runFile(`failing-${fresh}`);
+    const experts = 'samples: 2, sequence_length: 16, experts: {minimum_tokens: 30}';
+    const given = readFileSync(path, 'utf8').replace('samples: 4, sequence_length: 64', experts);
+    writeFileSync(path, given.replace(`model: ${model}`, `model: ${mixture}`));
+    const failure = await compare(path, { methods: ['wanda'], goals: ['0.5'], fresh }).catch(
+      (error) => error,
+    );
+    expect(failure).toBeInstanceOf(RunError);
+    const [said = '', ...howTo] = failure.message.split(/\n/);
+    expect(said).toMatch(/experts\.\d+ gets \d+ tokens .*minimum_tokens is 30; take more samples/);
+    const again = 'what was compared stays: run compare again without --fresh';
+    expect(howTo).toEqual([
+      `0 of 2 blocks are finished in ${join(folder, `failing-${fresh}`, 'wanda-0.5')}; the same command goes on from there`,
+      ...(fresh ? [again] : []),
+    ]);
+  },
+);
+
+it('evaluates on the field of the text that is asked for', async () => {
+  const fields = join(folder, 'fields.jsonl');
+  const lines =
+    readFileSync(heldOut, 'utf8')
+      .slice(0, 8000)
+      .match(/.{1,500}/gs) ?? [];
+  const reversed = (line: string) => [...line].reverse().join('');
+  const documents = lines.map((line) => JSON.stringify({ body: line, text: reversed(line) }));
+  writeFileSync(fields, documents.join('\n'));
+  const evaluation = `evaluation: {data: {path: ${fields}, field: body}, context: 128, windows: 3}`;
+  const { comparison } = await compare(runFile('field', evaluation), {
+    methods: ['magnitude'],
+    goals: ['0.5'],
+  });
+  const asked = { data: fields, context: 128, windows: 3, workers: 1 };
+  const ofBody = await evaluate(model, { ...asked, field: 'body' });
+  const ofText = await evaluate(model, asked);
+  expect(comparison.dense.perplexity).toBe(ofBody.checkpoint.perplexity);
+  expect(comparison.dense.perplexity).not.toBe(ofText.checkpoint.perplexity);
 });
 
 it('goes on after an interruption without doing again what is finished', async () => {
