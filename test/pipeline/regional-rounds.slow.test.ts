@@ -1,7 +1,9 @@
-/** Which windows the rounds of a block take, in runs on one block of the quickstart model. */
+/** Which windows the rounds of a block take, and which masks they leave, in runs on one block of the quickstart model. */
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { copyStates } from '../../src/forward/copy-states.js';
 import { prune } from '../../src/index.js';
+import { readFloats } from '../support/golden-model.js';
 import { quickstartRuns, tensorHashes } from '../support/quickstart-runs.js';
 
 // What a block is pruned on before its steps is copied from its inputs.
@@ -46,5 +48,30 @@ describe('the rounds', () => {
     const update = '{name: regional, rounds: 4, round_windows: 2}';
     const { windows: updated } = await run(`method: wanda, sparsity: 0.5, update: ${update}`);
     expect(updated).toEqual([[0, 1, 2, 3, 4, 5]]);
+  });
+});
+
+describe('the mask of the first round', () => {
+  /** The pruned linears' weights of a run. */
+  const weightsOf = async (options: string) => {
+    const { output, layers } = await run(
+      `method: wanda++, sparsity: 0.2, options: {round_windows: 6, learning_rate: 0.001, ${options}}`,
+    );
+    const weights = readFloats(join(output, 'model.safetensors'));
+    return layers.flatMap(({ name }) => weights.get(`${name}.weight`) ?? []).flatMap((list) => [...list]);
+  };
+
+  it('stays, or with regrow gives way to another one with as many zeros', async () => {
+    // The first round has all windows, so that what goes is what goes where there are no rounds.
+    const first = await weightsOf('rounds: 0');
+    const zeros = [...first.keys()].filter((i) => first[i] === 0);
+    expect(zeros.length).toBeGreaterThan(0.19 * first.length);
+    for (const regrow of [false, true]) {
+      const last = await weightsOf(`rounds: 3, regrow: ${regrow}`);
+      expect(last.filter((w) => w === 0)).toHaveLength(zeros.length);
+      const grown = zeros.filter((i) => last[i] !== 0);
+      if (regrow) expect(grown.length).toBeGreaterThan(0);
+      else expect(grown).toHaveLength(0);
+    }
   });
 });

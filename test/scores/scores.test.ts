@@ -60,23 +60,27 @@ it('obd orders a matrix by ½·w²·H_jj', () => {
   expect(obd.comparisonGroup).toBe('tensor');
 });
 
-it('ria is (|w| / row sum + |w| / column sum) · ‖X_j‖₂^a, within a row', () => {
-  const problem = randomProblem(11, 29);
-  const size = (row: number, column: number) => Math.abs(problem.weights[row * 29 + column] as number);
-  const indices = (length: number) => Array.from({ length }, (_, i) => i);
-  const rowSums = indices(11).map((row) => indices(29).reduce((sum, column) => sum + size(row, column), 0));
-  const columnSums = indices(29).map((column) =>
-    indices(11).reduce((sum, row) => sum + size(row, column), 0),
-  );
-  const scores = scoresOf(ria, problem);
-  for (const [i, score] of scores.entries()) {
-    const [row, column] = [Math.floor(i / 29), i % 29];
-    const share =
-      size(row, column) / (rowSums[row] as number) + size(row, column) / (columnSums[column] as number);
-    expect(score).toBeCloseTo(share * Math.sqrt(problem.columnNorms[column] as number), 5);
-  }
-  expect(ria.comparisonGroup).toBe('row');
-});
+it.each([0, 0.5, 1, 2])(
+  'ria is (|w| / row sum + |w| / column sum) · ‖X_j‖₂^a, within a row, for an exponent a of %d',
+  (exponent) => {
+    const problem = randomProblem(11, 29);
+    const size = (row: number, column: number) => Math.abs(problem.weights[row * 29 + column] as number);
+    const indices = (length: number) => Array.from({ length }, (_, i) => i);
+    const rowSums = indices(11).map((row) => indices(29).reduce((sum, column) => sum + size(row, column), 0));
+    const columnSums = indices(29).map((column) =>
+      indices(11).reduce((sum, row) => sum + size(row, column), 0),
+    );
+    const scores = scoresOf(ria, problem, { exponent });
+    for (const [i, score] of scores.entries()) {
+      const [row, column] = [Math.floor(i / 29), i % 29];
+      const share =
+        size(row, column) / (rowSums[row] as number) + size(row, column) / (columnSums[column] as number);
+      const exact = share * (problem.columnNorms[column] as number) ** exponent;
+      expect(Math.abs(score - exact)).toBeLessThanOrEqual(exact * 1e-6);
+    }
+    expect(ria.comparisonGroup).toBe('row');
+  },
+);
 
 it('ria gives a row and a column of zeros no share, and stays finite', () => {
   const problem = {
