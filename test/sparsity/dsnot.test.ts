@@ -12,6 +12,7 @@ import { float32View } from '../../src/system/native-memory.js';
 import { nativeTensor } from '../support/native.js';
 import { normals, uniform } from '../support/random.js';
 import { readGolden } from '../support/safetensors.js';
+import { refinedRow } from './dsnot-oracle.js';
 
 const pools = [1, 2, 3].map((size) => new WorkerPool(size)) as [WorkerPool, WorkerPool, WorkerPool];
 const [, pool] = pools;
@@ -109,6 +110,21 @@ function rowErrors({ rows, columns, dense, mean }: Layer, pruned: Float32Array):
   });
 }
 
+/** The oracle's mask of a whole layer, row by row. */
+function expectedMask(
+  { rows, columns, dense, ...inputs }: Layer,
+  before: Float32Array,
+  pattern: Pattern,
+  options: Partial<RefinementOptions>,
+): boolean[] {
+  const group = pattern.kind === 'n:m' ? pattern.of : columns;
+  return Array.from({ length: rows }).flatMap((_, row) => {
+    const ofRow = (matrix: Float32Array) => matrix.subarray(row * columns, (row + 1) * columns);
+    const kept = Array.from(ofRow(before), (w) => w !== 0);
+    return refinedRow(ofRow(dense), kept, inputs, { ...defaults, ...options }, group);
+  });
+}
+
 const zerosOf = (list: Float32Array) => list.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
 
 describe('a refined mask', () => {
@@ -151,18 +167,44 @@ describe('a refined mask', () => {
     }
   });
 
-  it('swaps as often as it may', async () => {
+  it.each<[Pattern, boolean]>([
+    [unstructured(0.5), true],
+    [unstructured(0.7), false],
+    [parsePattern('2:4'), true],
+    [parsePattern('4:8'), false],
+  ])(
+    'at %o is what comes of the swaps one by one, for any power of the variance',
+    async (pattern, sameSign) => {
+      const layer = randomLayer(20, 96, 31);
+      const masks = new Set<string>();
+      for (const variancePower of [0, 0.5, 1, 2]) {
+        const options = { variancePower, sameSign };
+        const { before, after } = await refined(layer, pattern, options);
+        const expected = expectedMask(layer, before, pattern, options);
+        expect(Array.from(after, (w) => w !== 0)).toEqual(expected);
+        masks.add(expected.join());
+      }
+      expect(masks.size).toBe(4);
+    },
+  );
+
+  it.each([unstructured(0.5), parsePattern('2:4')])('at %o swaps as often as it may', async (pattern) => {
     const layer = randomLayer(10, 400, 8);
-    for (const cycles of [0, 1, 3]) {
-      const { before, after } = await refined(layer, unstructured(0.5), { cycles, threshold: 0 });
-      for (let row = 0; row < 10; row++) {
-        const swapped = Array.from({ length: 400 }, (_, j) => row * 400 + j).filter(
-          (i) => before[i] === 0 && after[i] !== 0,
-        );
-        expect(swapped.length).toBeLessThanOrEqual(cycles);
+    const regrown = (before: Float32Array, after: ArrayLike<unknown>) =>
+      Array.from({ length: 10 }, (_, row) => {
+        const places = Array.from({ length: 400 }, (_, j) => row * 400 + j);
+        return places.filter((i) => before[i] === 0 && after[i]).length;
+      });
+    for (const sameSign of [true, false]) {
+      for (const cycles of [0, 1, 3]) {
+        const options = { cycles, threshold: 0, sameSign };
+        const { before, after } = await refined(layer, pattern, options);
+        const most = regrown(before, expectedMask(layer, before, pattern, { ...options, cycles: 400 }));
+        expect(Math.max(...most)).toBeGreaterThan(3);
+        expect(regrown(before, after)).toEqual(most.map((swaps) => Math.min(swaps, cycles)));
       }
     }
-    const none = await refined(layer, unstructured(0.5), { threshold: 1e6 });
+    const none = await refined(layer, pattern, { threshold: 1e6 });
     expect(none.after).toEqual(none.before);
   });
 
