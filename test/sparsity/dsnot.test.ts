@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { RequestError } from '../../src/errors.js';
+import { bindMethod } from '../../src/pipeline/methods/bind-method.js';
+import { runSchema } from '../../src/pipeline/methods/method-registry.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { wanda } from '../../src/scores/wanda.js';
 import { type RefinementInputs, type RefinementOptions, refineMask } from '../../src/sparsity/dsnot.js';
@@ -70,15 +72,11 @@ describe('on a real layer', () => {
     norms: Float64Array.from(floats('column_norms')),
   };
 
-  it.each<[string, Pattern, boolean]>([
-    ['50', unstructured(0.5), true],
-    ['60', unstructured(0.6), true],
-    ['60.crossing', unstructured(0.6), false],
-    ['2of4', parsePattern('2:4'), true],
-    ['2of4.crossing', parsePattern('2:4'), false],
-  ])('the masks after Wanda at %s are those of the paper', async (name, pattern, sameSign) => {
+  /** Of the windows behind the statistics. */
+  const TOKENS = 16 * 512;
+
+  function expectTheirs(name: string, before: Float32Array, after: Float32Array): void {
     const theirs = floats(`wanda.${name}.dsnot.mask`);
-    const { before, after } = await refined(layer, pattern, { sameSign });
     const places = [...after.keys()];
     const swapped = places.filter((i) => (before[i] === 0) !== (after[i] === 0)).length;
     const different = places.filter((i) => (after[i] === 0) !== (theirs[i] === 1)).length;
@@ -86,7 +84,53 @@ describe('on a real layer', () => {
     // Below a thousandth of all weights, and of those that were swapped.
     expect(different).toBeLessThanOrEqual(swapped / 100);
     expect(after.every((w, i) => w === 0 || w === layer.dense[i])).toBe(true);
+  }
+
+  it.each<[string, Pattern, boolean]>([
+    ['50', unstructured(0.5), true],
+    ['60', unstructured(0.6), true],
+    ['60.crossing', unstructured(0.6), false],
+    ['2of4', parsePattern('2:4'), true],
+    ['2of4.crossing', parsePattern('2:4'), false],
+  ])('the masks after Wanda at %s are those of the paper', async (name, pattern, sameSign) => {
+    const { before, after } = await refined(layer, pattern, { sameSign });
+    expectTheirs(name, before, after);
   });
+
+  it.each<[string, object, object]>([
+    ['50', { sparsity: 0.5 }, {}],
+    ['60.crossing', { sparsity: 0.6 }, { same_sign: false }],
+    ['2of4', { pattern: '2:4' }, {}],
+    ['2of4.crossing', { pattern: '2:4' }, { same_sign: false }],
+  ])(
+    'so are those of wanda with dsnot in a run file at %s, from what calibration sums up',
+    async (name, goal, options) => {
+      const { rows, columns, dense, mean, norms } = layer;
+      const statistics = {
+        group: 'x',
+        size: columns,
+        tokens: TOKENS,
+        sumOfSquares: norms.map((norm) => norm ** 2),
+        sum: mean.map((value) => value * TOKENS),
+        gram: undefined,
+      };
+      const loadDense = async (address: bigint) => float32View(address, dense.length).set(dense);
+      const pruned = async (refine: object) => {
+        const config = runSchema.parse({
+          model: 'm',
+          output: 'o',
+          prune: { method: 'wanda', ...goal, refine },
+        });
+        const weights = nativeTensor(dense, [rows, columns]);
+        const pattern = 'pattern' in goal ? parsePattern('2:4') : unstructured(config.prune.sparsity ?? 0);
+        const linears = [{ name: 'w', weights, pattern, loadDense }];
+        const group = { name: 'x', linears, statistics, windowTokens: TOKENS };
+        await bindMethod(config.prune).prune(pool, group, false);
+        return float32View(weights.address, dense.length).slice();
+      };
+      expectTheirs(name, await pruned({ name: 'none' }), await pruned({ name: 'dsnot', ...options }));
+    },
+  );
 });
 
 /** Random weights for inputs whose means, variances and norms belong together. */
