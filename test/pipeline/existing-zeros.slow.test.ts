@@ -7,10 +7,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { PruneConfig } from '../../src/config/run-schema.js';
 import { inspect, prune } from '../../src/index.js';
 import { bindMethod } from '../../src/pipeline/methods/bind-method.js';
+import type { Method } from '../../src/pipeline/methods/method.js';
 import { methods, refinements, runSchema, updates } from '../../src/pipeline/methods/method-registry.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { float32View } from '../../src/system/native-memory.js';
 import { temporaryFolders } from '../checkpoint/temporary-folder.js';
+import { readFloats } from '../support/golden-model.js';
 import { nativeGram, nativeTensor } from '../support/native.js';
 import { correlatedActivations, normals, uniform } from '../support/random.js';
 import { makeShallowModel } from '../support/shallow-model.js';
@@ -121,9 +123,10 @@ describe.each<[string, Goal, number]>([
     },
   );
 
+  // An update that optimises whole blocks has nothing to do with one linear: what a run does is below.
   it.each([
     ...refinements.map(({ name }) => ({ refine: name })),
-    ...updates.map(({ name }) => ({ update: name })),
+    ...updates.filter(({ optimisation }) => !optimisation).map(({ name }) => ({ update: name })),
   ])('nor does %o after a method', async (after) => {
     for (const method of ['wanda', 'sparsegpt']) {
       const config = configOf({ method, ...goal, ...after, existing_zeros: 'keep' });
@@ -217,5 +220,33 @@ describe('a checkpoint that is pruned again', () => {
     expect(kept.report.totals.zeros).toBe(first.report.totals.zeros);
     expect(counted.report.totals.zeros).toBe(first.report.totals.zeros);
     expect(kept.report.run.fingerprint).not.toBe(counted.report.run.fingerprint);
+  });
+
+  it('has none of its zeros given a value by steps that move the other weights', async () => {
+    const dense = join(folder, 'dense again');
+    makeShallowModel(join(root, 'models/quickstart'), dense, 1);
+    const { output: source } = await run(dense, 'method: magnitude, sparsity: 0.6');
+    const weightsOf = (path: string) => readFloats(join(path, 'model.safetensors'));
+    const before = weightsOf(source);
+    const optimised = (list: readonly Method[]) => list.filter(({ optimisation }) => optimisation);
+    const rounds = 'rounds: 1, round_windows: 2';
+    for (const steps of [
+      ...optimised(methods).map(({ name }) => `method: ${name}, options: {${rounds}}`),
+      ...optimised(updates).map(({ name }) => `method: wanda, update: {name: ${name}, ${rounds}}`),
+    ]) {
+      const { output, report } = await run(source, `${steps}, pattern: "2:4", existing_zeros: keep`);
+      const after = weightsOf(output);
+      for (const { name } of report.layers) {
+        const [w, moved] = [before, after].map((weights) => weights.get(`${name}.weight`)) as [
+          Float32Array,
+          Float32Array,
+        ];
+        expect(w.filter((value, i) => value === 0 && moved[i] !== 0)).toHaveLength(0);
+        expect(moved.some((value, i) => value !== 0 && value !== w[i])).toBe(true);
+      }
+    }
+    await expect(
+      run(source, `method: wanda++, sparsity: 0.7, options: {${rounds}, regrow: true}, existing_zeros: keep`),
+    ).rejects.toThrow('with prune.options.regrow weights that are zero get a value');
   });
 });
