@@ -1,6 +1,19 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { exponentShares } from '../../src/pipeline/allocations/alpha.js';
+import { afterAll, expect, it } from 'vitest';
+import { alpha, exponentShares } from '../../src/pipeline/allocations/alpha.js';
+import { WorkerPool } from '../../src/runtime/worker-pool.js';
+import { made, spectra } from '../support/golden-spectra.js';
+import { denseLinears } from './conformance.js';
+
+const pool = new WorkerPool(2);
+const folder = mkdtempSync(join(tmpdir(), 'secateur-alpha-'));
+afterAll(async () => {
+  await pool.close();
+  rmSync(folder, { recursive: true });
+});
 
 const linears = fc.array(
   fc.record({
@@ -37,4 +50,32 @@ it('is linear in the exponents, from 1 − ε to 1 + ε, and means the goal', ()
 
 it('gives all the same where all exponents are', () => {
   expect(exponentShares(0.6, [1, 2], [3, 3], 0.3)).toEqual([0.6, 0.6]);
+});
+
+it.each([
+  ['block', 'peak'],
+  ['block', 'middle'],
+  ['linear', 'peak'],
+  ['linear', 'middle'],
+] as const)('shares by the exponents that PyTorch finds: of each %s, from the %s', async (average, tail) => {
+  const [goal, epsilon] = [0.5, 0.4];
+  const list = spectra.made.map(({ shape, exponents }, i) => ({
+    block: i === 1 ? 1 : i === 3 ? 2 : 0,
+    shape,
+    w: made(shape),
+    norms: new Float32Array(),
+    exponent: exponents[tail],
+  }));
+  const each = list.map(({ block }, i) => {
+    const own = list.filter((linear, j) => (average === 'block' ? linear.block === block : i === j));
+    return own.reduce((sum, { exponent }) => sum + exponent, 0) / own.length;
+  });
+  const [least, most] = [Math.min(...each), Math.max(...each)];
+  const wishes = each.map((exponent) => 1 - epsilon + (2 * epsilon * (exponent - least)) / (most - least));
+  const weights = list.reduce((sum, { w }) => sum + w.length, 0);
+  const wished = wishes.reduce((sum, wish, i) => sum + wish * (list[i]?.w.length ?? 0), 0);
+  const request = { linears: denseLinears(folder, list), goal, onStep: () => {} };
+  const { sparsities, isExact } = await alpha.share(pool, request, { average, tail, epsilon });
+  expect(isExact).toBe(false);
+  expect(sparsities).toEqual(wishes.map((wish) => expect.closeTo((wish * goal * weights) / wished, 5)));
 });

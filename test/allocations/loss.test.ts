@@ -9,6 +9,7 @@ import { storedParts } from '../../src/sparsity/stored-parts.js';
 import { probeSquares } from '../../src/statistics/score-sums-task.js';
 import { normals } from '../support/random.js';
 import { storedMatrix } from '../support/stored.js';
+import { denseLinears, type LinearData, unlike } from './conformance.js';
 
 const pool = new WorkerPool(2);
 const folder = mkdtempSync(join(tmpdir(), 'secateur-loss-'));
@@ -116,6 +117,52 @@ it('measures the squares of what each row loses, in parts', async () => {
     expect(measured / (gone[i] as number)).toBeCloseTo(1, 6);
   }
 });
+
+/** Σ of the squares that each row loses, beside that of all. */
+function lostShare({ shape: [rows, columns], w, norms }: LinearData, probe: number): number {
+  let [gone, all] = [0, 0];
+  for (let row = 0; row < rows; row++) {
+    const squares = Array.from(norms, (norm, j) => ((w[row * columns + j] as number) * norm) ** 2);
+    squares.sort((a, b) => a - b);
+    for (const [place, square] of squares.entries()) {
+      all += square;
+      if (place < Math.floor(probe * columns)) gone += square;
+    }
+  }
+  return gone / all;
+}
+
+/** Intercept and slope of the line through the points with the least squares, by the normal equations. */
+function regression(points: readonly (readonly [x: number, y: number])[]): [number, number] {
+  const sum = (of: (x: number, y: number) => number) => points.reduce((total, [x, y]) => total + of(x, y), 0);
+  const [n, sx, sy] = [points.length, sum((x) => x), sum((_, y) => y)];
+  const slope = (n * sum((x, y) => x * y) - sx * sy) / (n * sum((x) => x * x) - sx * sx);
+  return [(sy - slope * sx) / n, slope];
+}
+
+it.each([[[0.4, 0.6, 0.8]], [[0.25, 0.5]]])(
+  'shares so that one more weight costs as much everywhere, by what is lost at %j',
+  async (probes) => {
+    const goal = 0.6;
+    const curves = unlike.map((linear) =>
+      regression(probes.map((probe) => [probe, Math.log(lostShare(linear, probe))] as const)),
+    );
+    const sizes = unlike.map(({ w }) => w.length);
+    // ln slope + level + slope · s is the same number for all, and Σ size · s = goal · Σ size.
+    const sum = (of: (size: number, level: number, slope: number) => number) =>
+      curves.reduce((total, [level, slope], i) => total + of(sizes[i] as number, level, slope), 0);
+    const price =
+      (goal * sum((size) => size) + sum((size, level, slope) => (size * (Math.log(slope) + level)) / slope)) /
+      sum((size, _, slope) => size / slope);
+    const expected = curves.map(([level, slope]) => (price - Math.log(slope) - level) / slope);
+    for (const share of expected) expect(Math.abs(share - 0.5)).toBeLessThan(0.49);
+    const request = { linears: denseLinears(folder, unlike), goal, onStep: () => {} };
+    const options = loss.options.parse({ probes, bound: 1 });
+    const { sparsities, isExact } = await loss.share(pool, request, options);
+    expect(isExact).toBe(false);
+    expect(sparsities).toEqual(expected.map((share) => expect.closeTo(share, 5)));
+  },
+);
 
 it('refuses probes that are the same twice, or one alone', () => {
   expect(loss.options.safeParse({ probes: [0.5, 0.5] }).success).toBe(false);

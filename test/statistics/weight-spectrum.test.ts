@@ -1,5 +1,5 @@
 /** Against PyTorch: `scripts/golden/make-spectrum-golden.py`. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,28 +10,16 @@ import { tailExponent } from '../../src/statistics/tail-exponent-task.js';
 import { tridiagonalEigenvalues } from '../../src/statistics/tridiagonal-eigenvalues.js';
 import { tridiagonalInStages } from '../../src/statistics/tridiagonal-in-stages.js';
 import { weightSpectrum } from '../../src/statistics/weight-spectrum.js';
+import { made, spectra } from '../support/golden-spectra.js';
 import { normals } from '../support/random.js';
 import { readGolden } from '../support/safetensors.js';
 import { storedMatrix } from '../support/stored.js';
 
 const golden = fileURLToPath(new URL('../golden', import.meta.url));
 
-interface Spectra {
-  made: { shape: [number, number]; eigenvalues: number[]; exponents: Exponents }[];
-  layer: { largest: number[]; median: number; exponents: Exponents };
-}
-type Exponents = Record<TailStart, number>;
 const starts = ['peak', 'middle'] as const;
-const spectra: Spectra = JSON.parse(readFileSync(join(golden, 'spectra.json'), 'utf8'));
 const folder = mkdtempSync(join(tmpdir(), 'secateur-spectrum-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-function made(rows: number, columns: number): Float32Array {
-  return Float32Array.from({ length: rows * columns }, (_, index) => {
-    const [i, j] = [Math.floor(index / columns), index % columns];
-    return (((i * 7919 + j * 104729 + (i + 3) * (j + 5) * (i + 2 * j) * 31) % 2039) - 1019) / 1024;
-  });
-}
 
 function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
   return data.map((_, index) => data[(index % rows) * columns + Math.floor(index / rows)] as number);
@@ -48,7 +36,7 @@ describe('the spectrum of weights', () => {
   it.each(spectra.made)(
     'has the eigenvalues that PyTorch finds, of $shape and transposed',
     ({ shape: [rows, columns], eigenvalues, exponents }) => {
-      const w = made(rows, columns);
+      const w = made([rows, columns]);
       const wide = storedMatrix(folder, `made-${rows}`, w, [rows, columns]);
       const tall = storedMatrix(folder, `made-${rows}-tall`, transposed(w, rows, columns), [columns, rows]);
       // The wide one as the transpose of what is stored.
