@@ -18,8 +18,8 @@ import {
   problem,
   quadratic,
   type Solver,
+  scoreError,
   solved,
-  wandaError,
 } from './conformance.js';
 
 const pools = [new WorkerPool(1), new WorkerPool(2), new WorkerPool(3)] as const;
@@ -117,7 +117,7 @@ describe.each(patterns)('after Wanda at %o', (pattern) => {
     for (const seed of [1, 2, 3]) {
       const given = problem(10, 48, seed);
       const { fitted } = await updated(given, pattern, refitSurvivors, 0.01);
-      expect(quadratic(given, fitted, 1)).toBeLessThanOrEqual(await wandaError(given, pattern, pool));
+      expect(quadratic(given, fitted, 1)).toBeLessThanOrEqual(await scoreError(given, pattern, pool));
     }
   });
 

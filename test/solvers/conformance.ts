@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { magnitude } from '../../src/scores/magnitude.js';
+import type { Score } from '../../src/scores/score.js';
 import { wanda } from '../../src/scores/wanda.js';
 import type { SolvableMatrix, SolveOutcome } from '../../src/solvers/solvable.js';
 import type { Pattern } from '../../src/sparsity/pattern.js';
@@ -29,6 +30,11 @@ export function problem(rows: number, columns: number, seed = 1): Problem {
     x: correlatedActivations(tokens, columns, seed),
     w: normals(rows * columns, seed + 1),
   };
+}
+
+/** The problem with so many tenths of its weights zero. */
+function withZeros(given: Problem, tenths: number): Problem {
+  return { ...given, w: given.w.map((value, i) => ((i * 7919) % 10 < tenths ? 0 : value)) };
 }
 
 export interface Solver {
@@ -89,19 +95,20 @@ export async function solved(
   { rows, columns, tokens, x, w }: Problem,
   pattern: Pattern,
   pool: WorkerPool,
+  keepZeros = false,
 ): Promise<{ outcome: SolveOutcome; pruned: Float32Array }> {
   const weights = nativeTensor(w, [rows, columns]);
   const gram = nativeGram(x, tokens, columns);
-  const outcome = (await solve(pool, gram, [{ name: 'w', weights, pattern }], false)).get('w');
+  const outcome = (await solve(pool, gram, [{ name: 'w', weights, pattern, keepZeros }], false)).get('w');
   if (!outcome) throw new Error('no outcome');
   return { outcome, pruned: float32View(weights.address, w.length).slice() };
 }
 
-export async function wandaError(
+export async function scoreError(
   given: Problem,
   pattern: Pattern,
   pool: WorkerPool,
-  score = wanda,
+  score: Score = wanda,
 ): Promise<number> {
   const { rows, columns, w } = given;
   const weights = nativeTensor(w, [rows, columns]);
@@ -154,9 +161,9 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
       async (pattern) => {
         const given = problem(64, 160, 7);
         const error = quadratic(given, (await solved(solver, given, pattern, pool)).pruned, 1);
-        const byWanda = await wandaError(given, pattern, pool);
+        const byWanda = await scoreError(given, pattern, pool);
         expect(error).toBeLessThan(byWanda);
-        expect(byWanda).toBeLessThan(await wandaError(given, pattern, pool, magnitude));
+        expect(byWanda).toBeLessThan(await scoreError(given, pattern, pool, magnitude));
       },
     );
 
@@ -232,6 +239,56 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
           expect(zerosOf(pruned)).toBeGreaterThanOrEqual(72);
         }
       }
+    });
+
+    it.each<[number, number, Pattern]>([
+      [24, 96, { kind: 'unstructured', sparsity: 0.5 }],
+      [520, 24, { kind: 'unstructured', sparsity: 0.37 }],
+      [21, 64, { kind: 'n:m', keep: 2, of: 4 }],
+      [520, 24, { kind: 'n:m', keep: 1, of: 3 }],
+    ])(
+      '%i×%i %o where zeros stay: no more go than have to, and the predicted loss is ½·tr(ΔHΔᵀ)',
+      async (rows, columns, pattern) => {
+        const given = withZeros(problem(rows, columns), 3);
+        const [first, ...others] = await Promise.all(
+          pools.map((each) => solved(solver, given, pattern, each, true)),
+        );
+        const { outcome, pruned } = first as NonNullable<typeof first>;
+        for (const other of others) expectSameBits(other.pruned, pruned);
+        expect(pruned.filter((value, i) => given.w[i] === 0 && value !== 0)).toHaveLength(0);
+        const isGrouped = pattern.kind === 'n:m';
+        const size = isGrouped ? pattern.of : solver.inRows ? columns : rows * columns;
+        const lost = isGrouped ? pattern.of - pattern.keep : Math.floor(size * pattern.sparsity);
+        for (let start = 0; start < pruned.length; start += size) {
+          const [before, after] = [given.w, pruned].map((data) =>
+            zerosOf(data.subarray(start, start + size)),
+          );
+          expect(after).toBe(Math.max(before as number, lost));
+        }
+        const loss = quadratic(given, pruned, 2 / given.tokens, solver.ridge(diagonalOf(given))) / 2;
+        expect(outcome.predictedLoss / loss).toBeCloseTo(1, 3);
+      },
+    );
+
+    it.each<[Pattern, Score]>([
+      // What goes of a block of columns is another share than that of Wanda.
+      [{ kind: 'unstructured', sparsity: 0.5 }, magnitude],
+      [{ kind: 'n:m', keep: 2, of: 4 }, wanda],
+    ])(
+      '%o where zeros stay: its output error is below that of a score that takes them first',
+      async (pattern, score) => {
+        const given = withZeros(problem(32, 96, 7), 3);
+        const { pruned } = await solved(solver, given, pattern, pool, true);
+        expect(quadratic(given, pruned, 1)).toBeLessThan(await scoreError(given, pattern, pool, score));
+      },
+    );
+
+    it('keeps all weights where more zeros stay than have to go', async () => {
+      const given = withZeros(problem(12, 96, 6), 6);
+      const pattern = { kind: 'unstructured', sparsity: 0.5 } as const;
+      const { outcome, pruned } = await solved(solver, given, pattern, pool, true);
+      expect(pruned).toEqual(given.w);
+      expect(outcome.predictedLoss).toBe(0);
     });
 
     it('keeps everything at sparsity 0', async () => {
