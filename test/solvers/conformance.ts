@@ -243,13 +243,13 @@ export function describeSolver(solver: Solver, pools: readonly [WorkerPool, ...W
 
     it.each<[number, number, Pattern]>([
       [24, 96, { kind: 'unstructured', sparsity: 0.5 }],
-      [520, 24, { kind: 'unstructured', sparsity: 0.37 }],
+      [520, 24, { kind: 'unstructured', sparsity: 0.47 }],
       [21, 64, { kind: 'n:m', keep: 2, of: 4 }],
       [520, 24, { kind: 'n:m', keep: 1, of: 3 }],
     ])(
       '%i×%i %o where zeros stay: no more go than have to, and the predicted loss is ½·tr(ΔHΔᵀ)',
       async (rows, columns, pattern) => {
-        const given = withZeros(problem(rows, columns), 3);
+        const given = withZeros(problem(rows, columns), 4);
         const [first, ...others] = await Promise.all(
           pools.map((each) => solved(solver, given, pattern, each, true)),
         );
