@@ -198,3 +198,44 @@ describe.each([
     expect(swapped.indices.length).toBe(groups * (of - keep));
   });
 });
+
+describe('2:4 with groups that have nothing to choose', () => {
+  const pattern = { kind: 'n:m', keep: 2, of: 4 } as const;
+  const groups = (rows * columns) / 4;
+  const [dead, settled] = [2, 5];
+  const masks = groupMasks(4, 2);
+  // Whatever goes of the inputs 8 to 11, of which none ever was anything but zero, changes no output.
+  const inputs = x.map((value, i) => (Math.floor((i % columns) / 4) === dead ? 0 : value));
+  const withZeros = w.map((value, i) => (i === 4 * settled || i === 4 * settled + 3 ? 0 : value));
+  const chosen = async (keepZeros: boolean, most: number) =>
+    await lossCandidates(
+      pool,
+      {
+        weights: nativeTensor(withZeros, [rows, columns]),
+        pattern,
+        gram: nativeGram(inputs, tokens, columns),
+        tile: [1, 1],
+        keepZeros,
+      },
+      most,
+    );
+
+  it.each([true, false])(
+    'measures both masks of all others and none of these, zeros kept: %s',
+    async (keepZeros) => {
+      // Below the number of all masks, at which every one is measured.
+      const { contenders, mask } = await chosen(keepZeros, groups * masks.length - 1);
+      const measured = contenders.map((each) => Math.floor((each()[0] as number) / 4));
+      const others = Array.from({ length: groups }, (_, group) => group).filter(
+        (group) => group % (columns / 4) !== dead && !(keepZeros && group === settled),
+      );
+      expect(measured.toSorted((a, b) => a - b)).toEqual(others.flatMap((group) => [group, group]));
+      for (const [at, each] of contenders.entries()) {
+        if (at % 2 === 1) expect([...each()]).not.toEqual([...(contenders[at - 1]?.() ?? [])]);
+      }
+      const { indices } = mask();
+      expect(indices).toHaveLength(2 * groups);
+      for (const index of keepZeros ? [4 * settled, 4 * settled + 3] : []) expect(indices).toContain(index);
+    },
+  );
+});
