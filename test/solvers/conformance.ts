@@ -32,9 +32,13 @@ export function problem(rows: number, columns: number, seed = 1): Problem {
   };
 }
 
-/** The problem with so many tenths of its weights zero. */
+/** With so many tenths of the weights zero, and inputs in pairs that hardly differ, so that weights would move to the zeros. */
 function withZeros(given: Problem, tenths: number): Problem {
-  return { ...given, w: given.w.map((value, i) => ((i * 7919) % 10 < tenths ? 0 : value)) };
+  const w = given.w.map((value, i) => ((i * 7919) % 10 < tenths ? 0 : value));
+  const x = given.x.map((value, i) =>
+    (i % given.columns) % 2 === 1 ? (given.x[i - 1] as number) + 0.1 * value : value,
+  );
+  return { ...given, w, x };
 }
 
 export interface Solver {
