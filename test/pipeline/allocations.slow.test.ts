@@ -190,7 +190,10 @@ describe('magnitude', () => {
     expect(new Set(patterns).size).toBeGreaterThan(1);
     for (const pattern of patterns) expect(pattern).toMatch(/^[1-3]?\d:32$/);
     const kept = report.layers.reduce((sum, { numel, zeros }) => sum + numel - zeros, 0);
-    expect(kept / report.totals.prunable).toBeCloseTo(0.5, 1);
+    // One more of 32 in any linear would be too many, or all have a whole number.
+    const largest = Math.max(...report.layers.map(({ numel }) => numel));
+    expect(kept).toBeLessThanOrEqual(report.totals.prunable / 2);
+    expect(kept).toBeGreaterThan(report.totals.prunable / 2 - largest / 32);
   });
 
   it('refuses two ways of sharing, and two goals', async () => {
