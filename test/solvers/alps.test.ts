@@ -71,8 +71,8 @@ function reference(given: Problem, pattern: Pattern, first: number, iterations: 
   let kept = keptOf(start, pattern);
   let looked = kept;
   let d = start.map((value, i) => value * (kept[i] as number));
-  let multipliers = new Float64Array(start.length);
-  let w = start;
+  let multipliers: Float64Array = new Float64Array(start.length);
+  let w: Float64Array = start;
   for (let step = 1; step <= iterations; step++) {
     const right = target.map((value, i) => value - (multipliers[i] as number) + rho * (d[i] as number));
     w = product(
