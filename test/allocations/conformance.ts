@@ -73,7 +73,7 @@ export function denseLinears(folder: string, list: readonly LinearData[]): Dense
   }));
 }
 
-/** @param pools of 1 worker and of others */
+/** @param pools of 1 worker and of others, which are compared with it */
 export function describeAllocation(
   { name, allocation, options, isOpen = false }: AllocationCase,
   pools: readonly [WorkerPool, ...WorkerPool[]],
@@ -179,12 +179,14 @@ export function describeAllocation(
       }
     });
 
-    it('gives the same with any number of workers', async () => {
-      const linears = denseLinears(folder, [...unlike, tallLinear()]);
-      const all: Shares[] = [];
-      for (const pool of pools) all.push(await share(linears, isOpen ? undefined : 0.6, pool));
-      for (const other of all) expect(other).toEqual(all[0]);
-    });
+    if (pools.length > 1) {
+      it('gives the same with any number of workers', async () => {
+        const linears = denseLinears(folder, [...unlike, tallLinear()]);
+        const all: Shares[] = [];
+        for (const pool of pools) all.push(await share(linears, isOpen ? undefined : 0.6, pool));
+        for (const other of all) expect(other).toEqual(all[0]);
+      });
+    }
 
     it('is satisfied with weights and inputs that are zero', async () => {
       const cases = [
