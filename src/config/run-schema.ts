@@ -248,7 +248,9 @@ const calibrationSchema = z
       .int()
       .min(1)
       .default(128)
-      .describe('How many windows of tokens; all windows together have 268,435,456 tokens at most.'),
+      .describe(
+        `How many windows of tokens; all windows together have ${maximumCalibrationTokens.toLocaleString('en-US')} tokens at most.`,
+      ),
     sequence_length: z
       .int()
       .min(2)

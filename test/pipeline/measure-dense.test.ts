@@ -10,13 +10,13 @@ import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { buildBlock, HIDDEN_INPUT } from '../../src/graph/block-scope.js';
 import { measureDense } from '../../src/pipeline/dense/allocate.js';
-import type { LayerPlan } from '../../src/pipeline/prepare/layer-plan.js';
 import { roomySettings } from '../../src/pipeline/prepare/memory-settings.js';
 import type { PreparedRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { StageClock } from '../../src/pipeline/progress/stage-clock.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import { evaluator } from '../support/evaluate-graph.js';
 import { goldenModel } from '../support/golden-model.js';
+import { layerPlans } from '../support/layer-plans.js';
 import { columnNorms, rmsNorm } from '../support/llama-inputs.js';
 import { relativeError } from '../support/relative-error.js';
 
@@ -40,16 +40,7 @@ async function denseNorms() {
     tokens: Int32Array.from([...ids, ...ids, ...ids.toReversed()]),
     sequenceLength: tokens,
   } as unknown as CalibrationSet;
-  const layers = model.blocks.flatMap((unit, block): LayerPlan[] =>
-    unit.linears.map((linear) => ({
-      name: unit.prefix + linear.name,
-      block,
-      unit,
-      linear,
-      pattern: { kind: 'unstructured', sparsity: 0.5 },
-      shares: true,
-    })),
-  );
+  const layers = layerPlans(model);
   const allocation = { windows: WINDOWS };
   const memory = roomySettings(2);
   const run = { model, locate, layers, calibration, allocation, memory } as unknown as PreparedRun;

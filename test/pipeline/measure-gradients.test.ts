@@ -10,12 +10,12 @@ import { checkpointModel } from '../../src/forward/checkpoint-model.js';
 import { ModelStream } from '../../src/forward/model-stream.js';
 import { GradientFile } from '../../src/pipeline/dense/gradient-file.js';
 import { measureGradients } from '../../src/pipeline/dense/measure-gradients.js';
-import type { LayerPlan } from '../../src/pipeline/prepare/layer-plan.js';
 import { roomySettings } from '../../src/pipeline/prepare/memory-settings.js';
 import type { PreparedRun } from '../../src/pipeline/prepare/prepare-run.js';
 import { StageClock } from '../../src/pipeline/progress/stage-clock.js';
 import { WorkerPool } from '../../src/runtime/worker-pool.js';
 import type { FiledMatrix } from '../../src/statistics/gradient-moments.js';
+import { layerPlans } from '../support/layer-plans.js';
 import { relativeError } from '../support/relative-error.js';
 import { readGolden } from '../support/safetensors.js';
 
@@ -49,16 +49,7 @@ it('holds the gradients of PyTorch for every linear that is pruned, from the beg
     tokens: Int32Array.from([...window, ...window, ...window.toReversed()]),
     sequenceLength: window.length,
   } as unknown as CalibrationSet;
-  const layers = model.blocks.flatMap((unit, block): LayerPlan[] =>
-    unit.linears.map((linear) => ({
-      name: unit.prefix + linear.name,
-      block,
-      unit,
-      linear,
-      pattern: linear.name.endsWith('k_proj') ? 'dense' : { kind: 'unstructured', sparsity: 0.5 },
-      shares: true,
-    })),
-  );
+  const layers = layerPlans(model, (linear) => linear.endsWith('k_proj'));
   const run = { locate, model, layers, gradients, memory: roomySettings(2) } as unknown as PreparedRun;
   const file = new GradientFile(folder, run);
   const stream = new ModelStream(model, pool);

@@ -244,6 +244,15 @@ export function describeScore(
   const [pool] = pools;
   const options = { ...scoreOptions, ...own };
   const isDefault = Object.keys(own).length === 0;
+  const expectSorted = async (
+    problem: ScoredProblem,
+    pattern: Pattern,
+    place: Place,
+    scores = scoresOf(score, problem, options),
+  ) => {
+    const expected = prunedBySorting(problem, scores, pattern, score.comparisonGroup);
+    expectSameBits(await pruned(pool, score, problem, pattern, place, options), expected);
+  };
 
   describe([score.name, ...Object.values(own)].join(' '), () => {
     it('is finite and never negative, and clears the sign of zero', () => {
@@ -280,13 +289,7 @@ export function describeScore(
             [50, 80],
           ] as const) {
             const problem = at(place, randomProblem(rows, columns));
-            const expected = prunedBySorting(
-              problem,
-              scoresOf(score, problem, options),
-              pattern,
-              score.comparisonGroup,
-            );
-            expectSameBits(await pruned(pool, score, problem, pattern, place, options), expected);
+            await expectSorted(problem, pattern, place);
           }
         },
       );
@@ -297,20 +300,13 @@ export function describeScore(
           const same = new Float32Array(240).fill(2);
           const gradients = { mean: same, 'root mean square': same };
           const constant = { ...problem, columnNorms: new Float32Array(40).fill(2), gradients };
-          const expected = prunedBySorting(constant, new Float32Array(240), pattern, score.comparisonGroup);
-          expectSameBits(await pruned(pool, score, constant, pattern, place, options), expected);
+          await expectSorted(constant, pattern, place, new Float32Array(240));
         }
       });
 
       it.each(patterns)('keeps its counts when all inputs were zero: %o', async (pattern) => {
         const problem = { ...at(place, randomProblem(8, 40)), columnNorms: new Float32Array(40) };
-        const expected = prunedBySorting(
-          problem,
-          scoresOf(score, problem, options),
-          pattern,
-          score.comparisonGroup,
-        );
-        expectSameBits(await pruned(pool, score, problem, pattern, place, options), expected);
+        await expectSorted(problem, pattern, place);
       });
 
       // Large enough for several tasks, which takes its time.
